@@ -1,0 +1,1 @@
+"""wenmo: small Chinese language models that learn to write, one reproducible pipeline."""
