@@ -1,0 +1,13 @@
+"""Errors that a user can mend: each is one line on stderr and an exit code."""
+
+
+class UserError(Exception):
+    """Something outside the code is wrong; the message names the place and the way out."""
+
+    exit_code = 1
+
+
+class ParamsError(UserError):
+    """params.yaml does not say what it should."""
+
+    exit_code = 2

@@ -1,0 +1,58 @@
+"""What every stage script does around its work: pin the code path, log the cost, end cleanly."""
+
+import os
+import resource
+import signal
+import sys
+import time
+from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from wenmo.errors import UserError
+from wenmo.records import write_json
+
+# One vector unit and one order of sums, so that the same bytes come out on any AVX2 machine. Both
+# are read when torch and MKL are first loaded, so this module is imported before them. The last
+# keeps two tokenizer processes from deadlocking after a fork and its warning out of the output.
+PINNED_ENVIRONMENT = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "MKL_CBWR": "COMPATIBLE",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+os.environ.update(PINNED_ENVIRONMENT)
+
+LOGS = Path("logs")
+"""What varies from run to run; in no DVC output and not in git."""
+
+
+def parse_arguments(description: str | None, **options: str) -> Namespace:
+    """Command-line arguments of a stage: one required string an option, with its help."""
+    parser = ArgumentParser(description=description, formatter_class=RawDescriptionHelpFormatter)
+    for name, help_text in options.items():
+        parser.add_argument(name, help=help_text)
+    return parser.parse_args()
+
+
+@contextmanager
+def running(name: str, task: str = "all") -> Iterator[None]:
+    """Run a stage's work: a UserError becomes one line and its exit code, Ctrl-C exit code 130.
+
+    Seconds and peak memory (MiB) go to logs/<stage>/<task>.json.
+    """
+    # DVC stops its stages by SIGTERM; without this, temporary files would be left behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    started = time.monotonic()
+    try:
+        yield
+    except UserError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print(f"{name}: stopped", file=sys.stderr)
+        sys.exit(130)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    mebibytes = peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+    cost = {"seconds": round(time.monotonic() - started, 2), "peak_mebibytes": round(mebibytes)}
+    write_json(LOGS / name / f"{task}.json", cost)
