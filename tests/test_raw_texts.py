@@ -1,0 +1,202 @@
+"""Raw texts: every format is read, and a malformed row is named by file and line."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from tests.conftest import ROOT
+from wenmo.errors import ParamsError, UserError
+from wenmo.tasks import fairytale, novel, poetry
+from wenmo.tasks.task import load_task, read_test_rows
+
+POETRY = poetry.PrepareParams(
+    columns=poetry.Columns(title="title", author="author", dynasty="dynasty", content="content"),
+    max_lines=16,
+)
+FAIRYTALE = fairytale.PrepareParams(min_tale_chars=2, max_tale_chars=50)
+NOVEL = novel.PrepareParams(include=[], exclude=[], max_passage_chars=20, min_passage_chars=4)
+HEADER = "title,author,dynasty,content\n"
+TALE = {"instruction": "写猫。", "input": "", "output": "猫睡了。"}
+
+
+def read(task: ModuleType, folder: Path, params: Any) -> list[Any]:
+    return list(task.read(folder, params))
+
+
+def write(folder: Path, name: str, content: str | bytes) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return folder
+
+
+MALFORMED = [
+    (
+        novel,
+        NOVEL,
+        "train.jsonl",
+        '{"name": "书", "text": "文。"}\n{"name": "二"\n',
+        ":2: not JSON",
+    ),
+    (novel, NOVEL, "train.jsonl", '{"name": "书"}\n', ":1: key 'text' is missing"),
+    (novel, NOVEL, "train.jsonl", '{"name": "书", "text": 5}\n', ":1: 'text' is 5"),
+    (novel, NOVEL, "train.jsonl", '{"name": "书", "text": " "}\n', ":1: the text of '书' is empty"),
+    (novel, NOVEL, "train.jsonl", '{"name": "../书", "text": "文。"}\n', ":1: '../书' cannot name"),
+    (novel, NOVEL, "train.jsonl", '{"name": "书", "text": "文"}\n' * 2, ":2: a second book"),
+    (novel, NOVEL, "train.jsonl", "书".encode("gb18030"), ": not UTF-8"),
+    (fairytale, FAIRYTALE, "tales.json", '[\n{"instruction": "写"\n]', ":3: not JSON"),
+    (fairytale, FAIRYTALE, "tales.json", json.dumps([TALE])[:-1], ": not JSON"),
+    (fairytale, FAIRYTALE, "tales.json", "{}", ":1: expected a JSON array"),
+    (fairytale, FAIRYTALE, "tales.json", "[\n\n5]", ":3: expected an object, found 5"),
+    (fairytale, FAIRYTALE, "tales.json", '[\n{"input": ""}]', ":2: key 'instruction' is missing"),
+    (fairytale, FAIRYTALE, "tales.jsonl", "5\n", ":1: expected an object"),
+    (fairytale, FAIRYTALE, "tales.csv", "instruction,output\n写,猫\n", ":1: no column 'input'"),
+    (fairytale, FAIRYTALE, "tales.csv", "instruction,input,output\n写,,猫\n写\n", ":3: expected 3"),
+    (
+        fairytale,
+        FAIRYTALE,
+        "tales.csv",
+        "instruction,input,output\n写,,\n",
+        ":2: the output is empty",
+    ),
+    (poetry, POETRY, "poems.csv", "题目,content\n", ":1: no column 'title'"),
+    (poetry, POETRY, "poems.csv", HEADER + '雪,我,今,"白\n白"\n雪,我\n', ":4: expected 4 fields"),
+    (poetry, POETRY, "poems.csv", HEADER + "雪,我,今,\n", ":2: column 'content' is empty"),
+    (poetry, POETRY, "poems.csv", HEADER + '雪,我,今,"白"白\n', "poems.csv:2: not CSV"),
+]
+
+
+@pytest.mark.parametrize(("task", "params", "name", "content", "complaint"), MALFORMED)
+def test_a_malformed_row_is_named_by_file_and_line(
+    tmp_path: Path, task: ModuleType, params: Any, name: str, content: str, complaint: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        read(task, write(tmp_path, name, content), params)
+    assert str(caught.value).startswith(str(tmp_path / name))
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("task", "params"), [(novel, NOVEL), (fairytale, FAIRYTALE), (poetry, POETRY)]
+)
+def test_an_empty_folder_is_named_with_what_is_expected(
+    tmp_path: Path, task: ModuleType, params: Any
+) -> None:
+    write(tmp_path, "test.jsonl", "")
+    with pytest.raises(UserError, match=rf"{tmp_path}: no raw texts; expected \*\."):
+        read(task, tmp_path, params)
+
+
+def test_the_stage_exits_with_1_and_writes_nothing(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    write(tmp_path / "raw", "poems.csv", HEADER + "雪,我\n")
+    run = subprocess.run(
+        [sys.executable, ROOT / "stages/check_raw.py", "poetry", "raw"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1
+    assert run.stderr == "check_raw: raw/poems.csv:2: expected 4 fields in the row\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["params.yaml", "raw"]
+
+
+def test_tales_are_read_alike_from_json_json_lines_and_csv(tmp_path: Path) -> None:
+    write(tmp_path, "a.json", json.dumps([TALE], indent=2))
+    write(tmp_path, "b.jsonl", json.dumps(TALE) + "\n")
+    write(tmp_path, "c.csv", "\ufeffinstruction,input,output\n写猫。,,猫睡了。\n")
+    documents = read(fairytale, tmp_path, FAIRYTALE)
+    assert [document.source for document in documents] == ["a.json", "b.jsonl", "c.csv"]
+    assert all(document.fields == TALE for document in documents)
+
+
+def test_tales_out_of_bounds_are_counted(tmp_path: Path) -> None:
+    tales = [TALE | {"output": output} for output in ("猫", "猫睡了。", "猫" * 51)]
+    write(tmp_path, "a.json", json.dumps(tales))
+    prepared = [
+        fairytale.prepare(document, FAIRYTALE) for document in read(fairytale, tmp_path, FAIRYTALE)
+    ]
+    assert [len(each.rows) for each in prepared] == [0, 1, 0]
+    assert prepared[0].dropped == {"short": 1}
+    assert prepared[2].dropped == {"long": 1}
+
+
+def prepared_poem(content: str) -> Any:
+    return poetry.prepare(poetry.Document("poems.csv", 0, {"content": content}), POETRY)
+
+
+def test_a_poem_is_asked_for_by_form_and_first_line_and_kept_a_couplet_a_line() -> None:
+    row = prepared_poem("雪落千山静，风来一叶轻。灯前翻旧信，窗外过车声。").rows[0]
+    assert row.prompt == "以“雪落千山静”为首句，写一首五言绝句。"
+    assert row.output == "雪落千山静，风来一叶轻。\n灯前翻旧信，窗外过车声。"
+
+
+@pytest.mark.parametrize(
+    ("content", "form"),
+    [
+        ("一二三四五六七，" * 8, "七言律诗"),
+        ("一二三四五。" * 6, "五言诗，共6句"),
+        ("一二三四。" * 4, "四言诗，共4句"),
+    ],
+)
+def test_other_forms_are_named_too(content: str, form: str) -> None:
+    assert prepared_poem(content).rows[0].prompt.endswith(f"写一首{form}。")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("雪落千山静，风来一叶。", "uneven"),
+        ("雪落千山静，风来一叶轻，灯前翻旧信。", "uneven"),
+        ("雪落□山静，风来一叶轻。", "gaps or notes"),
+        ("雪落千山静，风来一叶轻。（作于冬）", "gaps or notes"),
+        ("一二三四五，" * 18, "long"),
+    ],
+)
+def test_poems_that_cannot_be_learnt_from_are_counted(content: str, reason: str) -> None:
+    prepared = prepared_poem(content)
+    assert prepared.rows == []
+    assert prepared.dropped == {reason: 1}
+
+
+def test_books_are_chosen_by_name(tmp_path: Path) -> None:
+    books = [{"name": name, "text": "文。"} for name in ("甲", "乙", "丙")]
+    write(tmp_path, "train.jsonl", "".join(json.dumps(book) + "\n" for book in books))
+
+    def chosen(**update: list[str]) -> list[str]:
+        params = NOVEL.model_copy(update=update)
+        return [document.source for document in read(novel, tmp_path, params)]
+
+    assert chosen() == ["甲", "乙", "丙"]
+    assert chosen(include=["丙", "甲"]) == ["甲", "丙"]
+    assert chosen(exclude=["乙"]) == ["甲", "丙"]
+    with pytest.raises(ParamsError, match=r"novel\.prepare\.exclude: no book '丁'"):
+        chosen(exclude=["丁"])
+
+
+def test_short_passages_are_counted() -> None:
+    document = novel.Document("书", 1, {"text": "第一章 雪\n雪下了一夜。\n第二章 晴\n晴。"})
+    prepared = novel.prepare(document, NOVEL)
+    assert [row.output for row in prepared.rows] == ["雪下了一夜。"]
+    assert prepared.dropped == {"short": 1}
+
+
+def test_test_prompts_are_optional_but_never_empty(tmp_path: Path) -> None:
+    assert read_test_rows(tmp_path) == []
+    write(tmp_path, "test.jsonl", '{"instruction": "", "input": "雪夜", "output": ""}\n')
+    assert [row.prompt for row in read_test_rows(tmp_path)] == ["雪夜"]
+    write(tmp_path, "test.jsonl", '{"instruction": "", "input": "", "output": ""}\n')
+    with pytest.raises(UserError, match=r"test\.jsonl:1: instruction and input are both empty"):
+        read_test_rows(tmp_path)
+
+
+def test_an_unknown_task_is_refused() -> None:
+    with pytest.raises(ParamsError, match="'poetri': allowed are novel, fairytale, poetry"):
+        load_task("poetri")
