@@ -1,0 +1,40 @@
+"""The chat format: how a system prompt and a user's prompt become the text that a model reads."""
+
+from typing import Any
+
+from wenmo.params import Section
+
+# The ChatML template of Qwen, less its default system prompts, which differ from model to model:
+# the system prompt always comes from params.yaml.
+CHATML_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+
+Message = dict[str, str]
+
+
+class ChatParams(Section):
+    """Section `chat`: what is said to the model around a row's prompt."""
+
+    system_prompt: str
+
+
+def prompt_messages(system_prompt: str, prompt: str) -> list[Message]:
+    """The conversation up to where the model answers."""
+    return [
+        {"role": "system", "content": system_prompt},
+        {"role": "user", "content": prompt},
+    ]
+
+
+def answer_messages(answer: str) -> list[Message]:
+    """The model's turn, as training data shows it."""
+    return [{"role": "assistant", "content": answer}]
+
+
+def chat_text(tokenizer: Any, messages: list[Message]) -> str:
+    """The exact text before the answer, ending where the assistant's turn opens."""
+    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))

@@ -1,0 +1,40 @@
+"""Loss curves for `dvc plots`: what DVCLive writes, less what differs from run to run."""
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transformers.integrations import DVCLiveCallback
+
+CURVES = frozenset({"loss", "eval_loss", "learning_rate", "grad_norm"})
+
+
+def curves_callback(folder: Path) -> "DVCLiveCallback":
+    """A callback for transformers' Trainer that writes one file of (step, value) a curve.
+
+    DVCLive's own callback also writes the whole configuration and how fast the run was, which
+    would give the DVC output another hash each time, and counts log events instead of steps.
+    """
+    from dvclive import Live
+    from transformers.integrations import DVCLiveCallback
+
+    class Curves(DVCLiveCallback):  # type: ignore[misc]
+        def setup(self, args: Any, state: Any, model: Any) -> None:
+            self._initialized = True
+
+        def on_log(
+            self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any
+        ) -> None:
+            curves = {key: round(value, 6) for key, value in logs.items() if key in CURVES}
+            if curves:
+                self.live.step = state.global_step
+                super().on_log(args, state, control, logs=curves, **kwargs)
+
+    live = Live(dir=str(folder), dvcyaml=None, save_dvc_exp=False, monitor_system=False)
+    return Curves(live=live)
+
+
+def keep_curves(written: Path, folder: Path) -> None:
+    """Of all that DVCLive has written, keep the curves: loss.tsv, eval/loss.tsv and so on."""
+    shutil.copytree(written / "plots/metrics", folder)

@@ -1,0 +1,33 @@
+"""Held-out loss: how surprised a model is by texts that it has not seen."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from wenmo.model.chat import ChatParams, chat_text, prompt_messages
+from wenmo.model.loading import Precision, load_model, load_tokenizer
+from wenmo.records import Row
+
+
+def losses_per_character(
+    folder: Path, rows: Sequence[Row], chat: ChatParams, precision: Precision, label: str
+) -> list[float]:
+    """For each row, -log p(answer and its end | prompt) in nats, over the answer's characters.
+
+    Dividing by characters instead of tokens makes models with different tokenizers comparable.
+    One row at a time, so that no padding can change a figure.
+    """
+    import torch
+    from tqdm import tqdm
+
+    model, tokenizer = load_model(folder, precision).eval(), load_tokenizer(folder)
+    losses = []
+    for row in tqdm(rows, desc=label, unit="row"):
+        prompt = chat_text(tokenizer, prompt_messages(chat.system_prompt, row.prompt))
+        before = tokenizer(prompt, add_special_tokens=False)["input_ids"]
+        after = tokenizer(row.output + tokenizer.eos_token, add_special_tokens=False)["input_ids"]
+        ids = torch.tensor([before + after], device=model.device)
+        with torch.inference_mode():
+            scores = model(input_ids=ids).logits[0, len(before) - 1 : -1].float()
+        surprise = torch.nn.functional.cross_entropy(scores, ids[0, len(before) :], reduction="sum")
+        losses.append(surprise.item() / len(row.output))
+    return losses
