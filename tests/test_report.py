@@ -2,12 +2,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import ROOT
 from wenmo.errors import UserError
 from wenmo.records import Generation
 from wenmo.report.names import SCORE_NAMES
 from wenmo.report.page import write_page
 from wenmo.report.readme import with_figures
-from wenmo.report.tables import comparison_table, scores_table
+from wenmo.report.tables import comparison_table, read_metrics, scores_table
+from wenmo.tasks.task import TASKS
 
 METRICS = {
     "base": {"loss_per_character": 6.5, "form": 0.0},
@@ -63,3 +65,14 @@ def test_figures_replace_what_stands_between_their_markers() -> None:
     )
     with pytest.raises(UserError, match=r"README\.md: expected one <!-- x --> and one"):
         with_figures(page, path, {"x": "new"})
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_the_readmes_show_the_committed_metrics(
+    readme: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    text = Path(readme).read_text(encoding="utf-8")
+    metrics = read_metrics(TASKS)
+    for table in (scores_table(metrics), comparison_table(metrics)):
+        assert table in text, "run `make figures`"

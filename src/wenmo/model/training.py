@@ -144,6 +144,7 @@ def trainer_arguments(params: TrainParams, output: Path, seed: int) -> "SFTConfi
         completion_only_loss=True,
         per_device_eval_batch_size=params.per_device_train_batch_size,
         eval_strategy="steps",
+        eval_on_start=True,
         save_strategy="no",
         report_to="none",
         logging_first_step=True,

@@ -1,0 +1,43 @@
+# Two commands: `make repro` builds everything, `make test` checks everything.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(CURDIR)/$(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
+# DVC starts its stages with the `python` that it finds first.
+export PATH := $(BIN):$(PATH)
+
+.PHONY: help repro test check figures experiments
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+repro: $(VENV)/.installed  ## build the three writers, their scores and their texts (dvc repro)
+	dvc repro
+	@python -m wenmo.report.tables
+
+test: $(VENV)/.installed-dev check  ## run all checks and tests, one whole pipeline included
+	pytest -n 2 --dist loadgroup
+
+check: $(VENV)/.installed-dev  ## lint, format and types
+	ruff check
+	ruff format --check
+	mypy
+
+figures: $(VENV)/.installed  ## write the tables and texts of the READMEs from committed metrics
+	python -m wenmo.report.readme
+
+experiments: $(VENV)/.installed  ## compare 100 with 500 training steps and show the table
+	dvc exp run --name steps-500 --set-param train.max_steps=500
+	python -m wenmo.report.experiments
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed
+	$(PIP) --editable '.[dev]'
+	touch $@

@@ -1,0 +1,68 @@
+"""The whole of params.yaml: every section and the model that it must fit.
+
+Only the stage check_params reads this, so that a wrong key anywhere stops a run before it starts,
+while each other stage depends on its own sections alone.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wenmo.engines.answers import GenerateParams
+from wenmo.errors import ParamsError
+from wenmo.llm.prompt_writer import SummarizeParams
+from wenmo.model.base import BaseModelParams
+from wenmo.model.chat import ChatParams
+from wenmo.model.merging import MergeWeightsParams
+from wenmo.model.training import TrainParams
+from wenmo.params import PARAMS_FILE, Section, section, value
+from wenmo.scoring.comparison import EvaluateParams
+from wenmo.tasks.task import TASKS, load_task
+from wenmo.text.holdout import MergeParams
+
+TASK_SECTIONS: dict[str, type[Section]] = {
+    "summarize": SummarizeParams,
+    "merge": MergeParams,
+    "chat": ChatParams,
+    "train": TrainParams,
+    "merge_weights": MergeWeightsParams,
+    "generate": GenerateParams,
+    "evaluate": EvaluateParams,
+}
+SHARED_ONLY = frozenset({"tasks", "seed", "data_dir", "base_model"})
+
+
+def check(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
+    """Raise ParamsError for the first thing in a params file that some stage would refuse."""
+    value(content, "seed", int, path)
+    value(content, "data_dir", str, path)
+    _check_tasks(value(content, "tasks", list, path), path)
+    known = {*SHARED_ONLY, "prepare", *TASK_SECTIONS, *TASKS}
+    for key in content:
+        if key not in known:
+            raise ParamsError(f"{path}: {key}: unknown key; known are {', '.join(sorted(known))}")
+    section(BaseModelParams, content, "base_model", path=path)
+    for task in TASKS:
+        sections = {"prepare": load_task(task).PrepareParams, **TASK_SECTIONS}
+        for name, model in sections.items():
+            section(model, content, name, task, path)
+        for key in content[task]:
+            if key not in sections:
+                allowed = ", ".join(sections)
+                raise ParamsError(f"{path}: {task}.{key}: unknown key; known are {allowed}")
+        if "max_steps" in content[task]["train"]:
+            raise ParamsError(
+                f"{path}: {task}.train.max_steps: belongs in train.max_steps alone,"
+                " so that -S train.max_steps=500 always takes effect"
+            )
+
+
+def _check_tasks(tasks: list[Any], path: Path) -> None:
+    allowed = ", ".join(TASKS)
+    if not tasks:
+        raise ParamsError(f"{path}: tasks: empty; allowed are {allowed}")
+    for task in tasks:
+        if task not in TASKS:
+            raise ParamsError(f"{path}: tasks: {task!r} is no task; allowed are {allowed}")
+        if tasks.count(task) > 1:
+            raise ParamsError(f"{path}: tasks: {task!r} stands there twice")

@@ -1,0 +1,30 @@
+"""Read every raw row of a task, print how long each source is, and stop at the first bad row.
+
+PYTHONPATH=src python stages/check_raw.py poetry data/sample/poetry
+"""
+
+from collections import Counter
+from pathlib import Path
+
+from wenmo.records import write_json
+from wenmo.stage import parse_arguments, running
+from wenmo.tasks.task import load_task, read_test_rows
+
+if __name__ == "__main__":
+    arguments = parse_arguments(__doc__, task="novel, fairytale or poetry", data="raw folder")
+    with running("check_raw", arguments.task):
+        task, folder = load_task(arguments.task), Path(arguments.data)
+        documents, characters = Counter[str](), Counter[str]()
+        for document in task.read(folder, task.PrepareParams.load("prepare", arguments.task)):
+            documents[document.source] += 1
+            characters[document.source] += sum(map(len, document.fields.values()))
+        for source in documents:
+            print(
+                f"{characters[source]:>10,} characters {documents[source]:>6,} documents  {source}"
+            )
+        counts = {
+            "documents": documents.total(),
+            "characters": characters.total(),
+            "test_prompts": len(read_test_rows(folder)),
+        }
+        write_json(Path(f"data/checked/{arguments.task}.json"), counts)

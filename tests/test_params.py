@@ -1,0 +1,151 @@
+"""params.yaml: what is wrong is told in one line with file, key, value and what is allowed."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+
+from tests.conftest import ROOT
+from wenmo import params, schema
+from wenmo.errors import ParamsError
+from wenmo.model.training import TrainParams
+
+
+@pytest.fixture
+def content() -> dict[str, Any]:
+    return params.read(ROOT / "params.yaml")
+
+
+def test_the_committed_file_fits(content: dict[str, Any]) -> None:
+    schema.check(content)
+
+
+def set_value(keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
+    def change(content: dict[str, Any]) -> None:
+        *path, last = keys.split(".")
+        for key in path:
+            content = content[key]
+        content[last] = value
+
+    return change
+
+
+WRONG = {
+    "no number": (set_value("train.max_steps", "abc"), "train.max_steps: 'abc': "),
+    "a string for a list": (set_value("tasks", "poetry"), "tasks: 'poetry': expected list"),
+    "a number as a string": (set_value("train.learning_rate", "1e-4"), "train.learning_rate: "),
+    "zero rows": (set_value("merge.max_eval_rows", 0), "merge.max_eval_rows: 0: "),
+    "a fraction above one": (set_value("generate.sampling.top_p", 1.5), "top_p: 1.5: "),
+    "true for a number": (set_value("seed", True), "seed: True: expected int"),
+    "an unknown key": (
+        set_value("train.max_stpes", 5),
+        "train.max_stpes: unknown key; known are max_steps",
+    ),
+    "an unknown nested key": (
+        set_value("train.lora.rank", 5),
+        "train.lora.rank: unknown key; known are r, lora_alpha",
+    ),
+    "an unknown section": (set_value("trian", {}), "trian: unknown key; known are"),
+    "an unknown key of a task": (
+        set_value("poetry.train.lr", 5),
+        "poetry.train.lr: unknown key; known are max_steps",
+    ),
+    "an unknown section of a task": (set_value("novel.seed", 5), "novel.seed: unknown key"),
+    "a task's wrong value": (
+        set_value("novel.prepare.max_passage_chars", -1),
+        "novel.prepare.max_passage_chars: -1: ",
+    ),
+    "an unknown task": (
+        set_value("tasks", ["poetri"]),
+        "tasks: 'poetri' is no task; allowed are novel, fairytale, poetry",
+    ),
+    "a task twice": (
+        set_value("tasks", ["poetry", "poetry"]),
+        "tasks: 'poetry' stands there twice",
+    ),
+    "no task": (set_value("tasks", []), "tasks: empty"),
+    "steps of one task": (
+        set_value("poetry.train.max_steps", 5),
+        "poetry.train.max_steps: belongs in train.max_steps alone",
+    ),
+    "an unknown source": (set_value("base_model.source", "web"), "base_model.source: 'web': "),
+    "no section": (lambda content: content.pop("train"), "section train is missing"),
+    "no section of a task": (
+        lambda content: content["poetry"].pop("train"),
+        "section poetry.train is missing; write `train: {}`",
+    ),
+    "no task section": (lambda content: content.pop("poetry"), "section poetry is missing"),
+    "no key": (lambda content: content["train"].pop("max_length"), "train.max_length: missing"),
+    "no seed": (lambda content: content.pop("seed"), "seed: None: expected int"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_wrong_parameter_is_named_in_one_line(content: dict[str, Any], case: str) -> None:
+    change, complaint = WRONG[case]
+    change(content)
+    with pytest.raises(ParamsError) as caught:
+        schema.check(content)
+    assert str(caught.value).startswith("params.yaml: ")
+    assert complaint in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_stage_says_it_in_one_line_and_exits_with_2(tmp_path: Path) -> None:
+    yaml = YAML()
+    content = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    content["train"]["max_steps"] = "abc"
+    yaml.dump(content, tmp_path / "params.yaml")
+    run = subprocess.run(
+        [sys.executable, ROOT / "stages/check_params.py"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 2
+    assert run.stderr.startswith("check_params: params.yaml: train.max_steps: 'abc': ")
+    assert run.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
+
+
+def test_broken_yaml_is_named_by_line(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("seed: 1\ntrain: [\n")
+    with pytest.raises(ParamsError, match=r"params\.yaml:\d: "):
+        params.read(path)
+
+
+def test_small_learning_rates_are_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text((ROOT / "params.yaml").read_text().replace("5e-3", "1e-05"))
+    assert TrainParams.load("train", "poetry", path).learning_rate == 0.00001
+
+
+def test_a_task_lays_its_keys_over_the_shared_ones(content: dict[str, Any]) -> None:
+    shared = params.section(TrainParams, content, "train")
+    content["poetry"]["train"] = {"lora": {"r": 99}}
+    own = params.section(TrainParams, content, "train", "poetry")
+    assert own.lora.r == 99
+    assert own.model_copy(update={"lora": shared.lora}) == shared
+
+
+NESTED = st.recursive(
+    st.integers(), lambda inner: st.dictionaries(st.sampled_from("abc"), inner), max_leaves=6
+).filter(lambda value: isinstance(value, dict))
+
+
+@given(shared=NESTED, own=NESTED)
+def test_merging_keeps_own_values_and_loses_no_key(
+    shared: dict[str, Any], own: dict[str, Any]
+) -> None:
+    merged = params.deep_merge(shared, own)
+    assert merged.keys() == shared.keys() | own.keys()
+    assert params.deep_merge(merged, own) == merged
+    assert params.deep_merge(shared, {}) == shared

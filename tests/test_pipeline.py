@@ -1,0 +1,226 @@
+"""The whole pipeline in a clone, as a newcomer runs it and as an experimenter changes it.
+
+The clone is of the working tree, so that these tests fail before a commit and not after.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+
+pytestmark = pytest.mark.xdist_group("pipeline")
+TASKS = ("novel", "fairytale", "poetry")
+TASK_STAGES = (
+    "check_raw",
+    "prepare",
+    "summarize",
+    "merge",
+    "train",
+    "merge_weights",
+    "generate",
+    "evaluate",
+)
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    run = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return run.stdout
+
+
+def dvc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"DVC_NO_ANALYTICS": "1"}
+    return subprocess.run(
+        ["dvc", *arguments], cwd=folder, capture_output=True, text=True, env=environment
+    )
+
+
+def stages_run(run: subprocess.CompletedProcess[str]) -> list[str]:
+    return re.findall(r"Running stage '(.+)'", run.stdout)
+
+
+def tracked_state(folder: Path) -> str:
+    return git(folder, "status", "--porcelain")
+
+
+def outputs_state(folder: Path) -> dict[str, float]:
+    """Every file of the pipeline's outputs with its time of change."""
+    tops = ("data/prepared", "data/merged", "metrics", "models", "outputs", "plots", "reports")
+    files = (path for top in tops for path in (folder / top).rglob("*") if path.is_file())
+    return {str(path): path.stat().st_mtime for path in files}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clone") / "wenmo"
+    files = git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
+    for name in filter(None, files):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "as it is")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(clone: Path) -> Path:
+    """The clone after `dvc repro`: every stage has run, nothing came from a cache."""
+    run = dvc(clone, "repro")
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    assert len(stages_run(run)) == 2 + len(TASK_STAGES) * len(TASKS)
+    return clone
+
+
+@pytest.fixture
+def restored(built: Path) -> Iterator[Path]:
+    """The built clone, brought back to its commit afterwards."""
+    yield built
+    git(built, "checkout", "--quiet", ".")
+    assert dvc(built, "checkout").returncode == 0
+
+
+def test_everything_comes_out_with_the_committed_bytes(built: Path) -> None:
+    assert git(built, "diff") == ""
+    assert tracked_state(built) == ""
+
+
+def test_a_second_repro_runs_nothing(built: Path) -> None:
+    run = dvc(built, "repro")
+    assert stages_run(run) == []
+    assert "up to date" in run.stdout
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_tuned_beats_base_beyond_chance(built: Path, task: str) -> None:
+    metrics = json.loads((built / f"metrics/{task}.json").read_text())
+    assert metrics["delta"]["ci_low"] > 0
+    assert metrics["delta"]["p_value"] < 0.05
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_a_submission_answers_each_prompt_once_and_in_order(built: Path, task: str) -> None:
+    prompts = built / f"data/sample/{task}/test.jsonl"
+    if not prompts.is_file():
+        prompts = built / f"data/merged/{task}/eval.jsonl"
+    asked = [json.loads(line) for line in prompts.read_text("utf-8").splitlines()]
+    lines = (built / f"outputs/{task}/submit.json").read_text("utf-8").splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert all(list(answer) == ["instruction", "input", "output"] for answer in answers)
+    assert [(a["instruction"], a["input"]) for a in answers] == [
+        (a["instruction"], a["input"]) for a in asked
+    ]
+    assert all(answer["output"].strip() for answer in answers)
+
+
+def test_base_and_tuned_answer_the_same_held_out_prompts(built: Path) -> None:
+    for task in TASKS:
+        rows, base, tuned = (
+            [json.loads(line) for line in (built / path).read_text("utf-8").splitlines()]
+            for path in (
+                f"data/merged/{task}/eval.jsonl",
+                f"outputs/{task}/eval.base.jsonl",
+                f"outputs/{task}/eval.tuned.jsonl",
+            )
+        )
+        assert [row["id"] for row in rows] == [g["id"] for g in base] == [g["id"] for g in tuned]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "complaint"),
+    [
+        ("train.max_steps=abc", "params.yaml: train.max_steps: 'abc': "),
+        ("evaluate.resamples=0", "params.yaml: evaluate.resamples: 0: "),
+        ("tasks=[poetri]", "params.yaml: tasks: 'poetri' is no task; allowed are novel"),
+        ("base_model.source=web", "params.yaml: base_model.source: 'web': "),
+    ],
+)
+def test_a_wrong_parameter_touches_no_output(restored: Path, wrong: str, complaint: str) -> None:
+    before = outputs_state(restored)
+    run = dvc(restored, "exp", "run", "--set-param", wrong)
+    assert run.returncode != 0
+    said = [line for line in (run.stdout + run.stderr).splitlines() if "params.yaml: " in line]
+    assert len(said) == 1
+    assert complaint in said[0]
+    assert outputs_state(restored) == before
+
+
+def test_an_unknown_key_touches_no_output(restored: Path) -> None:
+    before = outputs_state(restored)
+    params = restored / "params.yaml"
+    params.write_text(params.read_text("utf-8").replace("warmup_steps:", "warmup_stpes:"), "utf-8")
+    run = dvc(restored, "repro")
+    assert run.returncode != 0
+    assert "params.yaml: train.warmup_stpes: unknown key; known are" in run.stdout + run.stderr
+    assert outputs_state(restored) == before
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "complaint"),
+    [
+        ("novel/train.jsonl", '{"name": "书"}\n', "train.jsonl:4: key 'text' is missing"),
+        ("fairytale/tales.csv", "只有一格\n", "expected 3 fields in the row"),
+        ("poetry/poems.csv", "题,我,今\n", "expected 4 fields in the row"),
+    ],
+)
+def test_a_malformed_row_touches_no_output(
+    restored: Path, file: str, line: str, complaint: str
+) -> None:
+    before = outputs_state(restored)
+    with (restored / "data/sample" / file).open("a", encoding="utf-8") as raw:
+        raw.write(line)
+    run = dvc(restored, "repro")
+    assert run.returncode != 0
+    assert f"data/sample/{file}" in run.stdout + run.stderr
+    assert complaint in run.stdout + run.stderr
+    assert outputs_state(restored) == before
+
+
+def test_an_empty_data_folder_touches_no_output(restored: Path) -> None:
+    before = outputs_state(restored)
+    (restored / "data/raw/poetry").mkdir(parents=True)
+    run = dvc(restored, "exp", "run", "-S", "data_dir=data/raw", "-S", "tasks=[poetry]")
+    assert run.returncode != 0
+    assert "data/raw/poetry: no raw texts; expected *.csv" in run.stdout + run.stderr
+    assert outputs_state(restored) == before
+
+
+def test_more_training_steps_rerun_training_and_what_follows(restored: Path) -> None:
+    run = dvc(restored, "exp", "run", "-S", "train.max_steps=4", "-S", "tasks=[poetry]")
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    assert stages_run(run) == [
+        "check_params",
+        "train@poetry",
+        "merge_weights@poetry",
+        "generate@poetry",
+        "evaluate@poetry",
+    ]
+    shown = dvc(restored, "exp", "show", "--json").stdout
+    assert "tuned" in shown
+
+
+def test_one_task_runs_alone(restored: Path) -> None:
+    run = dvc(restored, "exp", "run", "-S", "tasks=[poetry]")
+    assert run.returncode == 0
+    assert all(stage == "check_params" or stage.endswith("@poetry") for stage in stages_run(run))
+
+
+def test_an_edited_poem_reruns_poetry_alone(restored: Path) -> None:
+    poems = restored / "data/sample/poetry/poems.csv"
+    text = poems.read_text("utf-8")
+    line = re.search(r'"(.{5})，', text)
+    assert line
+    poems.write_text(text.replace(line[1], line[1][::-1], 1), "utf-8")
+    run = dvc(restored, "repro")
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    assert stages_run(run) == [f"{stage}@poetry" for stage in TASK_STAGES]
