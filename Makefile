@@ -30,8 +30,8 @@ figures: $(VENV)/.installed  ## write the tables and texts of the READMEs from c
 	python -m wenmo.report.readme
 
 experiments: $(VENV)/.installed  ## compare 100 with 500 training steps and show the table
-	dvc exp run --name steps-500 --set-param train.max_steps=500
-	python -m wenmo.report.experiments
+	dvc exp run --force --name steps-500 --set-param train.max_steps=500
+	dvc exp show --hide-workspace --drop '.*' --keep 'Experiment|^train.max_steps|base.form|tuned.form'
 
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -124,8 +124,8 @@ def test_broken_yaml_is_named_by_line(tmp_path: Path) -> None:
 
 def test_small_learning_rates_are_numbers(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    path.write_text((ROOT / "params.yaml").read_text().replace("5e-3", "1e-05"))
-    assert TrainParams.load("train", "poetry", path).learning_rate == 0.00001
+    path.write_text((ROOT / "params.yaml").read_text().replace("4e-3", "1e-05"))
+    assert TrainParams.load("train", "novel", path).learning_rate == 0.00001
 
 
 def test_a_task_lays_its_keys_over_the_shared_ones(content: dict[str, Any]) -> None:
