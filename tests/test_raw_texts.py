@@ -155,6 +155,7 @@ def test_other_forms_are_named_too(content: str, form: str) -> None:
     [
         ("雪落千山静，风来一叶。", "uneven"),
         ("雪落千山静，风来一叶轻，灯前翻旧信。", "uneven"),
+        ("。", "uneven"),
         ("雪落□山静，风来一叶轻。", "gaps or notes"),
         ("雪落千山静，风来一叶轻。（作于冬）", "gaps or notes"),
         ("一二三四五，" * 18, "long"),

@@ -51,7 +51,7 @@ def prepare(document: Document, params: PrepareParams) -> Prepared:
     lines = [line for line, _ in found]
     if _ILLEGIBLE.search(content):
         prepared.dropped["gaps or notes"] += 1
-    elif len({len(line) for line in lines}) > 1 or len(lines) % 2 or not 4 <= len(lines[0]) <= 7:
+    elif len({len(line) for line in lines}) != 1 or len(lines) % 2 or not 4 <= len(lines[0]) <= 7:
         prepared.dropped["uneven"] += 1
     elif len(lines) > params.max_lines:
         prepared.dropped["long"] += 1
