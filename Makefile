@@ -19,7 +19,7 @@ repro: $(VENV)/.installed  ## build the three writers, their scores and their te
 	@python -m wenmo.report.tables
 
 test: $(VENV)/.installed-dev check  ## run all checks and tests, one whole pipeline included
-	pytest -n 2 --dist loadgroup
+	pytest
 
 check: $(VENV)/.installed-dev  ## lint, format and types
 	ruff check

@@ -1,3 +1,5 @@
+import json
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -41,6 +43,21 @@ def test_temperature_0_takes_the_likeliest_token_whatever_the_seed(engine: Engin
         update={"sampling": SAMPLING.model_copy(update={"temperature": 0.0})}
     )
     assert answer(engine, ROWS, greedy, CHAT, 1, "a") == answer(engine, ROWS, greedy, CHAT, 2, "b")
+
+
+def test_sampling_comes_from_params_alone(tiny_model: Path, tmp_path: Path, engine: Engine) -> None:
+    """A published model's generation_config.json brings its own; it must not add to ours."""
+    shutil.copytree(tiny_model, tmp_path / "published")
+    config = tmp_path / "published/generation_config.json"
+    config.write_text(
+        json.dumps(json.loads(config.read_text()) | {"repetition_penalty": 5.0, "top_k": 1})
+    )
+    published = load_engine(tmp_path / "published", PARAMS)
+    sampling = SAMPLING.model_copy(update={"repetition_penalty": 1.0})
+    params = PARAMS.model_copy(update={"sampling": sampling})
+    assert answer(published, ROWS, params, CHAT, 1, "a") == answer(
+        engine, ROWS, params, CHAT, 1, "b"
+    )
 
 
 def test_length_is_bounded_and_said(engine: Engine) -> None:

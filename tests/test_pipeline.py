@@ -15,7 +15,6 @@ import pytest
 
 from tests.conftest import ROOT
 
-pytestmark = pytest.mark.xdist_group("pipeline")
 TASKS = ("novel", "fairytale", "poetry")
 TASK_STAGES = (
     "check_raw",

@@ -121,7 +121,7 @@ def _explain(
         return f"{path}: {key}: unknown key; known are {', '.join(_known_keys(model, keys[:-1]))}"
     if first["type"] == "missing":
         return f"{path}: {key}: missing"
-    return f"{path}: {key}: {first['input']!r}: {first['msg']}"
+    return f"{path}: {key}: {first['input']!r}: {first['msg'].removeprefix('Value error, ')}"
 
 
 def _known_keys(model: type[BaseModel], keys: list[str]) -> list[str]:

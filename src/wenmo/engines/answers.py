@@ -50,7 +50,8 @@ def answer(
         for row in rows
     ]
     completions: dict[str, Completion] = {}
-    with tqdm(total=len(rows), desc=label, unit="row") as progress:
+    # An engine hands in a whole batch at once: without mininterval=0 only its first row would show.
+    with tqdm(total=len(rows), desc=label, unit="row", mininterval=0) as progress:
         for completion in engine.generate(prompts, params.sampling):
             completions[completion.id] = completion
             progress.update()

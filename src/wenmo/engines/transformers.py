@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers import (
+    GenerationConfig,
     LogitsProcessor,
     LogitsProcessorList,
     RepetitionPenaltyLogitsProcessor,
@@ -30,6 +30,12 @@ class TransformersEngine:
     def __init__(self, folder: Path, precision: Precision, batch_size: int) -> None:
         self.model = load_model(folder, precision).eval()
         self.tokenizer = load_tokenizer(folder)
+        # A published model brings sampling settings along, which would add to those of params.yaml.
+        own = self.model.generation_config
+        self.ends = frozenset(_token_ids(own.eos_token_id))
+        self.model.generation_config = GenerationConfig(
+            eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id
+        )
         self.batch_size = batch_size
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[Completion]:
@@ -63,8 +69,7 @@ class TransformersEngine:
         return chat_text(self.tokenizer, prompt.messages)
 
     def _completion(self, prompt: Prompt, tokens: list[int]) -> Completion:
-        ends = _end_tokens(self.model.generation_config.eos_token_id)
-        length = next((i for i, token in enumerate(tokens) if token in ends), None)
+        length = next((i for i, token in enumerate(tokens) if token in self.ends), None)
         text = self.tokenizer.decode(tokens[:length], skip_special_tokens=True)
         return Completion(
             id=prompt.id,
@@ -114,5 +119,5 @@ def _processors(
     return processors
 
 
-def _end_tokens(eos: Any) -> frozenset[int]:
-    return frozenset([eos] if isinstance(eos, int) else eos or ())
+def _token_ids(ids: int | list[int] | None) -> list[int]:
+    return [ids] if isinstance(ids, int) else ids or []

@@ -3,9 +3,9 @@
 import statistics
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from wenmo.errors import UserError
 from wenmo.model.chat import ChatParams, answer_messages, prompt_messages
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from trl import SFTConfig, SFTTrainer
 
 
+def _steps_or_epochs(value: int) -> int:
+    if value < 1 and value != -1:
+        raise ValueError("expected a number of steps, or -1 to train num_train_epochs")
+    return value
+
+
 class LoraParams(Section):
     """Section `train.lora`; the names are those of peft.LoraConfig."""
 
@@ -32,7 +38,7 @@ class LoraParams(Section):
 class TrainParams(Section):
     """Section `train`; the names are those of trl.SFTConfig where it has them."""
 
-    max_steps: int = Field(ge=-1, le=10**7)
+    max_steps: Annotated[int, AfterValidator(_steps_or_epochs)]
     num_train_epochs: PositiveFloat
     max_length: PositiveInt
     per_device_train_batch_size: PositiveInt
