@@ -74,10 +74,13 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def built(clone: Path) -> Path:
-    """The clone after `dvc repro`: every stage has run, nothing came from a cache."""
+    """The clone after `dvc repro`, in which nothing came from another clone's cache."""
     run = dvc(clone, "repro")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
-    assert len(stages_run(run)) == 2 + len(TASK_STAGES) * len(TASKS)
+    # Where every row has a prompt already, summarize's output is prepare's, which DVC then reuses.
+    same_output = {f"summarize@{task}" for task in ("fairytale", "poetry")}
+    stages = {f"{stage}@{task}" for stage in TASK_STAGES for task in TASKS}
+    assert {"check_params", "base_model"} | stages - same_output <= set(stages_run(run))
     return clone
 
 
