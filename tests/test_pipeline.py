@@ -160,7 +160,9 @@ def test_a_wrong_parameter_touches_no_output(restored: Path, wrong: str, complai
 def test_an_unknown_key_touches_no_output(restored: Path) -> None:
     before = outputs_state(restored)
     params = restored / "params.yaml"
-    params.write_text(params.read_text("utf-8").replace("warmup_steps:", "warmup_stpes:"), "utf-8")
+    params.write_text(
+        params.read_text("utf-8").replace("  lora:", "  warmup_stpes: 5\n  lora:"), "utf-8"
+    )
     run = dvc(restored, "repro")
     assert run.returncode != 0
     assert "params.yaml: train.warmup_stpes: unknown key; known are" in run.stdout + run.stderr

@@ -1,5 +1,6 @@
 """LoRA training: rows to an adapter, with the loss on the answers alone."""
 
+import json
 import statistics
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -12,7 +13,7 @@ from wenmo.model.chat import ChatParams, answer_messages, prompt_messages
 from wenmo.model.curves import curves_callback, keep_curves
 from wenmo.model.loading import Precision, load_model, load_tokenizer
 from wenmo.params import Count, Fraction, PositiveFloat, PositiveInt, Section
-from wenmo.records import Row
+from wenmo.records import Row, write_json
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -172,6 +173,10 @@ def save_adapter(model: Any, adapter: Path) -> None:
     """The adapter's config and weights, without peft's model card, which names local paths."""
     model.save_pretrained(adapter)
     (adapter / "README.md").unlink(missing_ok=True)
+    # peft keeps the target modules as a set, whose order differs from process to process.
+    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    config["target_modules"] = sorted(config["target_modules"])
+    write_json(adapter / "adapter_config.json", config)
 
 
 def _conversation(row: Row, chat: ChatParams) -> list[dict[str, str]]:
