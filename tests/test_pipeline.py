@@ -51,11 +51,19 @@ def tracked_state(folder: Path) -> str:
     return git(folder, "status", "--porcelain")
 
 
-def outputs_state(folder: Path) -> dict[str, float]:
-    """Every file of the pipeline's outputs with its time of change."""
+def output_files(folder: Path) -> list[Path]:
     tops = ("data/prepared", "data/merged", "metrics", "models", "outputs", "plots", "reports")
-    files = (path for top in tops for path in (folder / top).rglob("*") if path.is_file())
-    return {str(path): path.stat().st_mtime for path in files}
+    return [path for top in tops for path in (folder / top).rglob("*") if path.is_file()]
+
+
+def outputs_state(folder: Path) -> dict[Path, float]:
+    """Every file of the pipeline's outputs with its time of change."""
+    return {path: path.stat().st_mtime for path in output_files(folder)}
+
+
+def outputs_content(folder: Path) -> dict[Path, bytes]:
+    """Every file of the pipeline's outputs with its bytes."""
+    return {path: path.read_bytes() for path in output_files(folder)}
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +151,6 @@ def test_base_and_tuned_answer_the_same_held_out_prompts(built: Path) -> None:
     [
         ("train.max_steps=abc", "params.yaml: train.max_steps: 'abc': "),
         ("evaluate.resamples=0", "params.yaml: evaluate.resamples: 0: "),
-        ("tasks=[poetri]", "params.yaml: tasks: 'poetri' is no task; allowed are novel"),
         ("base_model.source=web", "params.yaml: base_model.source: 'web': "),
     ],
 )
@@ -157,16 +164,35 @@ def test_a_wrong_parameter_touches_no_output(restored: Path, wrong: str, complai
     assert outputs_state(restored) == before
 
 
-def test_an_unknown_key_touches_no_output(restored: Path) -> None:
+@pytest.mark.parametrize(
+    ("found", "edited", "complaint"),
+    [
+        ("  lora:", "  warmup_stpes: 5\n  lora:", "train.warmup_stpes: unknown key; known are"),
+        ("  - poetry", "  - poetri", "tasks: 'poetri' is no task; allowed are novel"),
+        ("summarize:\n  #", "summarise:\n  #", "summarise: unknown key; known are"),
+    ],
+)
+def test_a_wrong_line_in_the_file_touches_no_output(
+    restored: Path, found: str, edited: str, complaint: str
+) -> None:
     before = outputs_state(restored)
     params = restored / "params.yaml"
-    params.write_text(
-        params.read_text("utf-8").replace("  lora:", "  warmup_stpes: 5\n  lora:"), "utf-8"
-    )
+    params.write_text(params.read_text("utf-8").replace(found, edited, 1), "utf-8")
     run = dvc(restored, "repro")
     assert run.returncode != 0
-    assert "params.yaml: train.warmup_stpes: unknown key; known are" in run.stdout + run.stderr
+    assert f"params.yaml: {complaint}" in run.stdout + run.stderr
     assert outputs_state(restored) == before
+
+
+@pytest.mark.parametrize("tasks", ["[poetry]", "[poetri]"])
+def test_tasks_left_out_of_an_experiment_lose_nothing(restored: Path, tasks: str) -> None:
+    """DVC takes what the experiment's pipeline does not make out of the folder, not the cache."""
+    before = outputs_content(restored)
+    run = dvc(restored, "exp", "run", "--set-param", f"tasks={tasks}")
+    assert (run.returncode == 0) == (tasks == "[poetry]")
+    git(restored, "checkout", "--quiet", ".")
+    assert dvc(restored, "checkout").returncode == 0
+    assert outputs_content(restored) == before
 
 
 @pytest.mark.parametrize(
@@ -192,10 +218,11 @@ def test_a_malformed_row_touches_no_output(
 
 def test_an_empty_data_folder_touches_no_output(restored: Path) -> None:
     before = outputs_state(restored)
-    (restored / "data/raw/poetry").mkdir(parents=True)
-    run = dvc(restored, "exp", "run", "-S", "data_dir=data/raw", "-S", "tasks=[poetry]")
+    for task in TASKS:
+        (restored / "data/raw" / task).mkdir(parents=True)
+    run = dvc(restored, "exp", "run", "--set-param", "data_dir=data/raw")
     assert run.returncode != 0
-    assert "data/raw/poetry: no raw texts; expected *.csv" in run.stdout + run.stderr
+    assert re.search(r"data/raw/\w+: no raw texts; expected \*\.", run.stdout + run.stderr)
     assert outputs_state(restored) == before
 
 
