@@ -22,9 +22,7 @@ if __name__ == "__main__":
             print(
                 f"{characters[source]:>10,} characters {documents[source]:>6,} documents  {source}"
             )
-        counts = {
-            "documents": documents.total(),
-            "characters": characters.total(),
-            "test_prompts": len(read_test_rows(folder)),
-        }
+        prompts = len(read_test_rows(folder))
+        print(f"{prompts:>35,} test prompts")
+        counts = {"documents": documents.total()}
         write_json(Path(f"data/checked/{arguments.task}.json"), counts)

@@ -6,7 +6,7 @@ PYTHONPATH=src python stages/generate.py poetry
 from pathlib import Path
 
 from wenmo import params
-from wenmo.engines.answers import GenerateParams, answer, answer_all, load_engine
+from wenmo.engines.answers import GenerateParams, Writer, load_engine
 from wenmo.model.chat import ChatParams
 from wenmo.records import Row, read_records, write_json_lines, write_records
 from wenmo.stage import parse_arguments, running
@@ -21,15 +21,13 @@ if __name__ == "__main__":
         test = read_records(Row, Path(f"data/test/{task}.jsonl")) or held_out
         outputs = Path(f"outputs/{task}")
 
-        base = load_engine(Path("models/base"), steering)
-        written = answer(base, held_out, steering, chat, seed, "base")
-        write_records(outputs / "eval.base.jsonl", written)
+        base = Writer(load_engine(Path("models/base"), steering), steering, chat, seed)
+        write_records(outputs / "eval.base.jsonl", base.answer(held_out, "base"))
 
-        tuned = load_engine(Path(f"models/merged/{task}"), steering)
-        written = answer(tuned, held_out, steering, chat, seed, "tuned")
-        write_records(outputs / "eval.tuned.jsonl", written)
+        tuned = Writer(load_engine(Path(f"models/merged/{task}"), steering), steering, chat, seed)
+        write_records(outputs / "eval.tuned.jsonl", tuned.answer(held_out, "tuned"))
 
-        texts = answer_all(tuned, test, steering, chat, seed, "submit")
+        texts = tuned.answer_all(test, "submit")
         lines = [
             {"instruction": row.instruction, "input": row.input, "output": each.text}
             for row, each in zip(test, texts, strict=True)

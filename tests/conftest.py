@@ -1,5 +1,7 @@
 """A model small enough for any test, and a repository like a newcomer's clone."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -37,7 +39,18 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_params: TinyParams
     return folder
 
 
-def make_row(position: int = 0, output: str = "雪落了。", **fields: str) -> Row:
+def make_row(position: int = 0, output: str = "雪落了。", instruction: str = "") -> Row:
     """A row with sensible fields."""
     identity = row_id("source", f"{position}{output}")
-    return Row(identity, "source", position, fields.get("instruction", ""), "写雪。", output)
+    return Row(identity, "source", position, instruction, "写雪。", output)
+
+
+def run_python(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    """Python in a process of its own, as DVC starts a stage."""
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=cwd,
+        env={"PYTHONPATH": str(ROOT / "src")},
+        capture_output=True,
+        text=True,
+    )

@@ -6,10 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import make_row
-from wenmo.engines.answers import GenerateParams, answer, answer_all, load_engine
+from wenmo.engines.answers import GenerateParams, Writer, load_engine
 from wenmo.engines.engine import Completion, Engine, Prompt, Sampling, prompt_seed
 from wenmo.errors import UserError
 from wenmo.model.chat import ChatParams
+from wenmo.records import Generation, Row
 
 SAMPLING = Sampling(max_new_tokens=12, temperature=0.8, top_p=0.9, top_k=50, repetition_penalty=1.1)
 PARAMS = GenerateParams(
@@ -24,17 +25,23 @@ def engine(tiny_model: Path) -> Engine:
     return load_engine(tiny_model, PARAMS)
 
 
+def answer(
+    engine: Engine, rows: Sequence[Row] = ROWS, params: GenerateParams = PARAMS, seed: int = 1
+) -> list[Generation]:
+    return Writer(engine, params, CHAT, seed).answer(rows, "test")
+
+
 def test_answers_come_in_the_rows_order_and_the_same_each_time(engine: Engine) -> None:
-    first = answer(engine, ROWS, PARAMS, CHAT, 1, "test")
+    first = answer(engine)
     assert [each.id for each in first] == [row.id for row in ROWS]
     assert [each.reference for each in first] == [row.output for row in ROWS]
-    assert first == answer(engine, ROWS, PARAMS, CHAT, 1, "test")
-    assert first != answer(engine, ROWS, PARAMS, CHAT, 2, "test")
+    assert first == answer(engine)
+    assert first != answer(engine, seed=2)
 
 
 def test_a_text_does_not_depend_on_the_rows_beside_it(engine: Engine) -> None:
-    together = answer(engine, ROWS, PARAMS, CHAT, 1, "test")
-    alone = [answer(engine, [row], PARAMS, CHAT, 1, "test")[0] for row in reversed(ROWS)]
+    together = answer(engine)
+    alone = [answer(engine, [row])[0] for row in reversed(ROWS)]
     assert together == alone[::-1]
 
 
@@ -42,7 +49,7 @@ def test_temperature_0_takes_the_likeliest_token_whatever_the_seed(engine: Engin
     greedy = PARAMS.model_copy(
         update={"sampling": SAMPLING.model_copy(update={"temperature": 0.0})}
     )
-    assert answer(engine, ROWS, greedy, CHAT, 1, "a") == answer(engine, ROWS, greedy, CHAT, 2, "b")
+    assert answer(engine, params=greedy) == answer(engine, params=greedy, seed=2)
 
 
 def test_sampling_comes_from_params_alone(tiny_model: Path, tmp_path: Path, engine: Engine) -> None:
@@ -55,13 +62,11 @@ def test_sampling_comes_from_params_alone(tiny_model: Path, tmp_path: Path, engi
     published = load_engine(tmp_path / "published", PARAMS)
     sampling = SAMPLING.model_copy(update={"repetition_penalty": 1.0})
     params = PARAMS.model_copy(update={"sampling": sampling})
-    assert answer(published, ROWS, params, CHAT, 1, "a") == answer(
-        engine, ROWS, params, CHAT, 1, "b"
-    )
+    assert answer(published, params=params) == answer(engine, params=params)
 
 
 def test_length_is_bounded_and_said(engine: Engine) -> None:
-    for each in answer(engine, ROWS, PARAMS, CHAT, 1, "test"):
+    for each in answer(engine):
         assert each.tokens <= SAMPLING.max_new_tokens
         assert (each.finish_reason == "length") or each.tokens >= 1
         assert "<|im_end|>" not in each.text
@@ -88,7 +93,7 @@ class Forgetful:
 
 def test_only_empty_answers_are_asked_again() -> None:
     engine = Forgetful(empty_attempts=2)
-    answers = answer_all(engine, ROWS, PARAMS, CHAT, 1, "test")
+    answers = Writer(engine, PARAMS, CHAT, 1).answer_all(ROWS, "test")
     assert [each.text for each in answers] == ["雪"] * len(ROWS)
     assert [each.id for each in answers] == [row.id for row in ROWS]
     assert engine.asked == [6, 1, 1]
@@ -96,4 +101,4 @@ def test_only_empty_answers_are_asked_again() -> None:
 
 def test_a_row_that_stays_empty_is_named() -> None:
     with pytest.raises(UserError, match=r"source row 0 .*: empty after 3 attempts"):
-        answer_all(Forgetful(empty_attempts=9), ROWS, PARAMS, CHAT, 1, "test")
+        Writer(Forgetful(empty_attempts=9), PARAMS, CHAT, 1).answer_all(ROWS, "test")

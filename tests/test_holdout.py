@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,5 +56,5 @@ def test_only_rows_without_a_prompt_get_one() -> None:
     writer = prompt_writer(params)
     asked = make_row()
     assert with_prompt(asked, writer, params) == asked
-    bare = asked.__class__(**(asked.__dict__ | {"input": "", "output": "山空，人去。"}))
+    bare = replace(asked, input="", output="山空，人去。")
     assert with_prompt(bare, writer, params).prompt == "山空"

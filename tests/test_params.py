@@ -1,7 +1,5 @@
 """params.yaml: what is wrong is told in one line with file, key, value and what is allowed."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, run_python
 from wenmo import params, schema
 from wenmo.errors import ParamsError
 from wenmo.model.training import TrainParams
@@ -46,6 +44,10 @@ WRONG = {
     "true for a number": (set_value("seed", True), "seed: True: expected int"),
     "an unknown key": (
         set_value("train.max_stpes", 5),
+        "train.max_stpes: unknown key; known are max_steps",
+    ),
+    "a mistyped key": (
+        lambda content: content["train"].update(max_stpes=content["train"].pop("max_steps")),
         "train.max_stpes: unknown key; known are max_steps",
     ),
     "an unknown nested key": (
@@ -103,13 +105,7 @@ def test_the_stage_says_it_in_one_line_and_exits_with_2(tmp_path: Path) -> None:
     content = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     content["train"]["max_steps"] = "abc"
     yaml.dump(content, tmp_path / "params.yaml")
-    run = subprocess.run(
-        [sys.executable, ROOT / "stages/check_params.py"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT / "src")},
-        capture_output=True,
-        text=True,
-    )
+    run = run_python(ROOT / "stages/check_params.py", cwd=tmp_path)
     assert run.returncode == 2
     assert run.stderr.startswith("check_params: params.yaml: train.max_steps: 'abc': ")
     assert run.stderr.count("\n") == 1

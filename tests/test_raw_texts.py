@@ -1,15 +1,13 @@
 """Raw texts: every format is read, and a malformed row is named by file and line."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, run_python
 from wenmo.errors import ParamsError, UserError
 from wenmo.tasks import fairytale, novel, poetry
 from wenmo.tasks.task import load_task, read_test_rows
@@ -96,13 +94,7 @@ def test_an_empty_folder_is_named_with_what_is_expected(
 def test_the_stage_exits_with_1_and_writes_nothing(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     write(tmp_path / "raw", "poems.csv", HEADER + "雪,我\n")
-    run = subprocess.run(
-        [sys.executable, ROOT / "stages/check_raw.py", "poetry", "raw"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT / "src")},
-        capture_output=True,
-        text=True,
-    )
+    run = run_python(ROOT / "stages/check_raw.py", "poetry", "raw", cwd=tmp_path)
     assert run.returncode == 1
     assert run.stderr == "check_raw: raw/poems.csv:2: expected 4 fields in the row\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["params.yaml", "raw"]

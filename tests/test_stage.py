@@ -1,12 +1,10 @@
 import json
 import platform
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, run_python
 from wenmo.errors import ParamsError, UserError
 from wenmo.stage import running
 
@@ -53,23 +51,12 @@ def test_the_code_path_is_pinned_before_torch_is_loaded() -> None:
         "import wenmo.stage, torch, os;"
         "print(torch.backends.cpu.get_cpu_capability(), os.environ['MKL_CBWR'])"
     )
-    run = subprocess.run(
-        [sys.executable, "-c", program],
-        env={"PYTHONPATH": str(ROOT / "src")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    run = run_python("-c", program)
     assert run.stdout.split() == ["AVX2", "COMPATIBLE"]
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "stages").glob("*.py")), ids=lambda p: p.stem)
 def test_every_stage_explains_itself(script: Path) -> None:
-    run = subprocess.run(
-        [sys.executable, script, "--help"],
-        env={"PYTHONPATH": str(ROOT / "src")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
+    run = run_python(script, "--help")
+    assert run.returncode == 0
     assert f"PYTHONPATH=src python stages/{script.name}" in run.stdout

@@ -5,7 +5,7 @@ module only finds a section, lays the task's own values over the shared ones and
 wrong in one line. ruamel.yaml reads YAML 1.2, in which 1e-05 is a number.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self, TypeVar
 
@@ -83,6 +83,11 @@ def seed(path: Path = PARAMS_FILE) -> int:
     return int(value(read(path), "seed", int, path))
 
 
+def unknown_key(key: str, known: Iterable[str], path: Path = PARAMS_FILE) -> str:
+    """The complaint about a key that nothing reads."""
+    return f"{path}: {key}: unknown key; known are {', '.join(known)}"
+
+
 def deep_merge(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     """`own` laid over `shared`: mappings are merged key by key, anything else is replaced."""
     merged = dict(shared)
@@ -113,12 +118,14 @@ def _explain(
     task: str | None,
     path: Path,
 ) -> str:
-    first = error.errors(include_url=False)[0]
+    # A mistyped key is both unknown and missing; the unknown one shows the slip.
+    found = error.errors(include_url=False)
+    first = min(found, key=lambda each: each["type"] != "extra_forbidden")
     keys = [str(part) for part in first["loc"]]
     prefix = f"{task}.{name}" if task and _holds(own, keys) else name
     key = ".".join([prefix, *keys])
     if first["type"] == "extra_forbidden":
-        return f"{path}: {key}: unknown key; known are {', '.join(_known_keys(model, keys[:-1]))}"
+        return unknown_key(key, _known_keys(model, keys[:-1]), path)
     if first["type"] == "missing":
         return f"{path}: {key}: missing"
     return f"{path}: {key}: {first['input']!r}: {first['msg'].removeprefix('Value error, ')}"

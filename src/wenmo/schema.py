@@ -15,7 +15,7 @@ from wenmo.model.base import BaseModelParams
 from wenmo.model.chat import ChatParams
 from wenmo.model.merging import MergeWeightsParams
 from wenmo.model.training import TrainParams
-from wenmo.params import PARAMS_FILE, Section, section, value
+from wenmo.params import PARAMS_FILE, Section, section, unknown_key, value
 from wenmo.scoring.comparison import EvaluateParams
 from wenmo.tasks.task import TASKS, load_task
 from wenmo.text.holdout import MergeParams
@@ -29,7 +29,7 @@ TASK_SECTIONS: dict[str, type[Section]] = {
     "generate": GenerateParams,
     "evaluate": EvaluateParams,
 }
-SHARED_ONLY = frozenset({"tasks", "seed", "data_dir", "base_model"})
+SHARED_ONLY = ("tasks", "seed", "data_dir", "base_model")
 
 
 def check(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
@@ -37,10 +37,10 @@ def check(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
     value(content, "seed", int, path)
     value(content, "data_dir", str, path)
     _check_tasks(value(content, "tasks", list, path), path)
-    known = {*SHARED_ONLY, "prepare", *TASK_SECTIONS, *TASKS}
+    known = (*SHARED_ONLY, "prepare", *TASK_SECTIONS, *TASKS)
     for key in content:
         if key not in known:
-            raise ParamsError(f"{path}: {key}: unknown key; known are {', '.join(sorted(known))}")
+            raise ParamsError(unknown_key(key, known, path))
     section(BaseModelParams, content, "base_model", path=path)
     for task in TASKS:
         sections = {"prepare": load_task(task).PrepareParams, **TASK_SECTIONS}
@@ -48,8 +48,7 @@ def check(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
             section(model, content, name, task, path)
         for key in content[task]:
             if key not in sections:
-                allowed = ", ".join(sections)
-                raise ParamsError(f"{path}: {task}.{key}: unknown key; known are {allowed}")
+                raise ParamsError(unknown_key(f"{task}.{key}", sections, path))
         if "max_steps" in content[task]["train"]:
             raise ParamsError(
                 f"{path}: {task}.train.max_steps: belongs in train.max_steps alone,"

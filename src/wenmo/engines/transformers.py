@@ -40,17 +40,17 @@ class TransformersEngine:
 
     def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[Completion]:
         """One completion a prompt, the shortest prompts first, so that little is padded."""
-        by_length = sorted(prompts, key=lambda prompt: (len(self._text(prompt)), prompt.id))
-        for start in range(0, len(by_length), self.batch_size):
-            yield from self._batch(by_length[start : start + self.batch_size], sampling)
+        texts = [chat_text(self.tokenizer, prompt.messages) for prompt in prompts]
+        asked = list(zip(prompts, texts, strict=True))
+        asked.sort(key=lambda pair: (len(pair[1]), pair[0].id))
+        for start in range(0, len(asked), self.batch_size):
+            yield from self._batch(asked[start : start + self.batch_size], sampling)
 
     @torch.inference_mode()
-    def _batch(self, prompts: Sequence[Prompt], sampling: Sampling) -> list[Completion]:
+    def _batch(self, asked: Sequence[tuple[Prompt, str]], sampling: Sampling) -> list[Completion]:
+        prompts, texts = [prompt for prompt, _ in asked], [text for _, text in asked]
         encoded = self.tokenizer(
-            [self._text(prompt) for prompt in prompts],
-            return_tensors="pt",
-            padding=True,
-            add_special_tokens=False,
+            texts, return_tensors="pt", padding=True, add_special_tokens=False
         ).to(self.model.device)
         ids = self.model.generate(
             **encoded,
@@ -63,10 +63,6 @@ class TransformersEngine:
             self._completion(prompt, tokens)
             for prompt, tokens in zip(prompts, answers, strict=True)
         ]
-
-    def _text(self, prompt: Prompt) -> str:
-        """The whole chat up to where the model answers."""
-        return chat_text(self.tokenizer, prompt.messages)
 
     def _completion(self, prompt: Prompt, tokens: list[int]) -> Completion:
         length = next((i for i, token in enumerate(tokens) if token in self.ends), None)

@@ -15,15 +15,11 @@ class MergeWeightsParams(Section):
     max_shard_size: str = Field(pattern=r"^\d+(MB|GB)$")
 
 
-def merge(base: Path, adapter: Path, output: Path, params: MergeWeightsParams) -> dict[str, float]:
-    """Write base plus adapter as safetensors shards with tokenizer and generation config.
-
-    Returns the number of parameters.
-    """
+def merge(base: Path, adapter: Path, output: Path, params: MergeWeightsParams) -> None:
+    """Write base plus adapter as safetensors shards with tokenizer and generation config."""
     from peft import PeftModel
 
     model = PeftModel.from_pretrained(load_model(base, params.precision), adapter)
     merged = model.merge_and_unload(progressbar=True, safe_merge=True)
     merged.save_pretrained(output, max_shard_size=params.max_shard_size)
     load_tokenizer(base).save_pretrained(output)
-    return {"parameters": merged.num_parameters()}

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, Field
 
 from wenmo.errors import UserError
-from wenmo.model.chat import ChatParams, answer_messages, prompt_messages
+from wenmo.model.chat import ChatParams, Message, answer_messages, prompt_messages
 from wenmo.model.curves import curves_callback, keep_curves
 from wenmo.model.loading import Precision, load_model, load_tokenizer
 from wenmo.params import Count, Fraction, PositiveFloat, PositiveInt, Section
 from wenmo.records import Row, write_json
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
     from trl import SFTConfig, SFTTrainer
 
@@ -74,6 +73,7 @@ def train(
     Raises UserError if no row fits.
     """
     import torch
+    from datasets import Dataset
     from peft import LoraConfig
     from trl import SFTTrainer
 
@@ -90,8 +90,8 @@ def train(
         trainer = SFTTrainer(
             model=load_model(base, params.precision),
             args=trainer_arguments(params, Path(scratch), seed),
-            train_dataset=conversations(fitting, chat),
-            eval_dataset=conversations(fitting_eval, chat),
+            train_dataset=Dataset.from_list([turns(row, chat) for row in fitting]),
+            eval_dataset=Dataset.from_list([turns(row, chat) for row in fitting_eval]),
             processing_class=tokenizer,
             peft_config=LoraConfig(task_type="CAUSAL_LM", **params.lora.model_dump()),
             callbacks=[curves_callback(Path(scratch))],
@@ -115,26 +115,20 @@ def rows_within(
     rows: list[Row], tokenizer: "PreTrainedTokenizerBase", chat: ChatParams, max_length: int
 ) -> list[Row]:
     """The rows whose whole conversation has at most `max_length` tokens."""
-    return [
-        row
-        for row in rows
-        if len(tokenizer.apply_chat_template(_conversation(row, chat))["input_ids"]) <= max_length
-    ]
+
+    def tokens(row: Row) -> int:
+        said = turns(row, chat)
+        return len(tokenizer.apply_chat_template(said["prompt"] + said["completion"])["input_ids"])
+
+    return [row for row in rows if tokens(row) <= max_length]
 
 
-def conversations(rows: list[Row], chat: ChatParams) -> "Dataset":
-    """Rows as TRL's conversational prompt and completion: the loss covers the completion only."""
-    from datasets import Dataset
-
-    return Dataset.from_list(
-        [
-            {
-                "prompt": prompt_messages(chat.system_prompt, row.prompt),
-                "completion": answer_messages(row.output),
-            }
-            for row in rows
-        ]
-    )
+def turns(row: Row, chat: ChatParams) -> dict[str, list[Message]]:
+    """A row as TRL's conversational prompt and completion: the loss covers the completion only."""
+    return {
+        "prompt": prompt_messages(chat.system_prompt, row.prompt),
+        "completion": answer_messages(row.output),
+    }
 
 
 def trainer_arguments(params: TrainParams, output: Path, seed: int) -> "SFTConfig":
@@ -177,7 +171,3 @@ def save_adapter(model: Any, adapter: Path) -> None:
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     config["target_modules"] = sorted(config["target_modules"])
     write_json(adapter / "adapter_config.json", config)
-
-
-def _conversation(row: Row, chat: ChatParams) -> list[dict[str, str]]:
-    return prompt_messages(chat.system_prompt, row.prompt) + answer_messages(row.output)

@@ -1,5 +1,7 @@
 """What scores and tasks are called where people read them."""
 
+from wenmo.scoring.scorecard import LOWER_IS_BETTER
+
 TASK_NAMES = {"novel": "小说 · novel", "fairytale": "童话 · fairytale", "poetry": "古诗 · poetry"}
 
 SCORE_NAMES = {
@@ -16,3 +18,8 @@ SCORE_NAMES = {
     "length_score": "length score",
     "ended": "ends by itself",
 }
+
+
+def better_direction(score: str) -> str:
+    """An arrow up or down: which way a score improves."""
+    return "↓" if score in LOWER_IS_BETTER else "↑"

@@ -6,9 +6,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader
 
 from wenmo.records import Generation, write_text
-from wenmo.report.names import SCORE_NAMES, TASK_NAMES
+from wenmo.report.names import SCORE_NAMES, TASK_NAMES, better_direction
 from wenmo.scoring.metrics import Metrics
-from wenmo.scoring.scorecard import LOWER_IS_BETTER, primary_score
+from wenmo.scoring.scorecard import primary_score
 
 TEMPLATE = Path(__file__).with_name("page.html.jinja")
 
@@ -32,7 +32,7 @@ def write_page(
             "name": SCORE_NAMES[key],
             "base": f"{metrics['base'][key]:.3f}",
             "tuned": f"{metrics['tuned'][key]:.3f}",
-            "better": "↓" if key in LOWER_IS_BETTER else "↑",
+            "better": better_direction(key),
             "primary": key == primary_score(task),
         }
         for key in metrics["tuned"]

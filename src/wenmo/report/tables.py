@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from wenmo.report.names import SCORE_NAMES
+from wenmo.report.names import SCORE_NAMES, better_direction
 from wenmo.scoring.metrics import Metrics
-from wenmo.scoring.scorecard import LOWER_IS_BETTER, primary_score
+from wenmo.scoring.scorecard import primary_score
 from wenmo.tasks.task import TASKS
 
 
@@ -50,7 +50,7 @@ def comparison_table(metrics: dict[str, Metrics]) -> str:
 
 
 def _label(key: str) -> str:
-    return f"{SCORE_NAMES[key]} {'↓' if key in LOWER_IS_BETTER else '↑'}"
+    return f"{SCORE_NAMES[key]} {better_direction(key)}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Whether a text goes round in circles."""
 
 from collections.abc import Sequence
+from statistics import fmean
 
 from wenmo.scoring.overlap import character_ngrams
 
@@ -10,7 +11,7 @@ def distinct(texts: Sequence[str], n: int) -> float:
 
     Li et al. 2016, https://arxiv.org/abs/1510.03055. Human prose has 0.88 for n = 2, by character.
     """
-    return _mean([_distinct(text, n) for text in texts])
+    return fmean(_distinct(text, n) for text in texts)
 
 
 def sequence_repetition(texts: Sequence[str], n: int) -> float:
@@ -19,13 +20,9 @@ def sequence_repetition(texts: Sequence[str], n: int) -> float:
     seq-rep-n of Welleck et al. 2020, https://arxiv.org/abs/1908.04319. Human prose has 0.015 for
     n = 4, by character. A text too short for one n-gram counts as wholly repeated.
     """
-    return _mean([1 - _distinct(text, n) for text in texts])
+    return fmean(1 - _distinct(text, n) for text in texts)
 
 
 def _distinct(text: str, n: int) -> float:
     ngrams = character_ngrams(text, n)
     return len(ngrams) / ngrams.total() if ngrams else 0.0
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
