@@ -8,21 +8,25 @@ from pathlib import Path
 
 from wenmo.records import write_json
 from wenmo.stage import parse_arguments, running
+from wenmo.tasks.raw import MalformedRows
 from wenmo.tasks.task import load_task, read_test_rows
 
 if __name__ == "__main__":
     arguments = parse_arguments(__doc__, task="novel, fairytale or poetry", data="raw folder")
     with running("check_raw", arguments.task):
         task, folder = load_task(arguments.task), Path(arguments.data)
+        params = task.PrepareParams.load("prepare", arguments.task)
+        malformed = MalformedRows(params.skip_malformed)
         documents, characters = Counter[str](), Counter[str]()
-        for document in task.read(folder, task.PrepareParams.load("prepare", arguments.task)):
+        for document in task.read(folder, params, malformed):
             documents[document.source] += 1
-            characters[document.source] += sum(map(len, document.fields.values()))
+            characters[document.source] += len(document.text)
         for source in documents:
             print(
                 f"{characters[source]:>10,} characters {documents[source]:>6,} documents  {source}"
             )
         prompts = len(read_test_rows(folder))
         print(f"{prompts:>35,} test prompts")
-        counts = {"documents": documents.total()}
+        print(f"{malformed.count:>35,} malformed rows skipped")
+        counts = {"documents": documents.total(), "malformed": malformed.count}
         write_json(Path(f"data/checked/{arguments.task}.json"), counts)

@@ -3,15 +3,18 @@
 PYTHONPATH=src python stages/prepare.py poetry data/sample/poetry
 """
 
-import json
-from collections import Counter, defaultdict
+from collections import defaultdict
+from dataclasses import asdict
 from pathlib import Path
 
 from tqdm import tqdm
 
 from wenmo.errors import UserError
-from wenmo.records import Row, write_json, write_records
+from wenmo.records import Row, write_csv, write_json, write_json_lines, write_records
 from wenmo.stage import parse_arguments, running
+from wenmo.tasks.ledger import SourceLedger, lengths, metrics, table
+from wenmo.tasks.preparation import prepare_all
+from wenmo.tasks.raw import MalformedRows
 from wenmo.tasks.task import load_task, read_test_rows
 
 if __name__ == "__main__":
@@ -20,22 +23,26 @@ if __name__ == "__main__":
         name, folder = arguments.task, Path(arguments.data)
         task = load_task(name)
         params = task.PrepareParams.load("prepare", name)
-        total = json.loads(Path(f"data/checked/{name}.json").read_text())["documents"]
-        rows, dropped = defaultdict[str, list[Row]](list), Counter[str]()
-        for document in tqdm(task.read(folder, params), desc="preparing", total=total):
-            prepared = task.prepare(document, params)
+        malformed = MalformedRows(params.skip_malformed)
+        documents = list(task.read(folder, params, malformed))
+        rows, rejects = defaultdict[str, list[Row]](list), []
+        ledgers = defaultdict[str, SourceLedger](SourceLedger)
+        prepared_all = tqdm(prepare_all(task, documents, params), "preparing", len(documents))
+        for document, prepared in zip(documents, prepared_all, strict=True):
+            ledgers[document.source].add(document, prepared, params.to_simplified)
             rows[document.source] += prepared.rows
-            dropped += prepared.dropped
-        kept = [row for source in rows.values() for row in source]
-        if not kept:
-            raise UserError(f"{folder}: none of {total} texts can be used: {dict(dropped)}")
+            if params.keep_rejects:
+                place = {"source": document.source, "document": document.position}
+                rejected = prepared.rejected_pieces + prepared.rejected_rows
+                rejects += [place | asdict(each) for each in rejected]
+        totals = metrics(ledgers, malformed.count)
+        if not totals["rows"]:
+            raise UserError(f"{folder}: no text can be used; dropped {totals['dropped_rows']}")
         for source, of_source in rows.items():
-            write_records(Path(f"data/prepared/{name}/{source}.jsonl"), of_source)
+            if of_source:
+                write_records(Path(f"data/prepared/{name}/{source}.jsonl"), of_source)
         write_records(Path(f"data/test/{name}.jsonl"), read_test_rows(folder))
-        ledger = {
-            "sources": len(rows),
-            "rows": len(kept),
-            "characters": sum(len(row.output) for row in kept),
-            "dropped": dict(sorted(dropped.items())),
-        }
-        write_json(Path(f"metrics/prepare/{name}.json"), ledger)
+        write_json_lines(Path(f"data/rejected/{name}.jsonl"), rejects)
+        write_json(Path(f"metrics/prepare/{name}.json"), totals)
+        write_csv(Path(f"metrics/prepare/{name}.csv"), table(ledgers))
+        write_csv(Path(f"plots/prepare/{name}.csv"), lengths(rows))

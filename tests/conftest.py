@@ -9,8 +9,20 @@ import pytest
 import wenmo.stage  # noqa: F401  (pins the code path before torch is imported)
 from wenmo.model.tiny import TinyParams, build
 from wenmo.records import Row, row_id
+from wenmo.text.quality import QualityParams
 
 ROOT = Path(__file__).parents[1]
+
+PREPARE = {
+    "processes": 1,
+    "skip_malformed": False,
+    "keep_rejects": False,
+    "to_simplified": False,
+    "quality": QualityParams(
+        min_han_share=0.0, max_gap_share=1.0, max_repetition=1.0, min_vernacular_share=0.0
+    ),
+}
+"""Section `prepare` for tests of one thing at a time: no text is too bad."""
 
 
 @pytest.fixture(scope="session")

@@ -61,8 +61,12 @@ WRONG = {
     ),
     "an unknown section of a task": (set_value("novel.seed", 5), "novel.seed: unknown key"),
     "a task's wrong value": (
-        set_value("novel.prepare.max_passage_chars", -1),
-        "novel.prepare.max_passage_chars: -1: ",
+        set_value("novel.prepare.passages.maximum", -1),
+        "novel.prepare.passages.maximum: -1: ",
+    ),
+    "values that do not fit each other": (
+        set_value("novel.prepare.passages.minimum", 500),
+        "expected minimum <= target <= maximum",
     ),
     "an unknown task": (
         set_value("tasks", ["poetri"]),

@@ -4,7 +4,8 @@ import random
 import pytest
 
 from tests.conftest import ROOT
-from wenmo.text.prosody import form, readings, rhymes, verse_lines
+from wenmo.text.prosody import readings, rhymes
+from wenmo.text.verse import form, verse_lines
 
 POEMS = [
     verse_lines(row["content"])

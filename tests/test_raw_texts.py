@@ -7,17 +7,23 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, run_python
+from tests.conftest import PREPARE, ROOT, run_python
 from wenmo.errors import ParamsError, UserError
 from wenmo.tasks import fairytale, novel, poetry
-from wenmo.tasks.task import load_task, read_test_rows
+from wenmo.tasks.raw import MalformedRows, read_text
+from wenmo.tasks.task import Document, load_task, read_test_rows
+from wenmo.text.cleaning import Rejected
+from wenmo.text.passages import PassageParams
 
-POETRY = poetry.PrepareParams(
-    columns=poetry.Columns(title="title", author="author", dynasty="dynasty", content="content"),
-    max_lines=16,
+COLUMNS = poetry.Columns(title="title", author="author", dynasty="dynasty", content="content")
+POETRY = poetry.PrepareParams(**PREPARE, columns=COLUMNS, max_lines=16)
+FAIRYTALE = fairytale.PrepareParams(**PREPARE, min_tale_chars=2, max_tale_chars=50)
+NOVEL = novel.PrepareParams(
+    **PREPARE,
+    include=[],
+    exclude=[],
+    passages=PassageParams(target=12, minimum=4, maximum=20),
 )
-FAIRYTALE = fairytale.PrepareParams(min_tale_chars=2, max_tale_chars=50)
-NOVEL = novel.PrepareParams(include=[], exclude=[], max_passage_chars=20, min_passage_chars=4)
 HEADER = "title,author,dynasty,content\n"
 TALE = {"instruction": "写猫。", "input": "", "output": "猫睡了。"}
 
@@ -46,15 +52,43 @@ MALFORMED = [
     (novel, NOVEL, "train.jsonl", '{"name": "书", "text": " "}\n', ":1: the text of '书' is empty"),
     (novel, NOVEL, "train.jsonl", '{"name": "../书", "text": "文。"}\n', ":1: '../书' cannot name"),
     (novel, NOVEL, "train.jsonl", '{"name": "书", "text": "文"}\n' * 2, ":2: a second book"),
-    (novel, NOVEL, "train.jsonl", "书".encode("gb18030"), ": not UTF-8"),
+    (novel, NOVEL, "train.jsonl", b"{}\n" + "书".encode("gb18030"), ":1: key 'name'"),
+    (novel, NOVEL, "train.jsonl", b'\n\n{"name": "\xff"}\n', ":3: not UTF-8"),
+    (
+        novel,
+        NOVEL,
+        "train.jsonl",
+        '{"name": "书", "text": "雪\\u0000"}\n',
+        ":1: 'text' holds a NUL",
+    ),
+    (
+        novel,
+        NOVEL,
+        "train.jsonl",
+        '{"name": "书", "text": "雪\\ud83d。"}\n',
+        ":1: 'text' holds half a character",
+    ),
+    (novel, NOVEL, "书.txt", b"\xff\xff\xff", ":1: not utf-8 or gb18030; save the file as UTF-8"),
+    (novel, NOVEL, "书.txt", b"\xff\xfe\x00", ":1: not utf-16"),
+    (novel, NOVEL, "书.txt", " \n", ": the text of '书' is empty"),
+    (novel, NOVEL, "书.txt", "雪\0。", ": the text holds a NUL character at position 1"),
     (fairytale, FAIRYTALE, "tales.json", '[\n{"instruction": "写"\n]', ":3: not JSON"),
     (fairytale, FAIRYTALE, "tales.json", json.dumps([TALE])[:-1], ": not JSON"),
     (fairytale, FAIRYTALE, "tales.json", "{}", ":1: expected a JSON array"),
-    (fairytale, FAIRYTALE, "tales.json", "[\n\n5]", ":3: expected an object, found 5"),
+    (fairytale, FAIRYTALE, "tales.json", "[\n\n5]", ":3: expected an object, found int"),
     (fairytale, FAIRYTALE, "tales.json", '[\n{"input": ""}]', ":2: key 'instruction' is missing"),
     (fairytale, FAIRYTALE, "tales.jsonl", "5\n", ":1: expected an object"),
     (fairytale, FAIRYTALE, "tales.csv", "instruction,output\n写,猫\n", ":1: no column 'input'"),
     (fairytale, FAIRYTALE, "tales.csv", "instruction,input,output\n写,,猫\n写\n", ":3: expected 3"),
+    (fairytale, FAIRYTALE, "tales.csv", b"instruction,input,output\n\xc3\x28,,\n", ":2: not UTF-8"),
+    (fairytale, FAIRYTALE, "tales.json", b'[\n\n"\xff"]', ":3: not UTF-8"),
+    (
+        fairytale,
+        FAIRYTALE,
+        "tales.jsonl",
+        (json.dumps(TALE) + "\n") * 6 + "{'output'}\n",
+        ":7: not JSON: Expecting property name",
+    ),
     (
         fairytale,
         FAIRYTALE,
@@ -64,14 +98,17 @@ MALFORMED = [
     ),
     (poetry, POETRY, "poems.csv", "题目,content\n", ":1: no column 'title'"),
     (poetry, POETRY, "poems.csv", HEADER + '雪,我,今,"白\n白"\n雪,我\n', ":4: expected 4 fields"),
-    (poetry, POETRY, "poems.csv", HEADER + "雪,我,今,\n", ":2: column 'content' is empty"),
-    (poetry, POETRY, "poems.csv", HEADER + '雪,我,今,"白"白\n', "poems.csv:2: not CSV"),
+    (poetry, POETRY, "poems.csv", HEADER + "雪,我,今,\n", ":2: the poem is empty"),
+    (poetry, POETRY, "poems.csv", HEADER + '雪,我,今,"白"白\n', ":2: not CSV"),
+    (poetry, POETRY, "poems.csv", HEADER + "雪,我,今,白\0\n", ":2: "),
+    (poetry, POETRY, "poems.json", '[\n{"title": "雪"}]', ":2: expected 'paragraphs'"),
+    (poetry, POETRY, "poems.json", '[{"paragraphs": ["雪", 5]}]', ":1: expected 'paragraphs'"),
 ]
 
 
 @pytest.mark.parametrize(("task", "params", "name", "content", "complaint"), MALFORMED)
 def test_a_malformed_row_is_named_by_file_and_line(
-    tmp_path: Path, task: ModuleType, params: Any, name: str, content: str, complaint: str
+    tmp_path: Path, task: ModuleType, params: Any, name: str, content: str | bytes, complaint: str
 ) -> None:
     with pytest.raises(UserError) as caught:
         read(task, write(tmp_path, name, content), params)
@@ -106,7 +143,9 @@ def test_tales_are_read_alike_from_json_json_lines_and_csv(tmp_path: Path) -> No
     write(tmp_path, "c.csv", "\ufeffinstruction,input,output\n写猫。,,猫睡了。\n")
     documents = read(fairytale, tmp_path, FAIRYTALE)
     assert [document.source for document in documents] == ["a.json", "b.jsonl", "c.csv"]
-    assert all(document.fields == TALE for document in documents)
+    assert {(each.instruction, each.input, each.text) for each in documents} == {
+        tuple(TALE.values())
+    }
 
 
 def test_tales_out_of_bounds_are_counted(tmp_path: Path) -> None:
@@ -116,12 +155,12 @@ def test_tales_out_of_bounds_are_counted(tmp_path: Path) -> None:
         fairytale.prepare(document, FAIRYTALE) for document in read(fairytale, tmp_path, FAIRYTALE)
     ]
     assert [len(each.rows) for each in prepared] == [0, 1, 0]
-    assert prepared[0].dropped == {"short": 1}
-    assert prepared[2].dropped == {"long": 1}
+    assert prepared[0].rejected_rows == [Rejected("short", "猫")]
+    assert prepared[2].rejected_rows == [Rejected("long", "猫" * 51)]
 
 
 def prepared_poem(content: str) -> Any:
-    return poetry.prepare(poetry.Document("poems.csv", 0, {"content": content}), POETRY)
+    return poetry.prepare(Document("poems.csv", 0, content), POETRY)
 
 
 def test_a_poem_is_asked_for_by_form_and_first_line_and_kept_a_couplet_a_line() -> None:
@@ -156,7 +195,7 @@ def test_other_forms_are_named_too(content: str, form: str) -> None:
 def test_poems_that_cannot_be_learnt_from_are_counted(content: str, reason: str) -> None:
     prepared = prepared_poem(content)
     assert prepared.rows == []
-    assert prepared.dropped == {reason: 1}
+    assert prepared.rejected_rows == [Rejected(reason, content)]
 
 
 def test_books_are_chosen_by_name(tmp_path: Path) -> None:
@@ -175,10 +214,11 @@ def test_books_are_chosen_by_name(tmp_path: Path) -> None:
 
 
 def test_short_passages_are_counted() -> None:
-    document = novel.Document("书", 1, {"text": "第一章 雪\n雪下了一夜。\n第二章 晴\n晴。"})
+    document = Document("书", 1, "第一章 雪\n雪下了一夜。\n第二章 晴\n晴。")
     prepared = novel.prepare(document, NOVEL)
     assert [row.output for row in prepared.rows] == ["雪下了一夜。"]
-    assert prepared.dropped == {"short": 1}
+    assert prepared.rejected_rows == [Rejected("short", "晴。")]
+    assert {piece.text for piece in prepared.rejected_pieces} == {"第一章 雪", "第二章 晴"}
 
 
 def test_test_prompts_are_optional_but_never_empty(tmp_path: Path) -> None:
@@ -193,3 +233,71 @@ def test_test_prompts_are_optional_but_never_empty(tmp_path: Path) -> None:
 def test_an_unknown_task_is_refused() -> None:
     with pytest.raises(ParamsError, match="'poetri': allowed are novel, fairytale, poetry"):
         load_task("poetri")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "雪落。".encode(),
+        b"\xef\xbb\xbf" + "雪落。".encode(),
+        "雪落。".encode("gb18030"),
+        "雪落。".encode("utf-16"),
+    ],
+    ids=["utf-8", "utf-8 with a mark", "gb18030", "utf-16"],
+)
+def test_a_folder_of_books_is_read_in_the_encodings_of_chinese_text(
+    tmp_path: Path, content: bytes
+) -> None:
+    write(tmp_path, "雪.txt", content)
+    assert read_text(tmp_path / "雪.txt") == "雪落。"
+    assert [(each.source, each.text) for each in read(novel, tmp_path, NOVEL)] == [("雪", "雪落。")]
+
+
+def test_poems_come_from_other_columns_and_from_the_chinese_poetry_repository(
+    tmp_path: Path,
+) -> None:
+    columns = poetry.Columns(title="题目", author="作者", dynasty="朝代", content="内容")
+    params = POETRY.model_copy(update={"columns": columns})
+    write(tmp_path, "a.csv", '题目,作者,朝代,内容\n雪,我,今,"雪落，\n风来。"\n')
+    lines = [{"author": "我", "title": "雪", "paragraphs": ["雪落，", "风来。"], "id": "1"}]
+    write(tmp_path, "b.json", json.dumps(lines))
+    assert [each.text for each in read(poetry, tmp_path, params)] == ["雪落，\n风来。"] * 2
+
+
+@pytest.mark.parametrize("content", ["雪落千山静\n风来一叶轻", "雪落千山静，风来一叶轻。"])
+def test_verse_is_parted_by_line_breaks_or_by_punctuation(content: str) -> None:
+    assert prepared_poem(content).rows[0].prompt.startswith("以“雪落千山静”为首句")
+
+
+def test_crlf_makes_no_difference(tmp_path: Path) -> None:
+    text = "第一章\n雪下了一夜。\n山白了。\n"
+    plain, windows = (
+        novel.prepare(Document("书", 1, each), NOVEL) for each in (text, text.replace("\n", "\r\n"))
+    )
+    assert plain == windows
+
+
+@pytest.mark.parametrize(
+    ("task", "params", "name", "content", "kept", "skipped"),
+    [
+        (novel, NOVEL, "a.jsonl", '{"name": "书", "text": "文。"}\n{\n{"name": "二"}\n', 1, 2),
+        (novel, NOVEL, "a.jsonl", b'\xff\n{"name": "\xe4\xb9\xa6", "text": "a"}\n', 1, 1),
+        (novel, NOVEL, "a.txt", b"\xff\xff\xff", 0, 1),
+        (fairytale, FAIRYTALE, "a.json", json.dumps([5, TALE, TALE | {"output": ""}]), 1, 2),
+        (fairytale, FAIRYTALE, "a.csv", "instruction,input,output\n写\n写,,猫\n", 1, 1),
+        (poetry, POETRY, "a.csv", HEADER + "雪,我,今,\n雪,我,今,白\n", 1, 1),
+        (poetry, POETRY, "a.json", '[{"paragraphs": 5}, {"paragraphs": ["白"]}]', 1, 1),
+    ],
+)
+def test_malformed_rows_are_skipped_and_counted_where_asked(
+    tmp_path: Path,
+    task: ModuleType,
+    params: Any,
+    name: str,
+    content: str | bytes,
+    kept: int,
+    skipped: int,
+) -> None:
+    malformed = MalformedRows(skip=True)
+    assert len(list(task.read(write(tmp_path, name, content), params, malformed))) == kept
+    assert malformed.count == skipped

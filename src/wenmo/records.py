@@ -1,9 +1,12 @@
 """The rows that flow between stages, and their files: JSON Lines, the same bytes anywhere."""
 
+import codecs
+import csv
 import hashlib
+import io
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
@@ -48,30 +51,39 @@ def row_id(source: str, content: str) -> str:
     return hashlib.sha256(f"{source}\0{content}".encode()).hexdigest()
 
 
-def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """(line number from 1, object) for each non-blank line. Raises UserError as path:line."""
-    with path.open(encoding="utf-8") as file:
-        try:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, _json_object(line, path, number)
-        except UnicodeDecodeError as error:
-            raise UserError(f"{path}: not UTF-8 ({error.reason} at byte {error.start})") from None
+def stop(error: UserError) -> None:
+    """What is done about a malformed line unless a reader is told otherwise."""
+    raise error
 
 
-def string_fields(content: dict[str, Any], keys: tuple[str, ...], place: str) -> tuple[str, ...]:
-    """The values of `keys`, all strings. Raises UserError starting with `place` otherwise."""
-    for key in keys:
-        if key not in content:
-            raise UserError(f"{place}: key {key!r} is missing; expected {', '.join(keys)}")
-        if not isinstance(content[key], str):
-            raise UserError(f"{place}: {key!r} is {content[key]!r}; expected a string")
-    return tuple(content[key] for key in keys)
+def read_json_lines(
+    path: Path, refuse: Callable[[UserError], None] = stop
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place as path:line, object) for each non-blank line.
+
+    A malformed line is handed to `refuse`, which raises or lets the reading go on without it.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            place = f"{path}:{number}"
+            try:
+                text = line.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").decode()
+                content = json.loads(text) if text.strip() else None
+            except UnicodeDecodeError as error:
+                refuse(UserError(f"{place}: not UTF-8: {error.reason}"))
+            except json.JSONDecodeError as error:
+                refuse(UserError(f"{place}: not JSON: {error.msg} at column {error.colno}"))
+            else:
+                if isinstance(content, dict):
+                    yield place, content
+                elif text.strip():
+                    kind = type(content).__name__
+                    refuse(UserError(f"{place}: expected an object, found {kind}"))
 
 
 def read_records(kind: type[Record], path: Path) -> list[Record]:
     """Rows or generations of one file. Raises UserError as path:line for a malformed one."""
-    return [_record(kind, content, f"{path}:{n}") for n, content in read_json_lines(path)]
+    return [_record(kind, content, place) for place, content in read_json_lines(path)]
 
 
 def write_records(path: Path, records: Iterable[Row | Generation]) -> None:
@@ -89,6 +101,15 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_text(path, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
 
 
+def write_csv(path: Path, lines: Sequence[dict[str, Any]]) -> None:
+    """Write a table with a header, atomically; every line has the first one's keys."""
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    write_text(path, table.getvalue())
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 with LF, atomically: temporary file beside it, fsync, rename."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,16 +123,6 @@ def write_text(path: Path, text: str) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-
-
-def _json_object(line: str, path: Path, number: int) -> dict[str, Any]:
-    try:
-        content = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}:{number}: not JSON: {error.msg} at column {error.colno}") from None
-    if not isinstance(content, dict):
-        raise UserError(f"{path}:{number}: expected an object, found {type(content).__name__}")
-    return content
 
 
 def _record(kind: type[Record], content: dict[str, Any], place: str) -> Record:

@@ -1,6 +1,7 @@
 """Whether a text is the poem that was asked for."""
 
-from wenmo.text.prosody import form, rhymes, verse_lines
+from wenmo.text.prosody import rhymes
+from wenmo.text.verse import form, verse_lines
 
 
 def exact_form(text: str, reference: str) -> bool:

@@ -5,50 +5,73 @@ Raw data: rows instruction/input/output in *.json (an array), *.jsonl or *.csv.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from wenmo.errors import UserError
-from wenmo.params import PositiveInt, Section
-from wenmo.records import Row, read_json_lines, row_id, string_fields
-from wenmo.tasks.task import ALPACA, Document, Prepared, raw_files, read_csv, read_json_array
-from wenmo.text.cleaning import clean
+from wenmo.params import PositiveInt
+from wenmo.records import Row, read_json_lines, row_id
+from wenmo.tasks.raw import (
+    Located,
+    MalformedRows,
+    raw_files,
+    read_csv,
+    read_json_array,
+    text_fields,
+)
+from wenmo.tasks.task import ALPACA, Document, Prepared, SharedPrepareParams
+from wenmo.text.cleaning import Rejected, clean
+from wenmo.text.quality import fault
 
 
-class PrepareParams(Section):
-    """Section `fairytale.prepare`."""
+class PrepareParams(SharedPrepareParams):
+    """Sections `prepare` and `fairytale.prepare`."""
 
     min_tale_chars: PositiveInt
     max_tale_chars: PositiveInt
 
 
-def read(folder: Path, params: PrepareParams) -> Iterator[Document]:
+def read(
+    folder: Path, params: PrepareParams, malformed: MalformedRows | None = None
+) -> Iterator[Document]:
     """The tales, file by file. Raises UserError naming file and line."""
+    malformed = malformed or MalformedRows()
     for path in raw_files(folder, "*.json", "*.jsonl", "*.csv"):
-        for position, (number, content) in enumerate(_rows(path)):
-            fields = dict(
-                zip(ALPACA, string_fields(content, ALPACA, f"{path}:{number}"), strict=True)
-            )
-            if not fields["output"].strip():
-                raise UserError(f"{path}:{number}: the output is empty")
-            yield Document(path.name, position, fields)
+        for position, (place, content) in enumerate(_rows(path, malformed)):
+            try:
+                instruction, input_, tale = text_fields(content, ALPACA, place)
+                if not tale.strip():
+                    raise UserError(f"{place}: the output is empty")
+            except UserError as error:
+                malformed.refuse(error)
+            else:
+                yield Document(path.name, position, tale, instruction, input_)
 
 
 def prepare(document: Document, params: PrepareParams) -> Prepared:
-    """A tale as one row; too short or too long ones are left out and counted."""
-    instruction, input_, tale = (clean(document.fields[key]) for key in ALPACA)
-    prepared = Prepared()
+    """A tale as one row; one that is too short, too long or faulty is left out and counted."""
+    cleaned = clean(document.text, params.to_simplified)
+    tale, prepared = cleaned.text, Prepared(rejected_pieces=cleaned.rejected)
     if len(tale) < params.min_tale_chars:
-        prepared.dropped["short"] += 1
+        reason: str | None = "short"
     elif len(tale) > params.max_tale_chars:
-        prepared.dropped["long"] += 1
+        reason = "long"
     else:
+        reason = fault(tale, params.quality)
+    if reason:
+        prepared.rejected_rows.append(Rejected(reason, tale))
+    else:
+        instruction = clean(document.instruction, params.to_simplified).text
+        input_ = clean(document.input, params.to_simplified).text
         identity = row_id(document.source, f"{instruction}\n{input_}\n{tale}")
         row = Row(identity, document.source, document.position, instruction, input_, tale)
         prepared.rows.append(row)
     return prepared
 
 
-def _rows(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    if path.suffix == ".csv":
-        return read_csv(path, ALPACA)
-    return read_json_array(path) if path.suffix == ".json" else read_json_lines(path)
+def _rows(path: Path, malformed: MalformedRows) -> Located:
+    match path.suffix:
+        case ".csv":
+            return read_csv(path, ALPACA, malformed)
+        case ".json":
+            return read_json_array(path, malformed)
+        case _:
+            return read_json_lines(path, malformed.refuse)

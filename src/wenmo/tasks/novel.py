@@ -1,41 +1,50 @@
-"""novel: passages of books. Raw data: *.jsonl with one book a line, {"name", "text"}."""
+"""novel: passages of books.
+
+Raw data: *.jsonl with one book a line, {"name", "text"}, or one *.txt a book, named by its file.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from wenmo.errors import ParamsError, UserError
-from wenmo.params import Count, PositiveInt, Section
-from wenmo.records import Row, read_json_lines, row_id, string_fields
-from wenmo.tasks.task import Document, Prepared, raw_files
-from wenmo.text.cleaning import clean
-from wenmo.text.passages import chapters, passages
+from wenmo.records import Row, read_json_lines, row_id
+from wenmo.tasks.raw import (
+    MalformedRows,
+    check_writable,
+    raw_files,
+    read_text,
+    text_fields,
+)
+from wenmo.tasks.task import Document, Prepared, SharedPrepareParams
+from wenmo.text.chapters import chapters
+from wenmo.text.cleaning import Rejected, clean
+from wenmo.text.passages import CLOSING_QUOTES, PassageParams, passages
+from wenmo.text.quality import fault
 
 
-class PrepareParams(Section):
-    """Section `novel.prepare`."""
+class PrepareParams(SharedPrepareParams):
+    """Sections `prepare` and `novel.prepare`."""
 
     include: list[str]
     exclude: list[str]
-    max_passage_chars: PositiveInt
-    min_passage_chars: Count
+    passages: PassageParams
 
 
-def read(folder: Path, params: PrepareParams) -> Iterator[Document]:
+def read(
+    folder: Path, params: PrepareParams, malformed: MalformedRows | None = None
+) -> Iterator[Document]:
     """The chosen books, in the files' order. Raises UserError naming file and line."""
+    malformed = malformed or MalformedRows()
     names: set[str] = set()
-    for path in raw_files(folder, "*.jsonl"):
-        for number, content in read_json_lines(path):
-            place = f"{path}:{number}"
-            name, text = string_fields(content, ("name", "text"), place)
-            if not name or "/" in name or name.startswith("."):
-                raise UserError(f"{place}: {name!r} cannot name a file; change the book's name")
-            if name in names:
-                raise UserError(f"{place}: a second book named {name!r}")
-            if not text.strip():
-                raise UserError(f"{place}: the text of {name!r} is empty")
+    for path in raw_files(folder, "*.jsonl", "*.txt"):
+        for place, name, text in _books(path, malformed):
+            fault_found = _book_fault(name, text, names)
+            if fault_found:
+                malformed.refuse(UserError(f"{place}: {fault_found}"))
+                continue
             names.add(name)
             if name not in params.exclude and (not params.include or name in params.include):
-                yield Document(name, number, {"text": text})
+                yield Document(name, len(names), text)
     for key, chosen in (("include", params.include), ("exclude", params.exclude)):
         unknown = [name for name in chosen if name not in names]
         if unknown:
@@ -45,14 +54,54 @@ def read(folder: Path, params: PrepareParams) -> Iterator[Document]:
 
 
 def prepare(document: Document, params: PrepareParams) -> Prepared:
-    """A book's passages; the prompt of each is written by summarize."""
-    prepared = Prepared()
-    for chapter in chapters(clean(document.fields["text"])):
-        for passage in passages(chapter, params.max_passage_chars):
-            if len(passage) < params.min_passage_chars:
-                prepared.dropped["short"] += 1
-                continue
-            position = len(prepared.rows)
-            identity = row_id(document.source, passage)
-            prepared.rows.append(Row(identity, document.source, position, "", "", passage))
+    """A book's passages; the prompt of each is written by summarize.
+
+    A row's position counts all passages of the book, those left out as well, so that neighbours
+    can be told.
+    """
+    cleaned = clean(document.text, params.to_simplified)
+    prepared = Prepared(rejected_pieces=cleaned.rejected)
+    position = 0
+    for chapter in chapters(cleaned.text):
+        if chapter.heading:
+            prepared.rejected_pieces.append(Rejected("heading", chapter.heading))
+        for cut in passages(chapter.text, params.passages):
+            passage = cut.strip().lstrip(CLOSING_QUOTES).lstrip()
+            orphans = cut.strip().removesuffix(passage)
+            if orphans:
+                prepared.rejected_pieces.append(Rejected("orphan quote", orphans))
+            short = len(passage) < params.passages.minimum
+            reason = "short" if short else fault(passage, params.quality)
+            if reason:
+                prepared.rejected_rows.append(Rejected(reason, passage))
+            else:
+                identity = row_id(document.source, passage)
+                prepared.rows.append(Row(identity, document.source, position, "", "", passage))
+            position += 1
     return prepared
+
+
+def _books(path: Path, malformed: MalformedRows) -> Iterator[tuple[str, str, str]]:
+    """Place, name and text of each book in a file."""
+    if path.suffix == ".txt":
+        try:
+            text = read_text(path)
+            check_writable(text, f"{path}: the text")
+            yield str(path), path.stem, text
+        except UserError as error:
+            malformed.refuse(error)
+        return
+    for place, content in read_json_lines(path, malformed.refuse):
+        try:
+            name, text = text_fields(content, ("name", "text"), place)
+            yield place, name, text
+        except UserError as error:
+            malformed.refuse(error)
+
+
+def _book_fault(name: str, text: str, names: set[str]) -> str | None:
+    if not name or "/" in name or name.startswith("."):
+        return f"{name!r} cannot name a file; change the book's name"
+    if name in names:
+        return f"a second book named {name!r}"
+    return None if text.strip() else f"the text of {name!r} is empty"

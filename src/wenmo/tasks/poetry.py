@@ -1,14 +1,21 @@
-"""poetry: classical poems, asked for by form and first line. Raw data: *.csv."""
+"""poetry: classical poems, asked for by form and first line.
+
+Raw data: *.csv, or *.json of the chinese-poetry repository (an array of objects with `paragraphs`;
+https://github.com/chinese-poetry/chinese-poetry).
+"""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from wenmo.errors import UserError
 from wenmo.params import PositiveInt, Section
 from wenmo.records import Row, row_id
-from wenmo.tasks.task import Document, Prepared, raw_files, read_csv
-from wenmo.text.cleaning import clean
+from wenmo.tasks.raw import MalformedRows, check_writable, raw_files, read_csv, read_json_array
+from wenmo.tasks.task import Document, Prepared, SharedPrepareParams
+from wenmo.text.cleaning import Rejected, clean
+from wenmo.text.quality import fault
 
 _VERSE_LINE = re.compile(r"([^，。？！；：、\s]+)([，。？！；：、]?)")
 _ILLEGIBLE = re.compile(r"[□■○（）()\[\]【】〖〗《》「」“”\da-zA-Z]")
@@ -25,36 +32,42 @@ class Columns(Section):
     content: str
 
 
-class PrepareParams(Section):
-    """Section `poetry.prepare`."""
+class PrepareParams(SharedPrepareParams):
+    """Sections `prepare` and `poetry.prepare`."""
 
     columns: Columns
     max_lines: PositiveInt
 
 
-def read(folder: Path, params: PrepareParams) -> Iterator[Document]:
+def read(
+    folder: Path, params: PrepareParams, malformed: MalformedRows | None = None
+) -> Iterator[Document]:
     """The poems, file by file. Raises UserError naming file and line."""
-    columns = params.columns
-    for path in raw_files(folder, "*.csv"):
-        wanted = (columns.title, columns.author, columns.dynasty, columns.content)
-        for position, (number, content) in enumerate(read_csv(path, wanted)):
-            if not content[columns.content].strip():
-                raise UserError(f"{path}:{number}: column {columns.content!r} is empty")
-            yield Document(path.name, position, {"content": content[columns.content]})
+    malformed = malformed or MalformedRows()
+    for path in raw_files(folder, "*.csv", "*.json"):
+        for position, (place, content) in enumerate(_poems(path, params.columns, malformed)):
+            try:
+                if not content.strip():
+                    raise UserError(f"{place}: the poem is empty")
+                check_writable(content, f"{place}: the poem")
+            except UserError as error:
+                malformed.refuse(error)
+            else:
+                yield Document(path.name, position, content)
 
 
 def prepare(document: Document, params: PrepareParams) -> Prepared:
-    """A poem as one row, a couplet a line; uneven or annotated ones are left out and counted."""
-    content = clean(document.fields["content"])
-    prepared = Prepared()
-    found = _VERSE_LINE.findall(content)
+    """A poem as one row, a couplet a line; one that is not whole and even is left out and counted.
+
+    Verse lines are told by punctuation or by line breaks.
+    """
+    cleaned = clean(document.text, params.to_simplified)
+    prepared = Prepared(rejected_pieces=cleaned.rejected)
+    found = _VERSE_LINE.findall(cleaned.text)
     lines = [line for line, _ in found]
-    if _ILLEGIBLE.search(content):
-        prepared.dropped["gaps or notes"] += 1
-    elif len({len(line) for line in lines}) != 1 or len(lines) % 2 or not 4 <= len(lines[0]) <= 7:
-        prepared.dropped["uneven"] += 1
-    elif len(lines) > params.max_lines:
-        prepared.dropped["long"] += 1
+    reason = _form_fault(cleaned.text, lines, params) or fault(cleaned.text, params.quality)
+    if reason:
+        prepared.rejected_rows.append(Rejected(reason, cleaned.text))
     else:
         marked = [line + mark for line, mark in found]
         poem = "\n".join(a + b for a, b in zip(marked[::2], marked[1::2], strict=True))
@@ -70,3 +83,33 @@ def word_prompt(lines: list[str]) -> str:
     name = _NAMES.get(len(lines), "") if len(lines[0]) in (5, 7) else ""
     form = f"{measure}{name}" if name else f"{measure}诗，共{len(lines)}句"
     return f"以“{lines[0]}”为首句，写一首{form}。"
+
+
+def _poems(path: Path, columns: Columns, malformed: MalformedRows) -> Iterator[tuple[str, str]]:
+    """Place and content of each poem in a file."""
+    if path.suffix == ".csv":
+        wanted = (columns.title, columns.author, columns.dynasty, columns.content)
+        for place, content in read_csv(path, wanted, malformed):
+            yield place, content[columns.content]
+        return
+    for place, content in read_json_array(path, malformed):
+        try:
+            yield place, _paragraphs(content, place)
+        except UserError as error:
+            malformed.refuse(error)
+
+
+def _paragraphs(content: dict[str, Any], place: str) -> str:
+    lines = content.get("paragraphs")
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        raise UserError(f"{place}: expected 'paragraphs', a list of strings")
+    return "\n".join(lines)
+
+
+def _form_fault(content: str, lines: list[str], params: PrepareParams) -> str | None:
+    if _ILLEGIBLE.search(content):
+        return "gaps or notes"
+    even = len({len(line) for line in lines}) == 1 and len(lines) % 2 == 0
+    if not even or not 4 <= len(lines[0]) <= 7:
+        return "uneven"
+    return "long" if len(lines) > params.max_lines else None

@@ -1,11 +1,10 @@
-"""Verse of the Tang rules: the form of a poem and its rhyme.
+"""Rhyme by the Tang rules.
 
 Classical rhyme cannot be read off Mandarin, so characters are looked up in the 廣韻 (1008), whose
 206 rhymes are folded by the historical 同用 groups into the 平水 rhymes that poets went by.
 Source of the readings: https://github.com/nk2028/tshet-uinh-js (MIT), through its Python port.
 """
 
-import re
 from functools import cache
 
 import opencc
@@ -26,8 +25,6 @@ _GUANGYUN_SHAPE = str.maketrans(
     "閒窻眾䰟兹託聮鞌劒棊梁潚脉迴皐擣弔鍊鄰崐帬亨涌㨾煑崘稾渺汙巖樘妝䍐讎著",
 )
 
-_LINE_END = re.compile(r"[，。？！；：、,.?!;:\s]+")
-
 Reading = tuple[str, str]
 """A 平水 rhyme group (one of RHYME_GROUPS) and a tone: 平, 上, 去 or 入."""
 
@@ -45,17 +42,6 @@ def readings(character: str) -> frozenset[Reading]:
         entries = tshet_uinh.資料.query字頭(character.translate(_GUANGYUN_SHAPE))
     places = (entry.音韻地位 for entry in entries)
     return frozenset((_GROUP_OF_RHYME[place.韻], place.聲) for place in places)
-
-
-def verse_lines(poem: str) -> list[str]:
-    """The verse lines of a poem, parted by punctuation or newlines, without either."""
-    return [line for line in _LINE_END.split(poem) if line]
-
-
-def form(lines: list[str]) -> tuple[int, int] | None:
-    """(number of lines, characters a line), or None where the lines differ in length."""
-    lengths = {len(line) for line in lines}
-    return (len(lines), lengths.pop()) if len(lengths) == 1 else None
 
 
 def line_end_readings(lines: list[str]) -> list[frozenset[Reading]]:

@@ -1,0 +1,94 @@
+"""What prepare read, kept and left out, source by source: no character goes unaccounted for."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from wenmo.records import Row
+from wenmo.tasks.task import Document, Prepared
+from wenmo.text.cleaning import normal_form, visible_characters
+from wenmo.text.passages import quotes_balance
+
+LENGTH_STEP = 20
+
+
+@dataclass
+class SourceLedger:
+    """The account of one book or file. Characters are counted without white space."""
+
+    documents: int = 0
+    characters_read: int = 0
+    rows: int = 0
+    characters: int = 0
+    balanced: int = 0
+    dropped_rows: Counter[str] = field(default_factory=Counter)
+    dropped_characters: Counter[str] = field(default_factory=Counter)
+
+    def add(self, document: Document, prepared: Prepared, to_simplified: bool) -> None:
+        """Enter one document."""
+        self.documents += 1
+        self.characters_read += visible_characters(normal_form(document.text, to_simplified))
+        self.rows += len(prepared.rows)
+        self.characters += sum(visible_characters(row.output) for row in prepared.rows)
+        self.balanced += sum(quotes_balance(row.output) for row in prepared.rows)
+        self.dropped_rows.update(rejected.reason for rejected in prepared.rejected_rows)
+        for rejected in prepared.rejected_pieces + prepared.rejected_rows:
+            self.dropped_characters[rejected.reason] += visible_characters(rejected.text)
+
+    def __iadd__(self, other: "SourceLedger") -> "SourceLedger":
+        self.documents += other.documents
+        self.characters_read += other.characters_read
+        self.rows += other.rows
+        self.characters += other.characters
+        self.balanced += other.balanced
+        self.dropped_rows += other.dropped_rows
+        self.dropped_characters += other.dropped_characters
+        return self
+
+
+def metrics(sources: Mapping[str, SourceLedger], malformed: int) -> dict[str, Any]:
+    """The sum over all sources, as metrics/prepare/<task>.json holds it."""
+    total = SourceLedger()
+    for ledger in sources.values():
+        total += ledger
+    return {
+        "sources": sum(ledger.rows > 0 for ledger in sources.values()),
+        "documents": total.documents,
+        "malformed": malformed,
+        "characters_read": total.characters_read,
+        "characters": total.characters,
+        "rows": total.rows,
+        "balanced_quotes": round(total.balanced / total.rows, 4) if total.rows else 0.0,
+        "dropped_rows": dict(sorted(total.dropped_rows.items())),
+        "dropped_characters": dict(sorted(total.dropped_characters.items())),
+    }
+
+
+def table(sources: Mapping[str, SourceLedger]) -> list[dict[str, Any]]:
+    """A line a source, with a column a reason, as metrics/prepare/<task>.csv holds it."""
+    reasons = sorted(
+        {reason for ledger in sources.values() for reason in ledger.dropped_characters}
+    )
+    return [
+        {
+            "source": source,
+            "documents": ledger.documents,
+            "characters_read": ledger.characters_read,
+            "rows": ledger.rows,
+            "characters": ledger.characters,
+            **{reason: ledger.dropped_characters[reason] for reason in reasons},
+        }
+        for source, ledger in sources.items()
+    ]
+
+
+def lengths(rows: Mapping[str, Sequence[Row]]) -> list[dict[str, int]]:
+    """How many rows have how many characters, in steps of `LENGTH_STEP`, without gaps."""
+    steps = Counter(
+        len(row.output) // LENGTH_STEP for of_source in rows.values() for row in of_source
+    )
+    return [
+        {"characters": step * LENGTH_STEP, "rows": steps[step]}
+        for step in range(min(steps), max(steps) + 1)
+    ]

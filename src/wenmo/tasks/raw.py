@@ -1,0 +1,154 @@
+"""Reading raw files: JSON arrays, CSV and plain text, each row with its place.
+
+A malformed row is told as `path:line: what is wrong`. It stops the reading, or is counted where
+`prepare.skip_malformed` asks for that.
+"""
+
+import codecs
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from wenmo.errors import UserError
+
+TEST_FILE = "test.jsonl"
+Located = Iterator[tuple[str, dict[str, Any]]]
+"""Rows, each with its place as `path:line`."""
+
+# Neither can stand in a text that is to be written as UTF-8 and read by other programs.
+_UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
+
+
+class MalformedRows:
+    """What is done about them: raise the first, or skip and count them all."""
+
+    def __init__(self, skip: bool = False) -> None:
+        self.skip = skip
+        self.count = 0
+
+    def refuse(self, error: UserError) -> None:
+        """Raise the error unless malformed rows are to be skipped."""
+        if not self.skip:
+            raise error
+        self.count += 1
+
+
+def raw_files(folder: Path, *patterns: str) -> list[Path]:
+    """The raw files of a task in order of name. Raises UserError where there is none."""
+    found = sorted({path for pattern in patterns for path in folder.glob(pattern)})
+    files = [path for path in found if path.name != TEST_FILE]
+    if not files:
+        raise UserError(f"{folder}: no raw texts; expected {' or '.join(patterns)}")
+    return files
+
+
+def read_text(path: Path) -> str:
+    """A text file in UTF-8 or GB18030, with or without byte-order mark, or in UTF-16 with one.
+
+    Raises UserError if it is in none of them. GB18030, which covers GBK and GB2312, comes second
+    since Chinese text in it is hardly ever valid UTF-8.
+    """
+    content = path.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encodings = ["utf-16"]
+    elif content.startswith(codecs.BOM_UTF8):
+        encodings = ["utf-8-sig"]
+    else:
+        encodings = ["utf-8", "gb18030"]
+    for encoding in encodings:
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError as error:
+            line = content.count(b"\n", 0, error.start) + 1
+    raise UserError(f"{path}:{line}: not {' or '.join(encodings)}; save the file as UTF-8")
+
+
+def read_json_array(path: Path, malformed: MalformedRows) -> Located:
+    """The objects of an array, with the lines that they start on.
+
+    Raises UserError where the array's own syntax is wrong: what follows cannot be told then.
+    """
+    text = _utf8(path)
+    decoder = json.JSONDecoder()
+    at = _skip(text, 0, " \t\r\n")
+    if text[at : at + 1] != "[":
+        raise UserError(f"{path}:1: expected a JSON array of objects")
+    at = _skip(text, at + 1, " \t\r\n")
+    line, counted = 1, 0
+    while text[at : at + 1] != "]":
+        line, counted = line + text.count("\n", counted, at), at
+        try:
+            content, at = decoder.raw_decode(text, at)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
+        if isinstance(content, dict):
+            yield f"{path}:{line}", content
+        else:
+            kind = type(content).__name__
+            malformed.refuse(UserError(f"{path}:{line}: expected an object, found {kind}"))
+        at = _skip(text, at, " \t\r\n")
+        if text[at : at + 1] not in (",", "]"):
+            line += text.count("\n", counted, at)
+            raise UserError(f"{path}:{line}: not JSON: expected ',' or ']'")
+        at = _skip(text, at, ", \t\r\n")
+
+
+def read_csv(path: Path, columns: tuple[str, ...], malformed: MalformedRows) -> Located:
+    """The named columns of each row.
+
+    Raises UserError if a column is missing or the quoting is wrong: what follows cannot be told.
+    """
+    reader = csv.DictReader(io.StringIO(_utf8(path), newline=""), strict=True)
+    line = 1
+    try:
+        missing = [column for column in columns if column not in (reader.fieldnames or ())]
+        if missing:
+            raise UserError(f"{path}:1: no column {missing[0]!r}; found {reader.fieldnames}")
+        line = reader.line_num + 1
+        for content in reader:
+            if None in content or None in content.values():
+                count = len(reader.fieldnames or ())
+                malformed.refuse(UserError(f"{path}:{line}: expected {count} fields in the row"))
+            else:
+                yield f"{path}:{line}", {column: content[column] for column in columns}
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise UserError(f"{path}:{line}: not CSV: {error}") from None
+
+
+def text_fields(content: dict[str, Any], keys: tuple[str, ...], place: str) -> tuple[str, ...]:
+    """The values of `keys`, all texts that can be written. Raises UserError with the place."""
+    for key in keys:
+        if key not in content:
+            raise UserError(f"{place}: key {key!r} is missing; expected {', '.join(keys)}")
+        if not isinstance(content[key], str):
+            raise UserError(f"{place}: {key!r} is {content[key]!r}; expected a string")
+        check_writable(content[key], f"{place}: {key!r}")
+    return tuple(content[key] for key in keys)
+
+
+def check_writable(text: str, place: str) -> None:
+    """Raise UserError for a NUL character or half of a surrogate pair."""
+    found = _UNWRITABLE.search(text)
+    if found:
+        name = "a NUL character" if found[0] == "\0" else f"half a character ({found[0]!r})"
+        raise UserError(f"{place} holds {name} at position {found.start()}")
+
+
+def _utf8(path: Path) -> str:
+    content = path.read_bytes()
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}:{line}: not UTF-8: {error.reason}") from None
+
+
+def _skip(text: str, at: int, characters: str) -> int:
+    while at < len(text) and text[at] in characters:
+        at += 1
+    return at

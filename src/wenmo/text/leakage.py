@@ -1,0 +1,51 @@
+"""Whether what is held out can be read in the training rows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wenmo.errors import UserError
+from wenmo.records import Row
+
+NGRAM = 13
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """`share` of all held-out 13-grams that stand in a training row, and each row's own share."""
+
+    share: float
+    by_row: list[tuple[float, Row]]
+
+
+def measure(train: Sequence[Row], held_out: Sequence[Row]) -> Leakage:
+    """How much of the held-out outputs stands in the training outputs, white space aside.
+
+    13 characters, as GPT-3's authors took 13 words (Brown et al. 2020, appendix C): long enough
+    that a phrase of the language is hardly counted, short enough to find a copied sentence.
+    """
+    wanted = {ngram for row in held_out for ngram in _ngrams(row)}
+    seen = {ngram for row in train for ngram in _ngrams(row) if ngram in wanted}
+    by_row, leaked, total = [], 0, 0
+    for row in held_out:
+        ngrams = _ngrams(row)
+        of_row = sum(ngram in seen for ngram in ngrams)
+        by_row.append((of_row / len(ngrams) if ngrams else 0.0, row))
+        leaked, total = leaked + of_row, total + len(ngrams)
+    return Leakage(leaked / total if total else 0.0, by_row)
+
+
+def refuse_leakage(leakage: Leakage, bound: float, task: str) -> None:
+    """Raise UserError naming the worst rows if more than `bound` of the 13-grams leak."""
+    if leakage.share <= bound:
+        return
+    worst = sorted(leakage.by_row, key=lambda pair: -pair[0])[:5]
+    rows = ", ".join(f"{row.source} row {row.position} ({share:.0%})" for share, row in worst)
+    raise UserError(
+        f"{task}: {leakage.share:.1%} of the held-out 13-grams stand in the training rows"
+        f" (merge.max_leakage is {bound:.1%}), most in {rows}"
+    )
+
+
+def _ngrams(row: Row) -> list[str]:
+    visible = "".join(row.output.split())
+    return [visible[at : at + NGRAM] for at in range(len(visible) - NGRAM + 1)]

@@ -1,0 +1,54 @@
+"""Whether a passage is worth learning from."""
+
+import re
+from collections import Counter
+
+from wenmo.params import Fraction, Section
+
+_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff〇]")
+# Placeholders of characters that a copyist could not read or a font could not show.
+_GAP = re.compile(r"[□■〓\ufffd\ue000-\uf8ff]")
+# Function characters: the vernacular cannot do without the first, nor the classical without these.
+_VERNACULAR, _CLASSICAL = "的了着", "之乎者也"
+REPEATED_NGRAM = 4
+
+
+class QualityParams(Section):
+    """Section `prepare.quality`: a text outside of these is left out and counted by reason."""
+
+    min_han_share: Fraction
+    max_gap_share: Fraction
+    max_repetition: Fraction
+    min_vernacular_share: Fraction
+
+
+def fault(text: str, params: QualityParams) -> str | None:
+    """The first reason to leave a text out, or None."""
+    if han_share(text) < params.min_han_share:
+        return "little Han"
+    if len(_GAP.findall(text)) > params.max_gap_share * len(text):
+        return "gaps"
+    if repetition(text) > params.max_repetition:
+        return "repetition"
+    if vernacular_share(text) < params.min_vernacular_share:
+        return "classical"
+    return None
+
+
+def han_share(text: str) -> float:
+    """Share of Han characters, white space aside."""
+    visible = "".join(text.split())
+    return len(_HAN.findall(visible)) / len(visible) if visible else 0.0
+
+
+def repetition(text: str) -> float:
+    """Share of 4-grams that stood in the text before."""
+    ngrams = Counter(text[at : at + REPEATED_NGRAM] for at in range(len(text) - REPEATED_NGRAM + 1))
+    return 1 - len(ngrams) / ngrams.total() if ngrams else 0.0
+
+
+def vernacular_share(text: str) -> float:
+    """Share of 的了着 among these and 之乎者也; 1 where a text has none of either."""
+    vernacular = sum(map(text.count, _VERNACULAR))
+    classical = sum(map(text.count, _CLASSICAL))
+    return vernacular / (vernacular + classical) if vernacular + classical else 1.0
