@@ -3,19 +3,39 @@
 PYTHONPATH=src python stages/summarize.py novel
 """
 
+from collections import defaultdict
+from dataclasses import asdict
 from pathlib import Path
 
-from tqdm import tqdm
-
-from wenmo.llm.prompt_writer import SummarizeParams, prompt_writer, with_prompt
-from wenmo.records import Row, read_records, write_records
+from wenmo.llm.client import Usage
+from wenmo.llm.params import SummarizeParams
+from wenmo.llm.prompt_writer import refuse_failures, write_prompts
+from wenmo.records import Row, read_records, write_json, write_records
 from wenmo.stage import parse_arguments, running
 
 if __name__ == "__main__":
     task = parse_arguments(__doc__, task="novel, fairytale or poetry").task
-    with running("summarize", task):
+    with running("summarize", task) as log:
         params = SummarizeParams.load("summarize", task)
-        writer = prompt_writer(params)
-        for path in tqdm(sorted(Path(f"data/prepared/{task}").glob("*.jsonl")), desc="prompts"):
-            rows = [with_prompt(row, writer, params) for row in read_records(Row, path)]
-            write_records(Path(f"data/summarized/{task}/{path.name}"), rows)
+        files = sorted(Path(f"data/prepared/{task}").glob("*.jsonl"))
+        rows = {path.name: read_records(Row, path) for path in files}
+        usage = Usage()
+        try:
+            every_row = [row for of_file in rows.values() for row in of_file]
+            prompted = write_prompts(every_row, params, usage)
+        finally:
+            log |= asdict(usage)
+        refuse_failures(prompted, params)
+        by_source = defaultdict[str, list[Row]](list)
+        for row in prompted.rows:
+            by_source[f"{row.source}.jsonl"].append(row)
+        for name in rows:
+            write_records(Path(f"data/summarized/{task}/{name}"), by_source[name])
+        ledger = {
+            "rows": len(prompted.rows),
+            "passed_through": prompted.passed_through,
+            "written": prompted.written,
+            "asked_again": prompted.asked_again,
+            "failed": len(prompted.failures),
+        }
+        write_json(Path(f"metrics/summarize/{task}.json"), ledger)

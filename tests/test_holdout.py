@@ -8,8 +8,6 @@ from hypothesis import strategies as st
 
 from tests.conftest import make_row
 from wenmo.errors import UserError
-from wenmo.llm.offline import leading_clause
-from wenmo.llm.prompt_writer import SummarizeParams, prompt_writer, with_prompt
 from wenmo.records import Row
 from wenmo.text.holdout import MergeParams, Split, split
 from wenmo.text.leakage import measure, refuse_leakage
@@ -147,22 +145,3 @@ def test_what_is_copied_into_training_is_measured_and_refused_by_name() -> None:
     refuse_leakage(leakage, 0.6, "novel")
     with pytest.raises(UserError, match=r"57\.1% of the held-out .* source row 1 \(100%\)"):
         refuse_leakage(leakage, 0.01, "novel")
-
-
-@given(st.text(), st.integers(1, 30))
-def test_the_offline_stand_in_keeps_to_the_bound(text: str, max_chars: int) -> None:
-    assert len(leading_clause(text, max_chars)) <= max_chars
-
-
-def test_the_offline_stand_in_takes_the_first_clause() -> None:
-    assert leading_clause("“下雪了，”他说。", 30) == "下雪了"
-    assert leading_clause("……雪落满了整座没有人的山城", 5) == "雪落满了整"
-
-
-def test_only_rows_without_a_prompt_get_one() -> None:
-    params = SummarizeParams(provider="offline", max_prompt_chars=30)
-    writer = prompt_writer(params)
-    asked = make_row()
-    assert with_prompt(asked, writer, params) == asked
-    bare = replace(asked, input="", output="山空，人去。")
-    assert with_prompt(bare, writer, params).prompt == "山空"

@@ -16,7 +16,7 @@ from wenmo.text.cleaning import Rejected
 from wenmo.text.passages import PassageParams
 
 COLUMNS = poetry.Columns(title="title", author="author", dynasty="dynasty", content="content")
-POETRY = poetry.PrepareParams(**PREPARE, columns=COLUMNS, max_lines=16)
+POETRY = poetry.PrepareParams(**PREPARE, columns=COLUMNS, prompts="first_line", max_lines=16)
 FAIRYTALE = fairytale.PrepareParams(**PREPARE, min_tale_chars=2, max_tale_chars=50)
 NOVEL = novel.PrepareParams(
     **PREPARE,
@@ -167,6 +167,28 @@ def test_a_poem_is_asked_for_by_form_and_first_line_and_kept_a_couplet_a_line() 
     row = prepared_poem("雪落千山静，风来一叶轻。灯前翻旧信，窗外过车声。").rows[0]
     assert row.prompt == "以“雪落千山静”为首句，写一首五言绝句。"
     assert row.output == "雪落千山静，风来一叶轻。\n灯前翻旧信，窗外过车声。"
+
+
+@pytest.mark.parametrize(
+    ("prompts", "title", "prompt"),
+    [
+        ("title", "雪夜", "以《雪夜》为题，写一首五言绝句。"),
+        ("theme", "雪夜", ""),
+    ],
+)
+def test_a_poem_can_be_asked_for_by_title_or_left_to_summarize(
+    prompts: str, title: str, prompt: str
+) -> None:
+    params = POETRY.model_copy(update={"prompts": prompts})
+    content = "雪落千山静，风来一叶轻。灯前翻旧信，窗外过车声。"
+    prepared = poetry.prepare(Document("poems.csv", 0, content, title), params)
+    assert [row.prompt for row in prepared.rows] == [prompt]
+
+
+def test_a_poem_without_a_title_cannot_be_asked_for_by_it() -> None:
+    params = POETRY.model_copy(update={"prompts": "title"})
+    prepared = poetry.prepare(Document("poems.csv", 0, "雪落千山静，风来一叶轻。"), params)
+    assert [rejected.reason for rejected in prepared.rejected_rows] == ["untitled"]
 
 
 @pytest.mark.parametrize(

@@ -1,16 +1,24 @@
 """The command `wenmo`: what DVC has no command for."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
 
+from wenmo import params
 from wenmo.errors import UserError
+from wenmo.llm import batch
+from wenmo.llm.params import OFFLINE, SummarizeParams
+from wenmo.llm.store import Store, store_path
+from wenmo.records import Row, read_records, write_json_lines
 from wenmo.tasks.task import TASKS
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 BAR_WIDTH = 50
+TaskName = Annotated[str, typer.Argument(help=f"one of {', '.join(TASKS)}")]
 
 
 @app.callback()
@@ -19,20 +27,96 @@ def main() -> None:
 
 
 @app.command()
-def inspect(
-    task: Annotated[str, typer.Argument(help=f"one of {', '.join(TASKS)}")],
-) -> None:
+def inspect(task: TaskName) -> None:
     """Show a task's sources: characters read and kept, rows, and characters left out by reason.
 
     Below it, how long the rows are. Reads what `dvc repro prepare@TASK` wrote.
     """
-    try:
+    with told_in_one_line("inspect"):
+        check_task(task)
         typer.echo(sources_table(task))
         typer.echo()
         typer.echo(length_bars(task))
+
+
+@app.command()
+def estimate() -> None:
+    """Show what summarize would ask of its endpoint, for each task of params.yaml, and the price.
+
+    Tokens are an upper bound: one a character. Reads what `dvc repro prepare` wrote.
+    """
+    with told_in_one_line("estimate"), Store(store_path()) as store:
+        content = params.read()
+        tasks = [task for task in TASKS if task in content["tasks"]]
+        lines = {
+            task: batch.estimate(prepared_rows(task), endpoint_params(task), store)
+            for task in tasks
+        }
+        typer.echo(pd.DataFrame(lines).T.to_markdown(intfmt=",", floatfmt=",.10g"))
+
+
+batch_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(
+    batch_app, name="batch", help="Write requests as an OpenAI batch file and read its results."
+)
+
+
+@batch_app.command("export")
+def batch_export(
+    task: TaskName, path: Annotated[Path, typer.Argument(help="file to write")]
+) -> None:
+    """Write the requests about TASK that have no answer yet, for a batch or `vllm run-batch`."""
+    with told_in_one_line("batch export"), Store(store_path()) as store:
+        check_task(task)
+        requests = batch.pending_requests(prepared_rows(task), endpoint_params(task), store)
+        lines = list(batch.batch_lines(requests))
+        write_json_lines(path, lines)
+        typer.echo(f"{len(lines)} requests in {path}")
+
+
+@batch_app.command("import")
+def batch_import(path: Annotated[Path, typer.Argument(help="results of a batch")]) -> None:
+    """Keep a batch's answers; `dvc repro summarize` then finds them and asks nothing again."""
+    with told_in_one_line("batch import"), Store(store_path()) as store:
+        if not path.is_file():
+            raise UserError(f"{path}: no such file")
+        kept, failed = batch.import_results(path, store)
+        typer.echo(f"{kept} answers kept, {failed} requests had failed")
+
+
+@contextmanager
+def told_in_one_line(command: str) -> Iterator[None]:
+    """A UserError ends the command in one line and with its exit code."""
+    try:
+        yield
     except UserError as error:
-        typer.echo(f"inspect: {error}", err=True)
+        typer.echo(f"{command}: {error}", err=True)
         raise typer.Exit(error.exit_code) from None
+
+
+def endpoint_params(task: str) -> SummarizeParams:
+    """Section `summarize` of a task. Raises UserError if its provider is no endpoint."""
+    summarize = SummarizeParams.load("summarize", task)
+    if summarize.provider == OFFLINE:
+        raise UserError(
+            "summarize.provider is offline and costs nothing; set it to one of "
+            + ", ".join(summarize.endpoints)
+        )
+    return summarize
+
+
+def prepared_rows(task: str) -> list[Row]:
+    """What prepare wrote. Raises UserError if it has not run."""
+    files = sorted(Path(f"data/prepared/{task}").glob("*.jsonl"))
+    if not files:
+        raise UserError(f"data/prepared/{task}: no rows; run `dvc repro prepare@{task}` first")
+    return [row for path in files for row in read_records(Row, path)]
+
+
+def check_task(task: str) -> None:
+    """Raise UserError for an unknown task."""
+    if task not in TASKS:
+        raise UserError(f"{task!r} is no task; allowed are {', '.join(TASKS)}")
 
 
 def sources_table(task: str) -> str:
@@ -57,8 +141,6 @@ def length_bars(task: str) -> str:
 
 
 def _read(path: Path, task: str) -> pd.DataFrame:
-    if task not in TASKS:
-        raise UserError(f"{task!r} is no task; allowed are {', '.join(TASKS)}")
     if not path.is_file():
         raise UserError(f"{path}: no such file; run `dvc repro prepare@{task}` first")
     return pd.read_csv(path)

@@ -10,7 +10,7 @@ from typing import Any
 
 from wenmo.engines.answers import GenerateParams
 from wenmo.errors import ParamsError
-from wenmo.llm.prompt_writer import SummarizeParams
+from wenmo.llm.params import SummarizeParams
 from wenmo.model.base import BaseModelParams
 from wenmo.model.chat import ChatParams
 from wenmo.model.merging import MergeWeightsParams

@@ -9,6 +9,7 @@ from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from wenmo.errors import UserError
 from wenmo.records import write_json
@@ -36,23 +37,28 @@ def parse_arguments(description: str | None, **options: str) -> Namespace:
 
 
 @contextmanager
-def running(name: str, task: str = "all") -> Iterator[None]:
+def running(name: str, task: str = "all") -> Iterator[dict[str, Any]]:
     """Run a stage's work: a UserError becomes one line and its exit code, Ctrl-C exit code 130.
 
-    Seconds and peak memory (MiB) go to logs/<stage>/<task>.json.
+    Seconds, peak memory (MiB) and what the stage adds to the dictionary that it is given go to
+    logs/<stage>/<task>.json; what it added, also when the work failed.
     """
     # DVC stops its stages by SIGTERM; without this, temporary files would be left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
+    log: dict[str, Any] = {}
     try:
-        yield
+        yield log
     except UserError as error:
         print(f"{name}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print(f"{name}: stopped", file=sys.stderr)
         sys.exit(130)
+    finally:
+        if log:
+            write_json(LOGS / name / f"{task}.json", log)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     mebibytes = peak / 2**20 if sys.platform == "darwin" else peak / 2**10
     cost = {"seconds": round(time.monotonic() - started, 2), "peak_mebibytes": round(mebibytes)}
-    write_json(LOGS / name / f"{task}.json", cost)
+    write_json(LOGS / name / f"{task}.json", cost | log)

@@ -7,7 +7,7 @@ https://github.com/chinese-poetry/chinese-poetry).
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from wenmo.errors import UserError
 from wenmo.params import PositiveInt, Section
@@ -36,6 +36,7 @@ class PrepareParams(SharedPrepareParams):
     """Sections `prepare` and `poetry.prepare`."""
 
     columns: Columns
+    prompts: Literal["first_line", "title", "theme"]
     max_lines: PositiveInt
 
 
@@ -45,7 +46,7 @@ def read(
     """The poems, file by file. Raises UserError naming file and line."""
     malformed = malformed or MalformedRows()
     for path in raw_files(folder, "*.csv", "*.json"):
-        for position, (place, content) in enumerate(_poems(path, params.columns, malformed)):
+        for position, (place, title, content) in enumerate(_poems(path, params.columns, malformed)):
             try:
                 if not content.strip():
                     raise UserError(f"{place}: the poem is empty")
@@ -53,7 +54,7 @@ def read(
             except UserError as error:
                 malformed.refuse(error)
             else:
-                yield Document(path.name, position, content)
+                yield Document(path.name, position, content, title)
 
 
 def prepare(document: Document, params: PrepareParams) -> Prepared:
@@ -65,36 +66,51 @@ def prepare(document: Document, params: PrepareParams) -> Prepared:
     prepared = Prepared(rejected_pieces=cleaned.rejected)
     found = _VERSE_LINE.findall(cleaned.text)
     lines = [line for line, _ in found]
+    title = clean(document.instruction, params.to_simplified).text
     reason = _form_fault(cleaned.text, lines, params) or fault(cleaned.text, params.quality)
+    if params.prompts == "title" and not title:
+        reason = reason or "untitled"
     if reason:
         prepared.rejected_rows.append(Rejected(reason, cleaned.text))
     else:
         marked = [line + mark for line, mark in found]
         poem = "\n".join(a + b for a, b in zip(marked[::2], marked[1::2], strict=True))
         identity = row_id(document.source, poem)
-        row = Row(identity, document.source, document.position, word_prompt(lines), "", poem)
+        prompt = word_prompt(lines, title, params.prompts)
+        row = Row(identity, document.source, document.position, prompt, "", poem)
         prepared.rows.append(row)
     return prepared
 
 
-def word_prompt(lines: list[str]) -> str:
-    """The request for a poem of these verse lines' form that opens with the first of them."""
+def word_prompt(lines: list[str], title: str, prompts: str) -> str:
+    """The request for a poem of these verse lines' form, by its first line or its title.
+
+    For `theme` it is empty, and summarize has an LLM write it.
+    """
+    if prompts == "theme":
+        return ""
     measure = f"{_NUMERALS[len(lines[0])]}言"
     name = _NAMES.get(len(lines), "") if len(lines[0]) in (5, 7) else ""
     form = f"{measure}{name}" if name else f"{measure}诗，共{len(lines)}句"
+    if prompts == "title":
+        return f"以《{title}》为题，写一首{form}。"
     return f"以“{lines[0]}”为首句，写一首{form}。"
 
 
-def _poems(path: Path, columns: Columns, malformed: MalformedRows) -> Iterator[tuple[str, str]]:
-    """Place and content of each poem in a file."""
+def _poems(
+    path: Path, columns: Columns, malformed: MalformedRows
+) -> Iterator[tuple[str, str, str]]:
+    """Place, title and content of each poem in a file."""
     if path.suffix == ".csv":
         wanted = (columns.title, columns.author, columns.dynasty, columns.content)
         for place, content in read_csv(path, wanted, malformed):
-            yield place, content[columns.content]
+            yield place, content[columns.title], content[columns.content]
         return
     for place, content in read_json_array(path, malformed):
         try:
-            yield place, _paragraphs(content, place)
+            # A poem to a tune has the tune's name instead of a title.
+            title = content.get("title") or content.get("rhythmic") or ""
+            yield place, str(title), _paragraphs(content, place)
         except UserError as error:
             malformed.refuse(error)
 

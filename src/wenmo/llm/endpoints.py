@@ -1,0 +1,41 @@
+"""OpenAI-compatible endpoints: where they are, what they allow and cost, and the key for them."""
+
+import os
+
+from dotenv import dotenv_values, find_dotenv
+from pydantic import Field
+
+from wenmo.errors import UserError
+from wenmo.params import PositiveInt, Section
+
+
+class Endpoint(Section):
+    """An entry of `summarize.endpoints`. Prices are for a million tokens, in one currency."""
+
+    base_url: str = Field(pattern=r"^https?://")
+    model: str = Field(min_length=1)
+    api_key_env: str
+    requests_per_minute: PositiveInt
+    tokens_per_minute: PositiveInt
+    input_price: float = Field(ge=0)
+    output_price: float = Field(ge=0)
+
+    def price(self, prompt_tokens: int, completion_tokens: int) -> float:
+        """What so many tokens cost."""
+        return (prompt_tokens * self.input_price + completion_tokens * self.output_price) / 1e6
+
+
+def api_key(endpoint: Endpoint) -> str:
+    """The endpoint's key, from the environment or else from the git-ignored file .env.
+
+    The file is looked for in the folders above too, since `dvc exp run --temp` works in a folder
+    below the repository. An endpoint without `api_key_env` (a server of one's own) needs no key.
+    Raises UserError naming the variable that is missing.
+    """
+    name = endpoint.api_key_env
+    if not name:
+        return "none"
+    key = os.environ.get(name) or dotenv_values(find_dotenv(usecwd=True)).get(name)
+    if not key:
+        raise UserError(f"{name} is not set; put the key for {endpoint.base_url} there or in .env")
+    return key

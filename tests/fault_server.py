@@ -1,0 +1,167 @@
+"""A stand-in for an endpoint, for faults that a real server won't produce on demand.
+
+It answers chat completions by a hash of the request, so the same request gets the same answer, and
+fails at set rates. It counts what a real endpoint would have charged for.
+"""
+
+import asyncio
+import hashlib
+import json
+import random
+import threading
+import time
+from collections import Counter
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+
+from aiohttp import web
+
+
+@dataclass
+class Faults:
+    """Shares of requests (0 to 1) that go wrong in each way, and the latency in seconds."""
+
+    too_many: float = 0.0
+    server_error: float = 0.0
+    hang: float = 0.0
+    truncated: float = 0.0
+    empty: float = 0.0
+    overlong: float = 0.0
+    latency: float = 0.0
+    status: int = 0
+
+
+@dataclass
+class Paid:
+    """One answer that was sent: to which request, and when it was under way."""
+
+    request: str
+    started: float
+    ended: float
+
+
+@dataclass
+class FaultServer:
+    """Start with `with`; `url` is the endpoint's base_url."""
+
+    faults: Faults = field(default_factory=Faults)
+    paid: list[Paid] = field(default_factory=list)
+    calls: int = 0
+    most_at_once: int = 0
+    headers_seen: list[str] = field(default_factory=list)
+    url: str = ""
+    now = staticmethod(time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.draw = random.Random(1)
+        self.at_once = 0
+        self.ready = threading.Event()
+        self.loop = asyncio.new_event_loop()
+        self.thread = threading.Thread(target=self._serve, daemon=True)
+
+    def __enter__(self) -> Self:
+        self.thread.start()
+        assert self.ready.wait(10)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.loop.call_soon_threadsafe(self.loop.stop)
+        self.thread.join(10)
+
+    def paid_twice(self) -> list[str]:
+        """Requests that were answered more than once."""
+        return [
+            request for request, times in Counter(p.request for p in self.paid).items() if times > 1
+        ]
+
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", self._complete)
+        runner = web.AppRunner(app, access_log=None)
+        self.loop.run_until_complete(runner.setup())
+        site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
+        self.loop.run_until_complete(site.start())
+        port = runner.addresses[0][1]
+        self.url = f"http://127.0.0.1:{port}/v1"
+        self.ready.set()
+        self.loop.run_forever()
+
+    async def _complete(self, http: web.Request) -> web.StreamResponse:
+        started = time.monotonic()
+        self.calls += 1
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        self.headers_seen.append(http.headers.get("Authorization", ""))
+        try:
+            request = await http.json()
+            await asyncio.sleep(self.faults.latency)
+            return await self._answer(request, http, started)
+        finally:
+            self.at_once -= 1
+
+    async def _answer(
+        self, request: dict[str, Any], http: web.Request, started: float
+    ) -> web.StreamResponse:
+        faults, luck = self.faults, self.draw.random()
+        if faults.status:
+            echo = f"refused key {http.headers.get('Authorization', '')}"
+            return web.json_response({"error": {"message": echo}}, status=faults.status)
+        for share, fault in (
+            (faults.too_many, self._too_many),
+            (faults.server_error, self._server_error),
+            (faults.hang, self._hang),
+            (faults.truncated, self._truncated),
+        ):
+            if luck < share:
+                return await fault()
+            luck -= share
+        body = json.dumps(self._completion(request), ensure_ascii=False)
+        key = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
+        self.paid.append(Paid(key, started, time.monotonic()))
+        return web.Response(text=body, content_type="application/json")
+
+    async def _too_many(self) -> web.Response:
+        return web.json_response(
+            {"error": {"message": "slow down"}}, status=429, headers={"Retry-After": "0.1"}
+        )
+
+    async def _server_error(self) -> web.Response:
+        return web.json_response({"error": {"message": "broken"}}, status=500)
+
+    async def _hang(self) -> web.Response:
+        await asyncio.sleep(3600)
+        return web.Response()
+
+    async def _truncated(self) -> web.Response:
+        return web.Response(text='{"choices": [{"mess', content_type="application/json")
+
+    def _completion(self, request: dict[str, Any]) -> dict[str, Any]:
+        digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).digest()
+        share = digest[0] / 256
+        number = int.from_bytes(digest[1:4], "big")
+        text = f"雪夜归人第{number}号"
+        if share < self.faults.empty:
+            text = ""
+        elif share < self.faults.empty + self.faults.overlong:
+            text = "很长" * 40
+        return {
+            "id": "1",
+            "object": "chat.completion",
+            "created": 0,
+            "model": request["model"],
+            "choices": [
+                {
+                    "index": 0,
+                    "message": {"role": "assistant", "content": text},
+                    "finish_reason": "stop",
+                }
+            ],
+            "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
+        }

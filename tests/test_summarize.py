@@ -1,0 +1,506 @@
+"""Prompts from endpoints: nothing lost, nothing paid twice, no key anywhere.
+
+The endpoint is tests/fault_server.py, a stand-in for faults that a real one won't produce on
+demand.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from tests.conftest import ROOT, make_row
+from tests.fault_server import Faults, FaultServer
+from wenmo import cli, params
+from wenmo.errors import ParamsError, UserError
+from wenmo.llm.batch import batch_lines, import_results, pending_requests
+from wenmo.llm.client import Usage
+from wenmo.llm.dialogue import Failed, Pending, Written, fault_of, first_request, follow
+from wenmo.llm.endpoints import api_key
+from wenmo.llm.offline import leading_clause
+from wenmo.llm.params import SummarizeParams
+from wenmo.llm.prompt_writer import Prompted, refuse_failures, write_prompts
+from wenmo.llm.store import Reply, Request, Store, request_key, store_path
+from wenmo.records import Row, write_json_lines, write_records
+
+CANARY = "sk-canary-7f3a"
+ALL_FAULTS = Faults(
+    too_many=0.05, server_error=0.05, hang=0.01, truncated=0.05, empty=0.1, overlong=0.1
+)
+
+
+@pytest.fixture(autouse=True)
+def own_store_and_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WENMO_STORE", str(tmp_path / "store/answers.sqlite"))
+    monkeypatch.setenv("CANARY_KEY", CANARY)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def server() -> Iterator[FaultServer]:
+    with FaultServer() as server:
+        yield server
+
+
+def settings(url: str, **update: Any) -> dict[str, Any]:
+    """Section summarize of params.yaml with the server as its endpoint."""
+    section = params.read(ROOT / "params.yaml")["summarize"]
+    endpoint = {
+        "base_url": url,
+        "model": "m",
+        "api_key_env": "CANARY_KEY",
+        "requests_per_minute": 1_000_000,
+        "tokens_per_minute": 1_000_000_000,
+        "input_price": 2.0,
+        "output_price": 8.0,
+    }
+    return section | {
+        "provider": "server",
+        "endpoints": {"server": endpoint},
+        "timeout_seconds": 1.0,
+        **update,
+    }
+
+
+def for_server(server: FaultServer, **update: Any) -> SummarizeParams:
+    return SummarizeParams.model_validate(settings(server.url, **update))
+
+
+def bare_rows(count: int) -> list[Row]:
+    rows = (make_row(n, f"第{n}个人走进了雪里，没有回头。") for n in range(count))
+    return [Row(row.id, row.source, row.position, "", "", row.output) for row in rows]
+
+
+def write(rows: list[Row], server: FaultServer, **update: Any) -> tuple[Prompted, Usage]:
+    usage = Usage()
+    return write_prompts(rows, for_server(server, **update), usage), usage
+
+
+def test_under_all_faults_no_row_is_lost_none_paid_twice_and_the_order_kept(
+    server: FaultServer,
+) -> None:
+    server.faults = replace(ALL_FAULTS, latency=0.2)
+    rows = bare_rows(1000)
+    prompted, usage = write(rows, server, max_attempts=8)
+    assert [row.id for row in prompted.rows] == [row.id for row in rows]
+    assert all(0 < len(row.input) <= 30 for row in prompted.rows)
+    assert server.paid_twice() == []
+    assert prompted.asked_again > 0
+    assert usage.retries > 0
+    assert usage.prompt_tokens == 10 * len(server.paid)
+    assert usage.money == pytest.approx(len(server.paid) * (10 * 2.0 + 5 * 8.0) / 1e6)
+
+
+def test_a_second_run_asks_nothing_not_even_for_the_key_and_writes_the_same(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.faults = Faults(empty=0.2)
+    first, _ = write(bare_rows(50), server)
+    calls = server.calls
+    monkeypatch.delenv("CANARY_KEY")
+    second, usage = write(bare_rows(50), server)
+    assert (server.calls, usage.calls) == (calls, 0)
+    assert second == first
+
+
+def test_rows_that_are_edited_or_added_cost_a_call_each(server: FaultServer) -> None:
+    rows = bare_rows(20)
+    write(rows, server)
+    calls = server.calls
+    edited = [*rows[:3], bare_rows(30)[25], *rows[3:]]
+    write(edited, server)
+    assert server.calls == calls + 1
+
+
+def test_the_same_text_twice_is_asked_once(server: FaultServer) -> None:
+    server.faults = Faults(latency=0.05)
+    write(bare_rows(1) * 5, server)
+    assert server.calls == 1
+
+
+def test_concurrency_is_bounded(server: FaultServer) -> None:
+    server.faults = Faults(latency=0.05)
+    write(bare_rows(40), server, concurrency=7)
+    assert server.most_at_once == 7
+
+
+def test_rows_with_a_prompt_pass_through_without_a_key(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("CANARY_KEY")
+    rows = [make_row(n) for n in range(3)]
+    prompted, _ = write(rows, server)
+    assert prompted.rows == rows
+    assert (prompted.passed_through, server.calls) == (3, 0)
+
+
+def test_rows_that_fail_are_counted_and_never_given_a_placeholder(server: FaultServer) -> None:
+    server.faults = Faults(empty=0.3)
+    prompted, _ = write(bare_rows(100), server, max_attempts=1)
+    failed = len(prompted.failures)
+    assert 0 < failed < 100
+    assert len(prompted.rows) == prompted.written == 100 - failed
+    assert all(row.input for row in prompted.rows)
+    with pytest.raises(UserError, match=rf"{failed} of 100 rows .* source row \d+ \(回答是空的\)"):
+        refuse_failures(prompted, for_server(server))
+    refuse_failures(prompted, for_server(server, max_failures=failed))
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+def test_a_refusal_ends_the_run_in_one_line_without_the_key(
+    server: FaultServer, status: int
+) -> None:
+    server.faults = Faults(status=status)
+    with pytest.raises(UserError) as caught:
+        write(bare_rows(200), server)
+    assert str(caught.value).startswith(f"{server.url}: {status}: ")
+    assert CANARY not in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert server.calls <= 64
+
+
+def test_a_server_that_is_gone_ends_the_run_soon() -> None:
+    with FaultServer() as gone:
+        pass
+    with pytest.raises(UserError, match="no answer to 10 requests in a row"):
+        write(bare_rows(200), gone, max_retries=0)
+
+
+def test_a_missing_key_is_named_and_one_in_env_file_is_found(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.delenv("CANARY_KEY")
+    with pytest.raises(UserError, match=r"^CANARY_KEY is not set; .* or in \.env$"):
+        write(bare_rows(1), server)
+    (tmp_path / ".env").write_text(f"CANARY_KEY={CANARY}\n")
+    assert api_key(for_server(server).endpoint) == CANARY
+
+
+def test_an_unknown_provider_is_refused_with_those_there_are() -> None:
+    content = params.read(ROOT / "params.yaml")
+    content["summarize"]["provider"] = "siliconflov"
+    with pytest.raises(ParamsError, match="'siliconflov' is none of offline, siliconflow"):
+        params.section(SummarizeParams, content, "summarize")
+
+
+# The offline stand-in.
+
+
+@given(st.text(), st.integers(1, 30))
+def test_the_offline_stand_in_keeps_to_the_bound(text: str, max_chars: int) -> None:
+    assert len(leading_clause(text, max_chars)) <= max_chars
+
+
+def test_the_offline_stand_in_takes_the_first_clause() -> None:
+    assert leading_clause("“下雪了，”他说。", 30) == "下雪了"
+    assert leading_clause("……雪落满了整座没有人的山城", 5) == "雪落满了整"
+
+
+def test_only_rows_without_a_prompt_get_one() -> None:
+    settled = SummarizeParams.load("summarize", "novel", ROOT / "params.yaml")
+    asked = make_row()
+    bare = replace(asked, id="2", input="", output="山空，人去。")
+    prompted = write_prompts([asked, bare], settled, Usage())
+    assert [row.prompt for row in prompted.rows] == [asked.prompt, "山空"]
+
+
+# The stage, as DVC runs it.
+
+
+def workspace(folder: Path, url: str, rows: list[Row], **update: Any) -> None:
+    yaml = YAML()
+    content = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    content["summarize"] = settings(url, **update)
+    yaml.dump(content, folder / "params.yaml")
+    write_records(folder / "data/prepared/novel/source.jsonl", rows)
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, ROOT / "stages/summarize.py", "novel"],
+        cwd=folder,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(run: subprocess.Popen[str]) -> tuple[int, str]:
+    """Exit code, and what was said on stderr."""
+    _, said = run.communicate()
+    return run.returncode, said
+
+
+def test_killed_at_any_moment_it_ends_with_the_same_bytes_and_pays_only_what_was_under_way(
+    server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.faults = Faults(
+        too_many=0.05, server_error=0.02, truncated=0.02, empty=0.1, overlong=0.1, latency=0.2
+    )
+    workspace(tmp_path, server.url, bare_rows(1000), max_attempts=8, concurrency=32)
+    result = tmp_path / "data/summarized/novel/source.jsonl"
+    moments = random.Random(1)
+    kills = []
+    for _ in range(20):
+        run, paid = start(tmp_path), len(server.paid)
+        wait_until(lambda run=run, paid=paid: len(server.paid) > paid or run.poll() is not None)
+        try:
+            run.wait(moments.uniform(0, 0.4))
+        except subprocess.TimeoutExpired:
+            kills.append(server.now())
+            run.send_signal(signal.SIGKILL)
+        run.communicate()
+    assert len(kills) == 20
+    assert not result.exists()
+    code, said = finish(start(tmp_path))
+    assert code == 0, said[-2000:]
+    twice = server.paid_twice()
+    for request in twice:
+        under_way = [paid for paid in server.paid if paid.request == request]
+        # Half a second is for an answer that is sent, but not yet read and kept.
+        assert any(p.started <= kill <= p.ended + 0.5 for p in under_way for kill in kills)
+    assert len(twice) <= 20 * 32
+
+    interrupted = result.read_bytes()
+    monkeypatch.setenv("WENMO_STORE", str(tmp_path / "fresh.sqlite"))
+    assert finish(start(tmp_path))[0] == 0
+    assert result.read_bytes() == interrupted
+
+
+def wait_until(condition: Any) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_the_ledger_is_the_same_for_the_same_answers_and_the_log_has_the_cost(
+    server: FaultServer, tmp_path: Path
+) -> None:
+    server.faults = Faults(empty=0.2)
+    workspace(tmp_path, server.url, bare_rows(40), max_attempts=8)
+    ledgers, logs = [], []
+    for _ in range(2):
+        assert finish(start(tmp_path))[0] == 0
+        ledgers.append((tmp_path / "metrics/summarize/novel.json").read_bytes())
+        logs.append(json.loads((tmp_path / "logs/summarize/novel.json").read_text()))
+    assert ledgers[0] == ledgers[1]
+    assert json.loads(ledgers[0])["asked_again"] > 0
+    assert [log["calls"] for log in logs] == [len(server.paid), 0]
+    assert logs[0]["money"] > 0
+
+
+def test_too_many_failures_stop_the_stage_after_the_others_were_kept(
+    server: FaultServer, tmp_path: Path
+) -> None:
+    server.faults = Faults(empty=0.3)
+    workspace(tmp_path, server.url, bare_rows(40), max_attempts=1)
+    code, said = finish(start(tmp_path))
+    assert code == 1
+    assert "rows got no prompt that will do, the first being source row" in said.splitlines()[-1]
+    assert not (tmp_path / "data/summarized").exists()
+    assert json.loads((tmp_path / "logs/summarize/novel.json").read_text())["calls"] == 40
+    calls = server.calls
+    workspace(tmp_path, server.url, bare_rows(40), max_attempts=1, max_failures=40)
+    assert finish(start(tmp_path))[0] == 0
+    assert server.calls == calls
+    ledger = json.loads((tmp_path / "metrics/summarize/novel.json").read_text())
+    assert ledger["failed"] > 0
+    assert ledger["rows"] == ledger["written"] == 40 - ledger["failed"]
+
+
+def test_ctrl_c_ends_in_one_line_and_keeps_what_has_come(
+    server: FaultServer, tmp_path: Path
+) -> None:
+    server.faults = Faults(latency=0.1)
+    workspace(tmp_path, server.url, bare_rows(2000), concurrency=8)
+    run = start(tmp_path)
+    wait_until(lambda: len(server.paid) > 20)
+    run.send_signal(signal.SIGINT)
+    code, said = finish(run)
+    assert code == 130
+    assert said.splitlines()[-1] == "summarize: stopped"
+    assert "Traceback" not in said
+    with Store(store_path()) as store:
+        kept = store.connection.execute("SELECT count(*) FROM answers").fetchone()[0]
+    assert len(server.paid) - 8 <= kept <= len(server.paid)
+
+
+def test_the_key_is_in_no_file_and_in_nothing_said(server: FaultServer, tmp_path: Path) -> None:
+    said = ""
+    for faults in (ALL_FAULTS, Faults(status=401), Faults(server_error=1.0), Faults(truncated=1.0)):
+        server.faults = faults
+        workspace(tmp_path, server.url, bare_rows(30), max_retries=1, max_failures=30)
+        run = start(tmp_path)
+        said += "".join(run.communicate())
+        (tmp_path / "store/answers.sqlite").replace(tmp_path / f"{len(said)}.sqlite")
+    assert f"Bearer {CANARY}" in server.headers_seen
+    assert CANARY not in said
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert files
+    assert not [path for path in files if CANARY.encode() in path.read_bytes()]
+
+
+# What makes a prompt.
+
+PASSAGE = "雨下到第三天，桥边的石阶没了两级，老周把船拴得更高些。"
+
+
+@pytest.mark.parametrize(
+    ("text", "finish_reason", "fault"),
+    [
+        ("连日大雨，老船夫守着渡口", "stop", None),
+        ("  连日大雨，老船夫守着渡口\n", "stop", None),
+        ("", "stop", "回答是空的"),
+        ("老船夫\n守着渡口", "stop", "写了不止一行"),
+        ("长" * 31, "stop", "有31字，超过30字"),
+        ("连日大雨，老船", "length", "没有写完"),
+        ("抱歉，我无法完成", "stop", "拒绝了要求"),
+        ("作为一个语言模型，我写不出", "stop", "拒绝了要求"),
+        ("示例：老船夫守着渡口", "stop", "带有多余的标签"),
+        ("- 老船夫守着渡口", "stop", "带有多余的标签"),
+        ("“老船夫守着渡口”", "stop", "照抄了原文"),
+        ("桥边的石阶没了两级，老周把船拴得更高", "stop", "照抄了原文"),
+    ],
+)
+def test_an_answer_is_checked(text: str, finish_reason: str, fault: str | None) -> None:
+    assert fault_of(Reply(text, finish_reason, 1, 1), PASSAGE, 30) == fault
+
+
+def test_a_fault_is_named_to_the_model_and_the_dialogue_follows_from_the_answers() -> None:
+    settled = SummarizeParams.model_validate(settings("http://127.0.0.1:1/v1", max_attempts=2))
+    answers: dict[str, Reply] = {}
+
+    def answer(request: Request) -> Reply | None:
+        return answers.get(request_key(request))
+
+    opening = follow(PASSAGE, settled, answer)
+    assert opening == Pending(first_request(PASSAGE, settled))
+    answers[request_key(first_request(PASSAGE, settled))] = Reply("长" * 31, "stop", 1, 1)
+    again = follow(PASSAGE, settled, answer)
+    assert isinstance(again, Pending)
+    assert "有31字，超过30字" in again.request["messages"][-1]["content"]
+    answers[request_key(again.request)] = Reply("", "stop", 1, 1)
+    assert follow(PASSAGE, settled, answer) == Failed("回答是空的")
+    answers[request_key(again.request)] = Reply("老船夫守着渡口", "stop", 1, 1)
+    assert follow(PASSAGE, settled, answer) == Written("老船夫守着渡口", 2)
+
+
+# The store.
+
+REQUESTS = st.fixed_dictionaries(
+    {"model": st.sampled_from("ab"), "temperature": st.floats(0, 1), "messages": st.just([])}
+)
+
+
+@given(REQUESTS, REQUESTS)
+def test_requests_share_a_key_only_if_they_are_the_same(one: Request, other: Request) -> None:
+    assert (request_key(one) == request_key(other)) == (one == other)
+    assert request_key(one) == request_key(dict(reversed(one.items())))
+
+
+def test_two_processes_share_one_store(tmp_path: Path) -> None:
+    program = (
+        "import sys; from pathlib import Path; from wenmo.llm.store import Reply, Store\n"
+        "with Store(Path(sys.argv[1])) as store:\n"
+        "    for n in range(200): store.put(f'{n % 150}', 'm', Reply(sys.argv[2], 'stop', 1, 1))\n"
+    )
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
+    path = tmp_path / "shared.sqlite"
+    runs = [
+        subprocess.Popen([sys.executable, "-c", program, path, name], env=environment)
+        for name in "甲乙"
+    ]
+    assert [run.wait() for run in runs] == [0, 0]
+    with Store(path) as store:
+        assert store.connection.execute("SELECT count(*) FROM answers").fetchone() == (150,)
+
+
+def test_a_store_that_cannot_be_opened_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match=r"file/a\.sqlite: .*; set WENMO_STORE to another file"):
+        Store(tmp_path / "file/a.sqlite")
+
+
+# Batches and estimates.
+
+
+def test_a_batch_goes_out_and_comes_back(server: FaultServer, tmp_path: Path) -> None:
+    rows = bare_rows(5)
+    settled = for_server(server)
+    with Store(store_path()) as store:
+        lines = list(batch_lines(pending_requests(rows, settled, store)))
+        assert {(line["method"], line["url"]) for line in lines} == {
+            ("POST", "/v1/chat/completions")
+        }
+        results = [
+            {
+                "custom_id": line["custom_id"],
+                "response": {"status_code": 200, "body": server._completion(line["body"])},
+            }
+            for line in lines
+        ]
+        results[0] = {"custom_id": lines[0]["custom_id"], "response": None, "error": {"code": "x"}}
+        write_json_lines(tmp_path / "results.jsonl", results)
+        assert import_results(tmp_path / "results.jsonl", store) == (4, 1)
+        assert len(list(pending_requests(rows, settled, store))) == 1
+    write(rows, server)
+    assert server.calls == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ("{}", ":1: expected custom_id and response"),
+        ('{"custom_id": "1", "response": {"status_code": 200, "body": {}}}', ":1: response.body"),
+        ("{", ":1: not JSON"),
+    ],
+)
+def test_a_line_that_is_no_result_is_named(tmp_path: Path, line: str, complaint: str) -> None:
+    (tmp_path / "results.jsonl").write_text(line + "\n")
+    with Store(store_path()) as store, pytest.raises(UserError, match=complaint):
+        import_results(tmp_path / "results.jsonl", store)
+
+
+def test_the_commands_estimate_export_and_import(server: FaultServer, tmp_path: Path) -> None:
+    workspace(tmp_path, server.url, bare_rows(12))
+    (tmp_path / "params.yaml").write_text(
+        (tmp_path / "params.yaml")
+        .read_text("utf-8")
+        .replace("- fairytale\n", "")
+        .replace("- poetry\n", ""),
+        "utf-8",
+    )
+    run = CliRunner().invoke
+    estimated = run(cli.app, ["estimate"])
+    assert estimated.exit_code == 0, estimated.output
+    cells = [cell.strip() for cell in estimated.output.splitlines()[-1].split("|")]
+    assert cells[1:6] == ["novel", "12", "12", "0", "12"]
+    exported = run(cli.app, ["batch", "export", "novel", "out.jsonl"])
+    assert exported.output == "12 requests in out.jsonl\n"
+    missing = run(cli.app, ["batch", "import", "none.jsonl"])
+    assert (missing.exit_code, missing.stderr) == (1, "batch import: none.jsonl: no such file\n")
+    assert server.calls == 0
+
+
+def test_the_offline_stand_in_has_nothing_to_estimate(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
+    write_records(tmp_path / "data/prepared/novel/a.jsonl", bare_rows(1))
+    result = CliRunner().invoke(cli.app, ["estimate"])
+    assert result.exit_code == 1
+    assert "summarize.provider is offline and costs nothing" in result.stderr
