@@ -1,6 +1,6 @@
 """How fast prepare cuts books into passages, and how well, beside the baseline's splitter.
 
-python bench/prepare.py data/raw/novel > bench/prepare.md
+python -m bench.prepare data/raw/novel > bench/prepare.md
 
 The baseline is that of the novel challenge: split at every 。 and pack at most 800 characters.
 Each row is timed from reading the file to having written the passages, start of Python included for
@@ -100,7 +100,7 @@ if __name__ == "__main__":
     lines = (data / "train.jsonl").read_text(encoding="utf-8").splitlines()
     characters = sum(len(json.loads(line)["text"]) for line in lines)
     cores = os.cpu_count()
-    print("`python bench/prepare.py data/raw/novel > bench/prepare.md`\n")
+    print("`python -m bench.prepare data/raw/novel > bench/prepare.md`\n")
     print(f"{len(lines)} books, {characters:,} characters, {cores} cores\n")
     print(
         "| | seconds | characters a second | passages | longest | open with a closing quote"
