@@ -103,6 +103,13 @@ MALFORMED = [
     (poetry, POETRY, "poems.csv", HEADER + "雪,我,今,白\0\n", ":2: "),
     (poetry, POETRY, "poems.json", '[\n{"title": "雪"}]', ":2: expected 'paragraphs'"),
     (poetry, POETRY, "poems.json", '[{"paragraphs": ["雪", 5]}]', ":1: expected 'paragraphs'"),
+    (
+        poetry,
+        POETRY,
+        "poems.json",
+        '[{"title": "\\ud83d", "paragraphs": ["雪"]}]',
+        ":1: the poem with its title holds half a character",
+    ),
 ]
 
 
@@ -181,7 +188,7 @@ def test_a_poem_can_be_asked_for_by_title_or_left_to_summarize(
 ) -> None:
     params = POETRY.model_copy(update={"prompts": prompts})
     content = "雪落千山静，风来一叶轻。灯前翻旧信，窗外过车声。"
-    prepared = poetry.prepare(Document("poems.csv", 0, content, title), params)
+    prepared = poetry.prepare(Document("poems.csv", 0, content, title=title), params)
     assert [row.prompt for row in prepared.rows] == [prompt]
 
 

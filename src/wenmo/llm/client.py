@@ -3,7 +3,7 @@
 import asyncio
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from aiolimiter import AsyncLimiter
 
@@ -11,9 +11,6 @@ from wenmo.errors import UserError
 from wenmo.llm.endpoints import api_key
 from wenmo.llm.params import SummarizeParams
 from wenmo.llm.store import Reply, Request, Store, request_key
-
-if TYPE_CHECKING:
-    pass
 
 
 class UnreachableError(Exception):
@@ -43,7 +40,7 @@ class Client:
         self.key = api_key(params.endpoint)
         self.openai: AsyncOpenAI = AsyncOpenAI(
             base_url=params.endpoint.base_url,
-            api_key=self.key,
+            api_key=self.key or "none",
             timeout=params.timeout_seconds,
             max_retries=params.max_retries,
         )
@@ -114,7 +111,7 @@ class Client:
 
     def without_key(self, text: str) -> str:
         """A text that a server sent, in which it may have repeated the key."""
-        return text.replace(self.key, "***")
+        return text.replace(self.key, "***") if self.key else text
 
 
 def parsed_reply(body: dict[str, Any]) -> Reply:

@@ -17,8 +17,10 @@ COPIED = 16
 _LEFTOVER = re.compile(
     r"(?:示例|例子|主题|提示|概括|摘要|输出|答案|回答|段落|问题?)\s*[：:]|^[-*#>]|```|<\w+>"
 )
+# Told by how an answer opens: a prompt may well speak of someone who is sorry or cannot sleep.
 _REFUSAL = re.compile(
-    r"(?:抱歉|对不起|很遗憾)|(?:我|作为).{0,12}(?:无法|不能|语言模型|AI|人工智能)|^(?:Sorry|I can)"
+    r"(?:很?抱歉|对不起|很遗憾)(?:[，,。！!]|我)|Sorry|I can|作为.{0,12}(?:模型|助手|AI|人工智能)"
+    r"|我(?:无法|不能)(?:完成|提供|满足|回答|生成|协助|帮)"
 )
 
 
@@ -100,7 +102,7 @@ def fault_of(reply: Reply, text: str, max_chars: int) -> str | None:
         return f"有{len(prompt)}字，超过{max_chars}字"
     if reply.finish_reason == "length":
         return "没有写完"
-    if _REFUSAL.search(prompt):
+    if _REFUSAL.match(prompt):
         return "拒绝了要求"
     if _LEFTOVER.search(prompt):
         return "带有多余的标签"

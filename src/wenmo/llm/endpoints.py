@@ -29,12 +29,12 @@ def api_key(endpoint: Endpoint) -> str:
     """The endpoint's key, from the environment or else from the git-ignored file .env.
 
     The file is looked for in the folders above too, since `dvc exp run --temp` works in a folder
-    below the repository. An endpoint without `api_key_env` (a server of one's own) needs no key.
+    below the repository. Empty for an endpoint without `api_key_env` (a server of one's own).
     Raises UserError naming the variable that is missing.
     """
     name = endpoint.api_key_env
     if not name:
-        return "none"
+        return ""
     key = os.environ.get(name) or dotenv_values(find_dotenv(usecwd=True)).get(name)
     if not key:
         raise UserError(f"{name} is not set; put the key for {endpoint.base_url} there or in .env")

@@ -43,7 +43,7 @@ def read(
             except UserError as error:
                 malformed.refuse(error)
             else:
-                yield Document(path.name, position, tale, instruction, input_)
+                yield Document(path.name, position, tale, instruction=instruction, input=input_)
 
 
 def prepare(document: Document, params: PrepareParams) -> Prepared:

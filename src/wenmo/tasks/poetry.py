@@ -50,11 +50,11 @@ def read(
             try:
                 if not content.strip():
                     raise UserError(f"{place}: the poem is empty")
-                check_writable(content, f"{place}: the poem")
+                check_writable(title + content, f"{place}: the poem with its title")
             except UserError as error:
                 malformed.refuse(error)
             else:
-                yield Document(path.name, position, content, title)
+                yield Document(path.name, position, content, title=title)
 
 
 def prepare(document: Document, params: PrepareParams) -> Prepared:
@@ -66,7 +66,7 @@ def prepare(document: Document, params: PrepareParams) -> Prepared:
     prepared = Prepared(rejected_pieces=cleaned.rejected)
     found = _VERSE_LINE.findall(cleaned.text)
     lines = [line for line, _ in found]
-    title = clean(document.instruction, params.to_simplified).text
+    title = clean(document.title, params.to_simplified).text
     reason = _form_fault(cleaned.text, lines, params) or fault(cleaned.text, params.quality)
     if params.prompts == "title" and not title:
         reason = reason or "untitled"

@@ -29,11 +29,15 @@ class SharedPrepareParams(Section):
 
 @dataclass(frozen=True)
 class Document:
-    """One raw book, tale or poem: its source, its place there, and the request where it has one."""
+    """One raw book, tale or poem: its source, its place there, and what is known besides its text.
+
+    A poem may have a title; a tale has the request that it answers.
+    """
 
     source: str
     position: int
     text: str
+    title: str = ""
     instruction: str = ""
     input: str = ""
 
