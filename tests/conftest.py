@@ -1,5 +1,6 @@
 """A model small enough for any test, and a repository like a newcomer's clone."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -67,10 +68,28 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, tiny_params: TinyParams
     return folder
 
 
+@pytest.fixture(scope="session")
+def small_base(tmp_path_factory: pytest.TempPathFactory, tiny_params: TinyParams) -> Path:
+    """Wide enough for bitsandbytes, which quantises 64 weights at a time, and able to learn."""
+    folder = tmp_path_factory.mktemp("base")
+    wide = {"hidden_size": 64, "intermediate_size": 128, "steps": 40, "learning_rate": 3e-3}
+    build(ROOT / "data/sample/general", folder, tiny_params.model_copy(update=wide), seed=1)
+    return folder
+
+
 def make_row(position: int = 0, output: str = "雪落了。", instruction: str = "") -> Row:
     """A row with sensible fields."""
     identity = row_id("source", f"{position}{output}")
     return Row(identity, "source", position, instruction, "写雪。", output)
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """The sha256 of every file below a folder, by its path in there."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+    }
 
 
 def run_python(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

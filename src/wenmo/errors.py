@@ -11,3 +11,11 @@ class ParamsError(UserError):
     """params.yaml does not say what it should."""
 
     exit_code = 2
+
+
+class StoppedError(UserError):
+    """A signal ended the work before its end; what is done is kept."""
+
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.exit_code = 128 + signal_number

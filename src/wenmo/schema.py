@@ -29,6 +29,10 @@ TASK_SECTIONS: dict[str, type[Section]] = {
     "generate": GenerateParams,
     "evaluate": EvaluateParams,
 }
+SHARED_TRAIN_KEYS = {
+    "max_steps": "so that -S train.max_steps=500 always takes effect",
+    "launcher": "since dvc.yaml takes it from there",
+}
 SHARED_ONLY = ("tasks", "seed", "data_dir", "base_model")
 
 
@@ -49,11 +53,11 @@ def check(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
         for key in content[task]:
             if key not in sections:
                 raise ParamsError(unknown_key(f"{task}.{key}", sections, path))
-        if "max_steps" in content[task]["train"]:
-            raise ParamsError(
-                f"{path}: {task}.train.max_steps: belongs in train.max_steps alone,"
-                " so that -S train.max_steps=500 always takes effect"
-            )
+        for key, reason in SHARED_TRAIN_KEYS.items():
+            if key in content[task]["train"]:
+                raise ParamsError(
+                    f"{path}: {task}.train.{key}: belongs in train.{key} alone, {reason}"
+                )
 
 
 def _check_tasks(tasks: list[Any], path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from wenmo.errors import UserError
+from wenmo.processes import IS_MAIN_PROCESS
 from wenmo.records import write_json
 
 # One vector unit and one order of sums, so that the same bytes come out on any AVX2 machine. Both
@@ -50,15 +51,18 @@ def running(name: str, task: str = "all") -> Iterator[dict[str, Any]]:
     try:
         yield log
     except UserError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+        if IS_MAIN_PROCESS:
+            print(f"{name}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         print(f"{name}: stopped", file=sys.stderr)
         sys.exit(130)
     finally:
-        if log:
+        if log and IS_MAIN_PROCESS:
             write_json(LOGS / name / f"{task}.json", log)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     mebibytes = peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+    if not IS_MAIN_PROCESS:
+        return
     cost = {"seconds": round(time.monotonic() - started, 2), "peak_mebibytes": round(mebibytes)}
     write_json(LOGS / name / f"{task}.json", cost | log)

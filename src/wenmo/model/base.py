@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Literal
 
+from pydantic import Field
+
 from wenmo.errors import UserError
 from wenmo.model import tiny
 from wenmo.params import Section
@@ -12,6 +14,9 @@ class BaseModelParams(Section):
     """Section `base_model`."""
 
     source: Literal["tiny", "huggingface", "modelscope", "path"]
+    name: str
+    revision: str
+    path: str = Field(min_length=1)
     tiny: tiny.TinyParams
 
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 from wenmo.params import Section
+from wenmo.records import Row
 
 # The ChatML template of Qwen, less its default system prompts, which differ from model to model:
 # the system prompt always comes from params.yaml.
@@ -33,6 +34,14 @@ def prompt_messages(system_prompt: str, prompt: str) -> list[Message]:
 def answer_messages(answer: str) -> list[Message]:
     """The model's turn, as training data shows it."""
     return [{"role": "assistant", "content": answer}]
+
+
+def turns(row: Row, chat: ChatParams) -> dict[str, list[Message]]:
+    """A row as TRL's conversational prompt and completion: the loss covers the completion only."""
+    return {
+        "prompt": prompt_messages(chat.system_prompt, row.prompt),
+        "completion": answer_messages(row.output),
+    }
 
 
 def chat_text(tokenizer: Any, messages: list[Message]) -> str:

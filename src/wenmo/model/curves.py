@@ -23,12 +23,23 @@ def curves_callback(folder: Path) -> "DVCLiveCallback":
         def setup(self, args: Any, state: Any, model: Any) -> None:
             self._initialized = True
 
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            super().on_train_begin(args, state, control, **kwargs)
+            # A resumed training brings the points along that it has already made.
+            for entry in state.log_history:
+                self._draw(entry["step"], args, state, control, entry, **kwargs)
+
         def on_log(
             self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any
         ) -> None:
+            self._draw(state.global_step, args, state, control, logs, **kwargs)
+
+        def _draw(
+            self, step: int, args: Any, state: Any, control: Any, logs: Any, **kwargs: Any
+        ) -> None:
             curves = {key: round(value, 6) for key, value in logs.items() if key in CURVES}
             if curves:
-                self.live.step = state.global_step
+                self.live.step = step
                 super().on_log(args, state, control, logs=curves, **kwargs)
 
     live = Live(dir=str(folder), dvcyaml=None, save_dvc_exp=False, monitor_system=False)

@@ -4,9 +4,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Precision = Literal["fp32", "bf16", "fp16"]
+Quantization = Literal["none", "8bit", "4bit"]
+
+
+def resolved(precision: Precision | Literal["auto"]) -> Precision:
+    """`auto` made the best number format that this machine's hardware computes in."""
+    if precision != "auto":
+        return precision
+    import torch
+
+    if not torch.cuda.is_available():
+        return "fp32"
+    return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
 def load_model(folder: Path, precision: Precision) -> "PreTrainedModel":
@@ -14,10 +27,55 @@ def load_model(folder: Path, precision: Precision) -> "PreTrainedModel":
     import torch
     from transformers import AutoModelForCausalLM
 
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
     return AutoModelForCausalLM.from_pretrained(
-        folder, dtype=dtype, local_files_only=True, use_safetensors=True
+        folder, dtype=_dtype(precision), local_files_only=True, use_safetensors=True
     ).to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def load_trainable(
+    folder: Path,
+    precision: Precision,
+    attn_implementation: str,
+    quantization: Quantization,
+    bnb_4bit_quant_type: str,
+    bnb_4bit_use_double_quant: bool,
+) -> "PreTrainedModel":
+    """The base model for training, its weights in fewer bits where asked.
+
+    Where it goes is left to the trainer, which may part it over devices; quantised weights cannot
+    be moved and are read onto this process's device.
+    """
+    from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+
+    options = {
+        "dtype": _dtype(precision),
+        "attn_implementation": attn_implementation,
+        "local_files_only": True,
+        "use_safetensors": True,
+    }
+    if quantization == "none":
+        return AutoModelForCausalLM.from_pretrained(folder, **options)
+
+    from accelerate import PartialState
+    from peft import prepare_model_for_kbit_training
+
+    bits = BitsAndBytesConfig(
+        load_in_4bit=quantization == "4bit",
+        load_in_8bit=quantization == "8bit",
+        bnb_4bit_quant_type=bnb_4bit_quant_type,
+        bnb_4bit_use_double_quant=bnb_4bit_use_double_quant,
+        bnb_4bit_compute_dtype=_dtype(precision),
+    )
+    model = AutoModelForCausalLM.from_pretrained(
+        folder, quantization_config=bits, device_map={"": PartialState().device}, **options
+    )
+    for layer in model.modules():
+        # On CPUs with AVX-512 BF16, bitsandbytes 0.50 repacks 4-bit weights when a held-out loss is
+        # measured, for a kernel without gradients, and training then goes on without them.
+        if hasattr(layer, "support_avx512bf16_for_cpu"):
+            layer.support_avx512bf16_for_cpu = False
+    # Activation checkpointing is turned on by the trainer.
+    return prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
 
 
 def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
@@ -25,3 +83,9 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     from transformers import AutoTokenizer
 
     return AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
+
+
+def _dtype(precision: Precision) -> "torch.dtype":
+    import torch
+
+    return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]

@@ -1,22 +1,28 @@
 """LoRA training: rows to an adapter, with the loss on the answers alone."""
 
 import json
+import shutil
 import statistics
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from wenmo.errors import UserError
-from wenmo.model.chat import ChatParams, Message, answer_messages, prompt_messages
+from wenmo.model import lengths
+from wenmo.model.chat import ChatParams, turns
+from wenmo.model.checkpoints import Checkpoints, fingerprint, refuse_if_stopped, stopped_by_signals
+from wenmo.model.combinations import refuse_impossible
+from wenmo.model.cost import training_cost
 from wenmo.model.curves import curves_callback, keep_curves
-from wenmo.model.loading import Precision, load_model, load_tokenizer
+from wenmo.model.loading import Precision, Quantization, load_tokenizer, load_trainable, resolved
 from wenmo.params import Count, Fraction, PositiveFloat, PositiveInt, Section
+from wenmo.processes import IS_MAIN_PROCESS, PROCESSES
 from wenmo.records import Row, write_json
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerBase
     from trl import SFTConfig, SFTTrainer
 
 
@@ -32,7 +38,9 @@ class LoraParams(Section):
     r: PositiveInt
     lora_alpha: PositiveFloat
     lora_dropout: Fraction
-    target_modules: list[str] = Field(min_length=1)
+    use_rslora: bool
+    use_dora: bool
+    target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)]
 
 
 class TrainParams(Section):
@@ -41,119 +49,187 @@ class TrainParams(Section):
     max_steps: Annotated[int, AfterValidator(_steps_or_epochs)]
     num_train_epochs: PositiveFloat
     max_length: PositiveInt
+    max_truncated: Fraction
+    packing: bool
     per_device_train_batch_size: PositiveInt
     gradient_accumulation_steps: PositiveInt
     learning_rate: PositiveFloat
     lr_scheduler_type: Literal["constant", "linear", "cosine"]
     warmup_steps: Count
     weight_decay: float = Field(ge=0)
-    optim: Literal["adamw_torch"]
-    precision: Precision
+    optim: Literal["adamw_torch", "adamw_torch_fused", "paged_adamw_8bit"]
+    precision: Precision | Literal["auto"]
+    quantization: Quantization
+    bnb_4bit_quant_type: Literal["nf4", "fp4"]
+    bnb_4bit_use_double_quant: bool
+    attn_implementation: Literal["sdpa", "eager", "flash_attention_2"]
     gradient_checkpointing: bool
     logging_steps: PositiveInt
+    eval_strategy: Literal["steps", "epoch"]
     eval_steps: PositiveInt
+    save_strategy: Literal["steps", "epoch"]
+    save_steps: PositiveInt
+    save_total_limit: PositiveInt
+    load_best_model_at_end: bool
+    launcher: str = Field(pattern=r"^(python$|torchrun |accelerate launch )")
     lora: LoraParams
+
+    @model_validator(mode="after")
+    def _can_work(self) -> Self:
+        refuse_impossible(self)
+        return self
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where training writes: the adapter, its curves, and checkpoints to resume from."""
+
+    adapter: Path
+    curves: Path
+    checkpoints: Path
 
 
 def train(
     rows: list[Row],
     eval_rows: list[Row],
     base: Path,
-    adapter: Path,
-    curves: Path,
+    outputs: Outputs,
     params: TrainParams,
     chat: ChatParams,
     seed: int,
+    log: dict[str, Any],
 ) -> dict[str, float]:
-    """Fit a LoRA adapter on `rows` and save it as safetensors into `adapter`.
+    """Fit a LoRA adapter on `rows` and save it as safetensors into `outputs.adapter`.
 
-    Loss curves (step, loss) go to `curves`. Rows longer than `max_length` tokens are left out and
-    counted, never cut. Returns the ledger: rows, rows left out, steps, trainable parameters, mean
-    loss of the last tenth of the logged steps and held-out loss (nats a token).
-    Raises UserError if no row fits.
+    Loss curves (step, loss) go to `outputs.curves`. An interrupted training of the same parameters,
+    rows and base goes on from its last checkpoint. The trainer's arguments and what the training
+    cost are entered into `log`. Returns the ledger: rows and tokens learnt from and left out,
+    steps, trainable parameters, mean loss of the last tenth of the logged steps, last and least
+    held-out loss (nats a token). Raises UserError if more rows than `max_truncated` are longer than
+    `max_length` or none is left, and StoppedError after a signal.
     """
-    import torch
-    from datasets import Dataset
-    from peft import LoraConfig
-    from trl import SFTTrainer
-
-    torch.manual_seed(seed)
     tokenizer = load_tokenizer(base)
-    fitting = rows_within(rows, tokenizer, chat, params.max_length)
-    fitting_eval = rows_within(eval_rows, tokenizer, chat, params.max_length)
-    if not fitting or not fitting_eval:
-        raise UserError(
-            f"all {len(rows if not fitting else eval_rows)} rows are longer than"
-            f" train.max_length ({params.max_length} tokens)"
-        )
+    learnt = lengths.measure(rows, tokenizer, chat, params.max_length)
+    held_out = lengths.measure(eval_rows, tokenizer, chat, params.max_length)
+    learnt.refuse_if_over(params.max_truncated)
+    for each in (learnt, held_out):
+        if not each.fitting:
+            raise UserError(
+                f"all {len(each.rows)} rows are longer than train.max_length"
+                f" ({params.max_length} tokens)"
+            )
+    settings = {"train": params.model_dump(), "chat": chat.model_dump(), "seed": seed}
+    checkpoints = Checkpoints(outputs.checkpoints, fingerprint(settings, [*rows, *eval_rows], base))
     with TemporaryDirectory() as scratch:
-        trainer = SFTTrainer(
-            model=load_model(base, params.precision),
-            args=trainer_arguments(params, Path(scratch), seed),
-            train_dataset=Dataset.from_list([turns(row, chat) for row in fitting]),
-            eval_dataset=Dataset.from_list([turns(row, chat) for row in fitting_eval]),
-            processing_class=tokenizer,
-            peft_config=LoraConfig(task_type="CAUSAL_LM", **params.lora.model_dump()),
-            callbacks=[curves_callback(Path(scratch))],
+        trainer = new_trainer(
+            base, learnt.fitting, held_out.fitting, params, chat, seed, checkpoints
         )
-        trainer.train()
+        trainer.add_callback(curves_callback(Path(scratch)))
+        log["arguments"] = trainer.args.to_dict()
+        seconds = run(trainer, checkpoints)
         eval_loss = final_eval_loss(trainer)
-        keep_curves(Path(scratch), curves)
-    save_adapter(trainer.model, adapter)
-    losses = [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-    return {
-        "rows": len(fitting),
-        "rows_over_length": len(rows) - len(fitting),
+        log |= training_cost(trainer, seconds)
+        save_adapter(trainer, Path(scratch) / "adapter", outputs.adapter)
+        if IS_MAIN_PROCESS:
+            keep_curves(Path(scratch), outputs.curves)
+    checkpoints.finish()
+    history = trainer.state.log_history
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    eval_losses = [e["eval_loss"] for e in history if "eval_loss" in e and e["step"]]
+    return learnt.ledger() | {
+        "eval_rows_over_length": len(eval_rows) - len(held_out.fitting),
         "steps": trainer.state.global_step,
         "trainable_parameters": trainer.model.num_parameters(only_trainable=True),
         "train_loss": round(statistics.fmean(losses[-max(1, len(losses) // 10) :]), 4),
         "eval_loss": round(eval_loss, 4),
+        "best_eval_loss": round(min([*eval_losses, eval_loss]), 4),
     }
 
 
-def rows_within(
-    rows: list[Row], tokenizer: "PreTrainedTokenizerBase", chat: ChatParams, max_length: int
-) -> list[Row]:
-    """The rows whose whole conversation has at most `max_length` tokens."""
+def new_trainer(
+    base: Path,
+    rows: list[Row],
+    eval_rows: list[Row],
+    params: TrainParams,
+    chat: ChatParams,
+    seed: int,
+    checkpoints: Checkpoints,
+) -> "SFTTrainer":
+    """TRL's trainer with the base model and a new adapter, both drawn from the seed."""
+    from datasets import Dataset
+    from peft import LoraConfig
+    from transformers import set_seed
+    from trl import SFTTrainer
 
-    def tokens(row: Row) -> int:
-        said = turns(row, chat)
-        return len(tokenizer.apply_chat_template(said["prompt"] + said["completion"])["input_ids"])
+    set_seed(seed)
+    return SFTTrainer(
+        model=load_trainable(
+            base,
+            resolved(params.precision),
+            params.attn_implementation,
+            params.quantization,
+            params.bnb_4bit_quant_type,
+            params.bnb_4bit_use_double_quant,
+        ),
+        args=trainer_arguments(params, checkpoints, seed),
+        train_dataset=Dataset.from_list([turns(row, chat) for row in rows]),
+        eval_dataset=Dataset.from_list([turns(row, chat) for row in eval_rows]),
+        processing_class=load_tokenizer(base),
+        peft_config=LoraConfig(task_type="CAUSAL_LM", **params.lora.model_dump()),
+    )
 
-    return [row for row in rows if tokens(row) <= max_length]
 
-
-def turns(row: Row, chat: ChatParams) -> dict[str, list[Message]]:
-    """A row as TRL's conversational prompt and completion: the loss covers the completion only."""
-    return {
-        "prompt": prompt_messages(chat.system_prompt, row.prompt),
-        "completion": answer_messages(row.output),
-    }
-
-
-def trainer_arguments(params: TrainParams, output: Path, seed: int) -> "SFTConfig":
+def trainer_arguments(params: TrainParams, checkpoints: Checkpoints, seed: int) -> "SFTConfig":
     """params.yaml's section in TRL's terms."""
     import torch
     from trl import SFTConfig
 
-    steering = params.model_dump(exclude={"lora", "precision"})
+    ours = {
+        "launcher",
+        "max_truncated",
+        "precision",
+        "quantization",
+        "bnb_4bit_quant_type",
+        "bnb_4bit_use_double_quant",
+        "attn_implementation",
+        "lora",
+    }
+    has_gpu = torch.cuda.is_available()
+    precision = resolved(params.precision)
     return SFTConfig(
-        **steering,
-        output_dir=str(output),
+        **params.model_dump(exclude=ours),
+        output_dir=str(checkpoints.folder),
         seed=seed,
         data_seed=seed,
         completion_only_loss=True,
         per_device_eval_batch_size=params.per_device_train_batch_size,
-        eval_strategy="steps",
-        eval_on_start=True,
-        save_strategy="no",
+        # A resumed training has measured the start already.
+        eval_on_start=checkpoints.latest is None,
+        metric_for_best_model="eval_loss",
+        greater_is_better=False,
         report_to="none",
         logging_first_step=True,
-        use_cpu=not torch.cuda.is_available(),
-        bf16=params.precision == "bf16",
-        fp16=params.precision == "fp16",
-        dataloader_pin_memory=torch.cuda.is_available(),
+        use_cpu=not has_gpu,
+        ddp_backend="gloo" if PROCESSES > 1 and not has_gpu else None,
+        ddp_find_unused_parameters=False,
+        bf16=precision == "bf16",
+        fp16=precision == "fp16",
+        gradient_checkpointing_kwargs={"use_reentrant": False},
+        dataloader_pin_memory=has_gpu,
     )
+
+
+def run(trainer: "SFTTrainer", checkpoints: Checkpoints) -> float:
+    """Train from the last checkpoint, if there is one, to the end. Returns the seconds it took.
+
+    Raises StoppedError after SIGTERM or Ctrl-C, with a checkpoint written.
+    """
+    interruptible = checkpoints.callback(trainer)
+    trainer.add_callback(interruptible)
+    with stopped_by_signals(interruptible):
+        result = trainer.train(resume_from_checkpoint=checkpoints.latest)
+    refuse_if_stopped(trainer, interruptible)
+    return float(result.metrics["train_runtime"])
 
 
 def final_eval_loss(trainer: "SFTTrainer") -> float:
@@ -163,11 +239,17 @@ def final_eval_loss(trainer: "SFTTrainer") -> float:
     return float((at_end[-1] if at_end else trainer.evaluate())["eval_loss"])
 
 
-def save_adapter(model: Any, adapter: Path) -> None:
-    """The adapter's config and weights, without peft's model card, which names local paths."""
-    model.save_pretrained(adapter)
-    (adapter / "README.md").unlink(missing_ok=True)
+def save_adapter(trainer: "SFTTrainer", scratch: Path, adapter: Path) -> None:
+    """Gather the adapter from all devices; keep its config and weights, sorted.
+
+    What else is written along (tokenizer, model card, pickled arguments) names local paths.
+    """
+    trainer.save_model(str(scratch))
+    if not IS_MAIN_PROCESS:
+        return
+    adapter.mkdir(parents=True, exist_ok=True)
+    shutil.copy(scratch / "adapter_model.safetensors", adapter)
     # peft keeps the target modules as a set, whose order differs from process to process.
-    config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    config = json.loads((scratch / "adapter_config.json").read_text(encoding="utf-8"))
     config["target_modules"] = sorted(config["target_modules"])
     write_json(adapter / "adapter_config.json", config)

@@ -1,0 +1,144 @@
+"""Training that is interrupted goes on as if it had not been: same bytes, same curves.
+
+Checkpoints lie outside the pipeline's outputs, in a folder named by a fingerprint of all that the
+result depends on. Only checkpoints of the same fingerprint that were written to their end are
+resumed from. transformers restores weights, optimizer, schedule, draws and the place in the data;
+the loss since the last point of the curve, which it forgets, is kept here.
+"""
+
+import hashlib
+import json
+import shutil
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wenmo.errors import StoppedError
+from wenmo.processes import IS_MAIN_PROCESS, PROCESSES, RANK
+from wenmo.records import Row, write_json
+
+if TYPE_CHECKING:
+    from transformers import Trainer, TrainerCallback
+
+LIBRARIES = ("accelerate", "peft", "torch", "transformers", "trl")
+FINISHED = "finished"
+
+
+def fingerprint(parameters: Mapping[str, Any], rows: Sequence[Row], base: Path) -> str:
+    """sha256 of parameters, rows, base model, library versions and number of processes."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in base.iterdir() if path.is_file()):
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{path.name}\0{content}\n".encode())
+    rest = {
+        "parameters": parameters,
+        "rows": [asdict(row) for row in rows],
+        "libraries": {name: version(name) for name in LIBRARIES},
+        "processes": PROCESSES,
+    }
+    digest.update(json.dumps(rest, sort_keys=True).encode())
+    return digest.hexdigest()
+
+
+class Checkpoints:
+    """The checkpoints of one training, in `folder`/<fingerprint>.
+
+    `latest` is the newest that was written to its end and from which steps remain, if there is one.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str) -> None:
+        self.folder = folder / fingerprint
+        found = [path for path in self.folder.glob("checkpoint-*") if _is_complete(path)]
+        self.latest = max(filter(_steps_remain, found), key=_step, default=None)
+
+    def finish(self) -> None:
+        """Lay the checkpoints aside as `folder`/finished: the next training starts afresh."""
+        if IS_MAIN_PROCESS:
+            finished = self.folder.with_name(FINISHED)
+            shutil.rmtree(finished, ignore_errors=True)
+            self.folder.rename(finished)
+
+    def callback(self, trainer: "Trainer") -> "TrainerCallback":
+        """What marks checkpoints as complete, restores the running loss and heeds signals."""
+        import torch
+        from transformers import TrainerCallback
+
+        checkpoints = self
+
+        class Interruptible(TrainerCallback):  # type: ignore[misc]
+            stop_signal = 0
+
+            def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+                if state.global_step:
+                    found = checkpoints.folder / f"checkpoint-{state.global_step}"
+                    running = json.loads(running_loss(found, RANK).read_text(encoding="utf-8"))
+                    trainer._tr_loss += running["loss_since_logged"]
+                    trainer._globalstep_last_logged = running["last_logged_step"]
+
+            def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+                if PROCESSES > 1:
+                    # All processes stop after the same step, else one would wait for ever.
+                    asked = torch.tensor(self.stop_signal, device=args.device)
+                    torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX)
+                    self.stop_signal = int(asked.item())
+                if self.stop_signal and state.global_step < state.max_steps:
+                    control.should_save = control.should_training_stop = True
+
+            def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+                written = checkpoints.folder / f"checkpoint-{state.global_step}"
+                running = {
+                    "loss_since_logged": trainer._tr_loss.item(),
+                    "last_logged_step": trainer._globalstep_last_logged,
+                }
+                write_json(running_loss(written, RANK), running)
+
+        return Interruptible()
+
+
+def running_loss(checkpoint: Path, rank: int) -> Path:
+    """The file that a process writes last: with one of each, a checkpoint is complete."""
+    return checkpoint / f"running_loss_{rank}.json"
+
+
+@contextmanager
+def stopped_by_signals(callback: Any) -> Iterator[None]:
+    """SIGTERM and Ctrl-C end the training after the step under way, with a checkpoint."""
+
+    def ask(number: int, _: object) -> None:
+        callback.stop_signal = number
+
+    before = {each: signal.signal(each, ask) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
+def refuse_if_stopped(trainer: "Trainer", callback: Any) -> None:
+    """Raise StoppedError if a signal ended training before its last step."""
+    state = trainer.state
+    if callback.stop_signal and state.global_step < state.max_steps:
+        raise StoppedError(
+            f"stopped after step {state.global_step} of {state.max_steps};"
+            " the same command goes on from there",
+            callback.stop_signal,
+        )
+
+
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.name.removeprefix("checkpoint-"))
+
+
+def _is_complete(checkpoint: Path) -> bool:
+    return all(running_loss(checkpoint, rank).is_file() for rank in range(PROCESSES))
+
+
+def _steps_remain(checkpoint: Path) -> bool:
+    state = json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+    return bool(state["global_step"] < state["max_steps"])

@@ -1,0 +1,308 @@
+"""Training in miniature: what it leaves, what it refuses, and every way to fit an adapter."""
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from pydantic import ValidationError
+from safetensors.torch import load_file
+
+from tests.conftest import digests, make_row
+from tests.small_training import CHAT, ROWS, fit, settings
+from wenmo.errors import UserError
+from wenmo.model import lengths
+from wenmo.model.checkpoints import Checkpoints
+from wenmo.model.heldout import losses_per_character
+from wenmo.model.loading import load_model, load_tokenizer
+from wenmo.model.training import Outputs, new_trainer, train
+from wenmo.params import deep_merge
+from wenmo.records import Row
+
+LONG = make_row(9, "雪" * 500)
+
+
+@pytest.fixture(scope="module")
+def trained(
+    small_base: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, dict[str, float], dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("trained")
+    return folder, *fit(small_base, folder)
+
+
+def test_training_leaves_an_adapter_and_curves_and_nothing_else(trained: tuple) -> None:
+    folder, ledger, _ = trained
+    assert sorted(digests(folder / "adapter")) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
+    assert sorted(digests(folder / "curves")) == [
+        "eval/loss.tsv",
+        "grad_norm.tsv",
+        "learning_rate.tsv",
+        "loss.tsv",
+    ]
+    lines = (folder / "curves/loss.tsv").read_text().splitlines()
+    assert [line.split("\t")[0] for line in lines] == ["step", "1", "2", "3"]
+    assert ledger["rows"] == 4
+    assert ledger["steps"] == 3
+
+
+def test_training_again_gives_the_same_bytes(
+    trained: tuple, small_base: Path, tmp_path: Path
+) -> None:
+    folder, ledger, _ = trained
+    assert fit(small_base, tmp_path)[0] == ledger
+    assert digests(tmp_path / "adapter") == digests(folder / "adapter")
+    assert digests(tmp_path / "curves") == digests(folder / "curves")
+
+
+def test_no_output_names_a_path_of_this_machine(trained: tuple, small_base: Path) -> None:
+    folder, _, _ = trained
+    for path in [*(folder / "adapter").rglob("*.json"), *(folder / "curves").rglob("*.tsv")]:
+        content = path.read_text().replace(str(small_base), "models/base")
+        assert str(Path.home()) not in content
+        assert str(folder) not in content
+
+
+def test_what_it_cost_is_logged_and_kept_out_of_the_ledger(trained: tuple) -> None:
+    _, ledger, log = trained
+    assert log["tokens_per_second"] > 0
+    assert 0 < log["utilisation"] < 1
+    assert log["devices"] == 1
+    assert log["hardware"]
+    assert log["arguments"]["max_steps"] == 3
+    assert not {"tokens_per_second", "utilisation", "hardware"} & ledger.keys()
+
+
+# Length
+
+CHARACTERS = {10: 1, 20: 3, 40: 1}
+
+
+def rows_of_lengths() -> list[Row]:
+    return [make_row(n, "雪" * c) for c, count in CHARACTERS.items() for n in range(count)]
+
+
+def test_every_row_and_token_is_learnt_from_or_counted_as_left_out(small_base: Path) -> None:
+    tokenizer = load_tokenizer(small_base)
+    everything = lengths.measure(rows_of_lengths(), tokenizer, CHAT, 1000)
+    frame = min(everything.tokens) - 10
+    assert sorted(everything.tokens) == [frame + c for c in (10, 20, 20, 20, 40)]
+    limited = replace(everything, max_length=frame + 20)
+    assert limited.ledger() == {
+        "rows": 4,
+        "tokens": 4 * frame + 70,
+        "rows_over_length": 1,
+        "tokens_over_length": 20,
+        "truncated_share": 0.2,
+        "longest_row_tokens": frame + 40,
+    }
+    assert [len(row.output) for row in limited.fitting] == [10, 20, 20, 20]
+
+
+@pytest.mark.parametrize("max_truncated", [0.0, 0.2, 0.5])
+def test_the_length_that_is_advised_will_do_and_one_token_less_will_not(
+    small_base: Path, max_truncated: float
+) -> None:
+    measured = lengths.measure(rows_of_lengths(), load_tokenizer(small_base), CHAT, 1)
+    with pytest.raises(UserError, match=r"5 of 5 rows \(100\.0%\) are longer") as caught:
+        measured.refuse_if_over(max_truncated)
+    advised = int(re.search(r"train\.max_length (\d+) would do", str(caught.value))[1])
+    replace(measured, max_length=advised).refuse_if_over(max_truncated)
+    with pytest.raises(UserError):
+        replace(measured, max_length=advised - 1).refuse_if_over(max_truncated)
+
+
+def test_overlong_rows_are_left_out_whole_where_that_is_allowed(
+    small_base: Path, tmp_path: Path
+) -> None:
+    rows = [LONG, *ROWS]
+    ledger, _ = fit(small_base, tmp_path, rows, max_truncated=0.2)
+    assert (ledger["rows"], ledger["rows_over_length"], ledger["truncated_share"]) == (4, 1, 0.2)
+
+
+def test_too_many_overlong_rows_stop_the_training_before_it_starts(
+    small_base: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match=r"1 of 5 rows \(20\.0%\) are longer than train\.max_len"):
+        fit(small_base, tmp_path, [LONG, *ROWS], max_truncated=0.19)
+    with pytest.raises(UserError, match=r"all 2 rows are longer than train\.max_length \(128"):
+        fit(small_base, tmp_path, [*ROWS, LONG, LONG])
+    assert list(tmp_path.iterdir()) == []
+
+
+# Ways to fit an adapter
+
+WAYS: dict[str, dict[str, Any]] = {
+    "rsLoRA": {"lora": {"use_rslora": True}},
+    "DoRA": {"lora": {"use_dora": True}},
+    "all-linear": {"lora": {"target_modules": "all-linear"}},
+    "bf16": {"precision": "bf16"},
+    "auto": {"precision": "auto"},
+    "8bit": {"quantization": "8bit", "precision": "bf16"},
+    "4bit nf4": {"quantization": "4bit", "precision": "bf16"},
+    "4bit fp4, single": {
+        "quantization": "4bit",
+        "bnb_4bit_quant_type": "fp4",
+        "bnb_4bit_use_double_quant": False,
+    },
+    "4bit DoRA": {"quantization": "4bit", "lora": {"use_dora": True}},
+    "paged_adamw_8bit": {"optim": "paged_adamw_8bit"},
+    "adamw_torch_fused": {"optim": "adamw_torch_fused"},
+    "activation checkpointing": {"gradient_checkpointing": True},
+    "QLoRA with all savings": {
+        "quantization": "4bit",
+        "precision": "bf16",
+        "optim": "paged_adamw_8bit",
+        "gradient_checkpointing": True,
+        "gradient_accumulation_steps": 2,
+    },
+    "packing": {"packing": True},
+    "eager": {"attn_implementation": "eager"},
+    "epochs": {"max_steps": -1, "num_train_epochs": 2.0},
+    "a checkpoint an epoch": {
+        "save_strategy": "epoch",
+        "eval_strategy": "epoch",
+        "load_best_model_at_end": True,
+    },
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_to_train_learns_the_rows(small_base: Path, tmp_path: Path, way: str) -> None:
+    """On the rows themselves, so that only learning can lower the loss."""
+    update = deep_merge({"max_steps": 20, "learning_rate": 5e-2}, WAYS[way])
+    log: dict[str, Any] = {}
+    outputs = Outputs(tmp_path / "adapter", tmp_path / "curves", tmp_path / "checkpoints")
+    ledger = train(ROWS, ROWS, small_base, outputs, settings(**update), CHAT, 1, log)
+    first = float((tmp_path / "curves/eval/loss.tsv").read_text().splitlines()[1].split("\t")[1])
+    assert ledger["eval_loss"] < first - 0.03
+    assert all(torch.isfinite(w).all() for w in adapter_weights(tmp_path).values())
+
+
+def adapter_weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / "adapter/adapter_model.safetensors")
+
+
+def test_a_quantised_base_holds_its_weights_in_few_bits(small_base: Path, tmp_path: Path) -> None:
+    kinds = {}
+    for quantization in ("none", "8bit", "4bit"):
+        steering = settings(quantization=quantization)
+        checkpoints = Checkpoints(tmp_path, quantization)
+        trainer = new_trainer(small_base, ROWS, ROWS, steering, CHAT, 1, checkpoints)
+        layer = trainer.model.base_model.model.model.layers[0].self_attn.q_proj.base_layer
+        kinds[quantization] = (type(layer).__name__, layer.weight.dtype)
+    assert kinds == {
+        "none": ("Linear", torch.float32),
+        "8bit": ("Linear8bitLt", torch.int8),
+        "4bit": ("Linear4bit", torch.uint8),
+    }
+
+
+@pytest.mark.parametrize("attention", ["sdpa", "eager"])
+def test_packed_rows_do_not_see_each_other(
+    small_base: Path, tmp_path: Path, attention: str
+) -> None:
+    """The loss of several rows in one sequence is that of the rows one beside the other."""
+    rows = [make_row(n, "雪落千山静" * (n + 1)) for n in range(4)]
+
+    def loss(packing: bool) -> float:
+        steering = settings(
+            packing=packing,
+            attn_implementation=attention,
+            max_length=256,
+            per_device_train_batch_size=1 if packing else 4,
+        )
+        trainer = new_trainer(
+            small_base, rows, rows, steering, CHAT, 1, Checkpoints(tmp_path, str(packing))
+        )
+        batches = list(trainer.get_train_dataloader())
+        assert len(batches) == 1
+        assert batches[0]["input_ids"].shape[0] == (1 if packing else 4)
+        with torch.no_grad():
+            return trainer.compute_loss(trainer.model.eval(), batches[0]).item()
+
+    assert loss(packing=True) == pytest.approx(loss(packing=False), rel=1e-6)
+
+
+def test_the_best_checkpoint_is_kept_where_asked(small_base: Path, tmp_path: Path) -> None:
+    """At so high a rate, the held-out loss goes up and down."""
+    rows = [ROWS[0]] * 4 + [make_row(n, "他把灯拧亮，问你去了哪里。") for n in range(2)]
+    update = {"max_steps": 10, "learning_rate": 0.1, "eval_steps": 2, "save_total_limit": 1}
+    last, _ = fit(small_base, tmp_path / "last", rows, **update)
+    best, _ = fit(small_base, tmp_path / "best", rows, load_best_model_at_end=True, **update)
+    assert last["eval_loss"] > last["best_eval_loss"] + 0.05
+    assert best["best_eval_loss"] == last["best_eval_loss"]
+    assert digests(tmp_path / "best/adapter") != digests(tmp_path / "last/adapter")
+    kept = sorted(path.name for path in (tmp_path / "best/checkpoints/finished").glob("check*"))
+    assert kept == ["checkpoint-8"]
+
+
+IMPOSSIBLE = {
+    "fp16 on a CPU": ({"precision": "fp16"}, "precision fp16 needs a GPU"),
+    "no flash-attn": (
+        {"attn_implementation": "flash_attention_2"},
+        "flash_attention_2 needs the package flash-attn; set it to sdpa",
+    ),
+    "no deepspeed": (
+        {"launcher": "accelerate launch --config_file configs/deepspeed_zero3.yaml"},
+        "needs deepspeed; pip install deepspeed",
+    ),
+    "4bit, sharded": (
+        {"quantization": "4bit", "launcher": "accelerate launch --config_file configs/fsdp.yaml"},
+        "quantization 4bit cannot be sharded by 'accelerate launch",
+    ),
+    "8-bit optimizer, sharded": (
+        {
+            "optim": "paged_adamw_8bit",
+            "launcher": "accelerate launch --config_file configs/fsdp.yaml",
+        },
+        "optim paged_adamw_8bit cannot be sharded by 'accelerate launch",
+    ),
+    "best of epochs, measured by steps": (
+        {"load_best_model_at_end": True, "save_strategy": "epoch"},
+        "set save_strategy and eval_strategy alike",
+    ),
+    "best of steps that are not measured": (
+        {"load_best_model_at_end": True, "save_steps": 3},
+        "save_steps (3) is no multiple of eval_steps (2)",
+    ),
+    "an unknown launcher": ({"launcher": "sh -c"}, "String should match pattern"),
+    "an attention that is not known to part packed rows": (
+        {"packing": True, "attn_implementation": "flex_attention"},
+        "Input should be 'sdpa', 'eager' or 'flash_attention_2'",
+    ),
+}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU, fp16 can work")
+@pytest.mark.parametrize("case", IMPOSSIBLE)
+def test_what_cannot_work_is_refused_with_the_reason(case: str) -> None:
+    update, reason = IMPOSSIBLE[case]
+    with pytest.raises(ValidationError, match=re.escape(reason)):
+        settings(**update)
+
+
+def test_held_out_loss_counts_the_answer_alone(small_base: Path, trained: tuple) -> None:
+    folder, _, _ = trained
+    from peft import PeftModel
+
+    merged = PeftModel.from_pretrained(load_model(small_base, "fp32"), folder / "adapter")
+    merged.merge_and_unload().save_pretrained(folder / "merged")
+    load_tokenizer(small_base).save_pretrained(folder / "merged")
+    before = losses_per_character(small_base, ROWS[4:], CHAT, "fp32", "base")
+    tuned = losses_per_character(folder / "merged", ROWS[4:], CHAT, "fp32", "tuned")
+    assert all(after < loss for loss, after in zip(before, tuned, strict=True))
+
+
+def test_the_adapter_is_for_the_layers_that_were_named(small_base: Path, tmp_path: Path) -> None:
+    fit(small_base, tmp_path, lora={"r": 2, "target_modules": ["q_proj", "v_proj"]})
+    weights = adapter_weights(tmp_path)
+    assert all("q_proj" in name or "v_proj" in name for name in weights)
+    assert {min(weight.shape) for weight in weights.values()} == {2}
+    config = json.loads((tmp_path / "adapter/adapter_config.json").read_text())
+    assert config["target_modules"] == ["q_proj", "v_proj"]
