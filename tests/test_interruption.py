@@ -1,5 +1,6 @@
 """A training that is killed, stopped or spread over processes ends as one that was left alone."""
 
+import json
 import os
 import random
 import re
@@ -10,12 +11,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from accelerate.commands.config.config_args import load_config_from_file
 from ruamel.yaml import YAML
 
-from tests.conftest import ROOT, digests
-from tests.small_training import ROWS
+from tests.conftest import ROOT, digests, make_row
+from wenmo import params
+from wenmo.model.training import TrainParams
 from wenmo.records import write_records
 
+ROWS = [make_row(n, f"雪落千山静，风来{c}叶轻。") for n, c in enumerate("一二三四五六七八九十")]
 KILLS = 10
 TRAINED = ("models/adapters/poetry", "plots/train/poetry", "metrics/train")
 
@@ -36,8 +40,8 @@ def training_folder(folder: Path, base: Path, **train: object) -> Path:
     folder.mkdir()
     yaml.dump(content, folder / "params.yaml")
     shutil.copytree(base, folder / "models/base")
-    write_records(folder / "data/merged/poetry/train.jsonl", ROWS[:5])
-    write_records(folder / "data/merged/poetry/eval.jsonl", ROWS[5:])
+    write_records(folder / "data/merged/poetry/train.jsonl", ROWS[:8])
+    write_records(folder / "data/merged/poetry/eval.jsonl", ROWS[8:])
     return folder
 
 
@@ -69,9 +73,14 @@ def steps_seen(process: subprocess.Popen[str], step: int) -> None:
     read = ""
     while character := process.stderr.read(1):
         read = (read + character)[-200:]
-        found = re.search(r"(\d+)/40 \[", read)
+        found = re.search(r"(\d+)/(?:40|150) \[", read)
         if found and int(found[1]) >= step:
             return
+
+
+def last_checkpoint(folder: Path) -> int:
+    found = folder.glob("checkpoints/poetry/*/checkpoint-*")
+    return max((int(path.name.split("-")[1]) for path in found), default=0)
 
 
 @pytest.fixture(scope="module")
@@ -125,10 +134,71 @@ def test_stopped_by_a_signal_it_saves_says_where_and_goes_on(
     assert [path.name for path in folder.glob("checkpoints/poetry/*/check*")] == [
         f"checkpoint-{stopped[1]}"
     ]
-    process = start(folder)
-    errors = process.communicate()[1]
-    assert process.returncode == 0
-    first = re.search(r"(\d+)/40 \[", errors)
-    assert first
-    assert trained_bytes(folder)["models/adapters/poetry"] == left_alone["models/adapters/poetry"]
+    finish(start(folder))
     assert trained_bytes(folder) == left_alone
+
+
+# Several processes
+
+TORCHRUN = ("torchrun", "--nproc_per_node=2")
+NO_DROPOUT = {"lora": params.read(ROOT / "params.yaml")["train"]["lora"] | {"lora_dropout": 0.0}}
+
+
+def curve(folder: Path) -> list[float]:
+    lines = (folder / "plots/train/poetry/loss.tsv").read_text().splitlines()[1:]
+    return [float(line.split("\t")[1]) for line in lines]
+
+
+def test_two_processes_learn_as_one_does_with_the_same_rows_a_step(
+    small_base: Path, tmp_path: Path
+) -> None:
+    one = training_folder(
+        tmp_path / "one", small_base, per_device_train_batch_size=4, logging_steps=1, **NO_DROPOUT
+    )
+    finish(start(one))
+    two = training_folder(
+        tmp_path / "two", small_base, per_device_train_batch_size=2, logging_steps=1, **NO_DROPOUT
+    )
+    finish(start(two, *TORCHRUN))
+    assert len(curve(one)) == 40
+    assert curve(two) == pytest.approx(curve(one), rel=1e-4)
+    log = json.loads((two / "logs/train/poetry.json").read_text())
+    assert log["devices"] == 2
+    assert sorted(digests(two / "models/adapters/poetry")) == [
+        "adapter_config.json",
+        "adapter_model.safetensors",
+    ]
+
+
+def test_several_processes_stop_together_and_go_on(small_base: Path, tmp_path: Path) -> None:
+    alone = training_folder(tmp_path / "alone", small_base, max_steps=150, save_steps=200)
+    finish(start(alone, *TORCHRUN))
+    folder = training_folder(tmp_path / "stopped", small_base, max_steps=150, save_steps=200)
+    process = start(folder, *TORCHRUN)
+    steps_seen(process, 10)
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    assert process.returncode != 0
+    assert 10 <= last_checkpoint(folder) < 150
+    finish(start(folder, *TORCHRUN))
+    assert trained_bytes(folder) == trained_bytes(alone)
+
+
+def test_another_number_of_processes_starts_afresh(small_base: Path, tmp_path: Path) -> None:
+    folder = training_folder(tmp_path / "run", small_base, save_steps=30)
+    process = start(folder)
+    steps_seen(process, 10)
+    process.send_signal(signal.SIGTERM)
+    process.communicate()
+    finish(start(folder, *TORCHRUN))
+    assert len(list((folder / "checkpoints/poetry").iterdir())) == 2
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.stem)
+def test_accelerate_takes_the_configurations_and_each_names_its_launcher(path: Path) -> None:
+    config = load_config_from_file(str(path))
+    assert config.num_processes == 8 * config.num_machines
+    assert (config.fsdp_config or config.deepspeed_config) != {}
+    launcher = f"accelerate launch --config_file configs/{path.name}"
+    assert f"#   train.launcher: {launcher}" in path.read_text(encoding="utf-8")
+    assert re.match(TrainParams.model_fields["launcher"].metadata[0].pattern, launcher)

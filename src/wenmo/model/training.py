@@ -248,7 +248,7 @@ def save_adapter(trainer: "SFTTrainer", scratch: Path, adapter: Path) -> None:
     if not IS_MAIN_PROCESS:
         return
     adapter.mkdir(parents=True, exist_ok=True)
-    shutil.copy(scratch / "adapter_model.safetensors", adapter)
+    shutil.copyfile(scratch / "adapter_model.safetensors", adapter / "adapter_model.safetensors")
     # peft keeps the target modules as a set, whose order differs from process to process.
     config = json.loads((scratch / "adapter_config.json").read_text(encoding="utf-8"))
     config["target_modules"] = sorted(config["target_modules"])
