@@ -1,10 +1,8 @@
 """OpenAI-compatible endpoints: where they are, what they allow and cost, and the key for them."""
 
-import os
-
-from dotenv import dotenv_values, find_dotenv
 from pydantic import Field
 
+from wenmo.environment import secret
 from wenmo.errors import UserError
 from wenmo.params import PositiveInt, Section
 
@@ -28,14 +26,13 @@ class Endpoint(Section):
 def api_key(endpoint: Endpoint) -> str:
     """The endpoint's key, from the environment or else from the git-ignored file .env.
 
-    The file is looked for in the folders above too, since `dvc exp run --temp` works in a folder
-    below the repository. Empty for an endpoint without `api_key_env` (a server of one's own).
+    Empty for an endpoint without `api_key_env` (a server of one's own).
     Raises UserError naming the variable that is missing.
     """
     name = endpoint.api_key_env
     if not name:
         return ""
-    key = os.environ.get(name) or dotenv_values(find_dotenv(usecwd=True)).get(name)
+    key = secret(name)
     if not key:
         raise UserError(f"{name} is not set; put the key for {endpoint.base_url} there or in .env")
     return key
