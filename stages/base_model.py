@@ -15,7 +15,6 @@ if __name__ == "__main__":
     with running("base_model"):
         ledger = provide(
             output=Path("models/base"),
-            text_folder=Path("data/sample/general"),
             params=BaseModelParams.load("base_model"),
             seed=params.seed(),
         )

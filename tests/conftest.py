@@ -92,12 +92,14 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-def run_python(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+def run_python(
+    *arguments: str | Path, cwd: Path | None = None, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Python in a process of its own, as DVC starts a stage."""
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=cwd,
-        env={"PYTHONPATH": str(ROOT / "src")},
+        env={"PYTHONPATH": str(ROOT / "src")} | (environment or {}),
         capture_output=True,
         text=True,
     )

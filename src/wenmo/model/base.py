@@ -1,13 +1,18 @@
 """The base model that all tasks start from."""
 
+import shutil
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from wenmo.errors import UserError
-from wenmo.model import tiny
+from wenmo.model import hubs, tiny
+from wenmo.model.folder import count_parameters, place, select
+from wenmo.model.provenance import write_record
 from wenmo.params import Section
+
+HUBS = ("huggingface", "modelscope")
 
 
 class BaseModelParams(Section):
@@ -19,18 +24,50 @@ class BaseModelParams(Section):
     path: str = Field(min_length=1)
     tiny: tiny.TinyParams
 
+    @field_validator("name", "revision")
+    @classmethod
+    def _needed_by_a_hub(cls, value: str, info: ValidationInfo) -> str:
+        # An unknown source has its own complaint and is not among the data.
+        source = info.data.get("source")
+        if source in HUBS and not value:
+            what = {"name": "a repository such as Qwen/Qwen2-1.5B-Instruct", "revision": "a commit"}
+            raise ValueError(f"source {source} needs {what[str(info.field_name)]}")
+        return value
 
-def provide(
-    output: Path, text_folder: Path, params: BaseModelParams, seed: int
-) -> dict[str, float]:
-    """Put the base model that `base_model.source` names into `output`.
+
+def provide(output: Path, params: BaseModelParams, seed: int) -> dict[str, float]:
+    """Put the base model that `base_model.source` names into `output`, with its wenmo.json.
 
     Returns its parameter count and, for the tiny one, its last pre-training loss. Raises UserError
-    where the source is not to be had.
+    where the source is not to be had or is no model; no half model is left behind.
     """
-    if params.source != "tiny":
-        raise UserError(
-            f"params.yaml: base_model.source: {params.source!r} is not supported yet;"
-            " set base_model.source to tiny"
-        )
-    return tiny.build(text_folder, output, params.tiny, seed)
+    match params.source:
+        case "tiny":
+            return _build_tiny(output, params, seed)
+        case "path":
+            return _copy_folder(output, Path(params.path))
+    fetch = {"huggingface": hubs.from_hugging_face, "modelscope": hubs.from_model_scope}
+    snapshot = fetch[params.source](params.name, params.revision)
+    parameters = count_parameters(snapshot.folder, params.name)
+    place(snapshot.folder, snapshot.names, output, link_weights=True)
+    write_record(output, params.source, params.name, params.revision)
+    return {"parameters": parameters}
+
+
+def _build_tiny(output: Path, params: BaseModelParams, seed: int) -> dict[str, float]:
+    if output.exists():
+        shutil.rmtree(output)
+    ledger = tiny.build(Path(params.path), output, params.tiny, seed)
+    write_record(output, "tiny")
+    return ledger
+
+
+def _copy_folder(output: Path, folder: Path) -> dict[str, float]:
+    origin = f"base_model.path: {folder}"
+    if not folder.is_dir():
+        raise UserError(f"{origin}: no such folder")
+    names = select((path.name for path in folder.iterdir() if path.is_file()), origin)
+    parameters = count_parameters(folder, origin)
+    place(folder, names, output, link_weights=False)
+    write_record(output, "path", folder.resolve().name)
+    return {"parameters": parameters}

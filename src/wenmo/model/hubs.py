@@ -1,0 +1,242 @@
+"""Models from Hugging Face and ModelScope, at one commit, through the hubs' own clients.
+
+Each client keeps what it fetched in its own cache, shared with its other users, so nothing is
+fetched twice. Keys come from the environment or .env alone: HF_TOKEN, MODELSCOPE_API_TOKEN.
+Mirrors are named by HF_ENDPOINT and MODELSCOPE_ENDPOINT.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wenmo.environment import secret
+from wenmo.errors import ParamsError, UserError
+from wenmo.model.folder import disk_errors_told, select
+from wenmo.model.provenance import sha256
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+    from huggingface_hub.hf_api import RepoFile, RepoSibling
+    from modelscope_hub import HubApi
+
+COMMIT = re.compile(r"[0-9a-f]{40}")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A model in a hub client's cache: its folder there and which of the files belong to it."""
+
+    folder: Path
+    names: list[str]
+
+
+def from_hugging_face(name: str, revision: str) -> Snapshot:
+    """Fetch repository `name` at commit `revision`, going on where a broken download stopped.
+
+    Works without a network once everything is cached. Raises ParamsError for a revision that is
+    no full commit, naming the commit where it can, and UserError for whatever keeps the hub from
+    giving the files. https://huggingface.co/docs/huggingface_hub/guides/download
+    """
+    from huggingface_hub import HfApi, constants, snapshot_download
+
+    api = HfApi(token=secret("HF_TOKEN") or False)
+    if not COMMIT.fullmatch(revision):
+        with hugging_face_errors(name, revision):
+            commit = api.model_info(name, revision=revision, timeout=30).sha
+        raise moving_revision(revision, commit)
+    cache = Path(constants.HF_HUB_CACHE)
+    origin = f"{name} at {revision}"
+    with hugging_face_errors(name, revision), disk_errors_told(cache):
+        files = {file.rfilename: file for file in _listing(api, name, revision)}
+        names = select(files, origin)
+        for each in names:
+            _fetch_weights(api, name, revision, files[each], cache)
+        folder = snapshot_download(name, revision=revision, allow_patterns=names, token=api.token)
+    return Snapshot(Path(folder), names)
+
+
+def from_model_scope(name: str, revision: str) -> Snapshot:
+    """Fetch repository `name` at commit `revision`, going on where a broken download stopped.
+
+    ModelScope's API takes a commit wherever it takes a branch, and its client checks every file
+    against the sha256 that is listed for that commit. Raises as `from_hugging_face` does.
+    https://modelscope.cn/docs/models/download
+    """
+    # The client tells each failure once more in a format of its own; ours is one line.
+    os.environ.setdefault("MODELSCOPE_LOG_LEVEL", "CRITICAL")
+    try:
+        from modelscope_hub import HubApi, HubConfig
+    except ImportError:
+        raise UserError(
+            "base_model.source: modelscope needs its client; pip install 'wenmo[hub]'"
+        ) from None
+
+    # A token is always passed, if an empty one: the client else unpickles a saved login.
+    config = HubConfig(token=secret("MODELSCOPE_API_TOKEN"))
+    api = HubApi(config)
+    hub = str(config.endpoint)
+    with disk_errors_told(config.cache_dir), model_scope_errors(name, revision, hub):
+        if not COMMIT.fullmatch(revision):
+            raise moving_revision(revision, _latest_commit(api, name, revision))
+        files = api.list_repo_files(name, "model", revision=revision)
+        names = select((file.path for file in files), f"{name} at {revision}")
+        folder = api.download_repo(name, "model", revision=revision, allow_patterns=names)
+    return Snapshot(folder, names)
+
+
+def moving_revision(revision: str, commit: str | None) -> ParamsError:
+    """The complaint about a branch, a tag or a shortened commit."""
+    found = f"; today it is {commit}" if commit else ""
+    return ParamsError(
+        f"params.yaml: base_model.revision: {revision!r}: expected a commit of 40 hexadecimal"
+        f" digits, since a branch or tag can move{found}"
+    )
+
+
+@contextmanager
+def hugging_face_errors(name: str, revision: str = "main") -> Iterator[None]:
+    """What the client raises about repository `name` becomes one line, without the token."""
+    import httpx2
+    from huggingface_hub import constants, errors
+
+    hub = constants.ENDPOINT
+    try:
+        yield
+    except errors.HFValidationError:
+        raise UserError(f"{name!r} is no repository on {hub}; expected owner/name") from None
+    except (
+        errors.HfHubHTTPError,
+        errors.LocalEntryNotFoundError,
+        errors.OfflineModeIsEnabled,
+        httpx2.HTTPError,
+    ) as error:
+        # The client wraps what happened in "not found in the cache either".
+        cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else error
+        match cause:
+            case errors.GatedRepoError():
+                complaint = (
+                    f"{name} is gated: accept its licence at {hub}/{name} and set HF_TOKEN in the"
+                    " environment or .env"
+                )
+            case errors.RepositoryNotFoundError():
+                complaint = (
+                    f"no repository {name} on {hub}, or it is private; HF_TOKEN in the environment"
+                    " or .env opens yours"
+                )
+            case errors.RevisionNotFoundError():
+                complaint = f"{name} has no revision {revision}; see {hub}/{name}/commits/main"
+            case errors.HfHubHTTPError():
+                complaint = _status_complaint(cause.response.status_code, hub)
+            case _:
+                complaint = f"{hub} is not to be reached ({type(cause).__name__}); run again later"
+        raise UserError(complaint) from None
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        # A file that came out shorter or longer than listed; the advice below the line is wrong.
+        raise UserError(f"{hub}: {str(error).splitlines()[0]}; run again") from None
+
+
+@contextmanager
+def model_scope_errors(name: str, revision: str, hub: str) -> Iterator[None]:
+    """What ModelScope's client raises about repository `name` becomes one line."""
+    from modelscope_hub import errors
+
+    try:
+        yield
+    except errors.HubError as error:
+        cause: BaseException = error
+        if isinstance(error, errors.FileDownloadError) and error.failed_files:
+            cause = next(iter(error.failed_files.values()))
+        match cause:
+            case errors.PermissionDeniedError() | errors.AuthenticationError():
+                complaint = (
+                    f"{name} is gated or private: accept its terms at {hub}/models/{name} and set"
+                    " MODELSCOPE_API_TOKEN in the environment or .env"
+                )
+            case errors.NotExistError():
+                complaint = (
+                    f"no repository {name} with a revision {revision} on {hub}, or it is private;"
+                    " MODELSCOPE_API_TOKEN in the environment or .env opens yours"
+                )
+            case errors.NetworkError():
+                complaint = f"{hub} is not to be reached ({type(cause).__name__}); run again later"
+            case errors.APIError() if cause.status_code:
+                complaint = _status_complaint(cause.status_code, hub)
+            case errors.HubError():
+                complaint = f"{hub}: {cause.message}"
+            case _:
+                raise cause from None
+        raise UserError(complaint) from None
+
+
+def _status_complaint(status: int, hub: str) -> str:
+    if status == 401:
+        return f"{hub} does not know the token that is set"
+    if status == 403:
+        return f"{hub} refuses this with the token that is set; it lacks the permission"
+    passing = status in (408, 429) or status >= 500
+    return f"{hub} answered {status}" + ("; run again later" if passing else "")
+
+
+def _listing(api: "HfApi", name: str, revision: str) -> "Sequence[RepoFile | RepoSibling]":
+    """The repository's files, without a request if the client listed this commit before."""
+    from huggingface_hub import get_cached_repo_tree
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError
+
+    try:
+        return get_cached_repo_tree(name, revision=revision)
+    except CachedRepoTreeNotFoundError:
+        found = api.model_info(name, revision=revision, files_metadata=True, timeout=30)
+        return found.siblings or []
+
+
+def _fetch_weights(
+    api: "HfApi", name: str, revision: str, file: "RepoFile | RepoSibling", cache: Path
+) -> None:
+    """Put a large file where the client's cache wants it: blobs/<sha256>.
+
+    The client drops what it has of a file when it is stopped, which for a file of gigabytes is
+    hours; this keeps it, goes on there the next time and compares the sha256.
+    https://huggingface.co/docs/huggingface_hub/guides/manage-cache
+    """
+    from huggingface_hub import constants, hf_hub_url
+    from huggingface_hub.file_download import http_get, repo_folder_name
+    from huggingface_hub.utils import (  # type: ignore[attr-defined]
+        WeakFileLock,
+        build_hf_headers,
+    )
+
+    # What is larger than plain HTTP serves is left to the client and its Xet transfer.
+    if file.lfs is None or file.lfs.size > constants.MAX_HTTP_DOWNLOAD_SIZE:
+        return
+    folder = cache / repo_folder_name(repo_id=name, repo_type="model") / "blobs"
+    folder.mkdir(parents=True, exist_ok=True)
+    blob, part = folder / file.lfs.sha256, folder / f"{file.lfs.sha256}.part"
+    with WeakFileLock(folder / f"{file.lfs.sha256}.lock"):
+        if blob.exists():
+            return
+        with part.open("ab") as stream:
+            http_get(
+                hf_hub_url(name, file.rfilename, revision=revision),
+                stream,
+                resume_size=stream.tell(),
+                headers=build_hf_headers(token=api.token),
+                expected_size=file.lfs.size,
+                displayed_filename=file.rfilename,
+            )
+        if sha256(part) != file.lfs.sha256:
+            part.unlink()
+            raise UserError(f"{file.rfilename} of {name} was damaged on its way; run again")
+        part.replace(blob)
+
+
+def _latest_commit(api: "HubApi", name: str, revision: str) -> str | None:
+    """The commit that a branch or tag of ModelScope stands at: that of its newest file."""
+    files = api.legacy.list_repo_files(name, "model", revision=revision)
+    newest = max(files, key=lambda file: file.get("CommittedDate") or 0, default=None)
+    return newest.get("Revision") if newest else None
