@@ -13,6 +13,7 @@ from wenmo.errors import UserError
 from wenmo.llm import batch
 from wenmo.llm.params import OFFLINE, SummarizeParams
 from wenmo.llm.store import Store, store_path
+from wenmo.model.publishing import publish
 from wenmo.records import Row, read_records, write_json_lines
 from wenmo.tasks.task import TASKS
 
@@ -53,6 +54,22 @@ def estimate() -> None:
             for task in tasks
         }
         typer.echo(pd.DataFrame(lines).T.to_markdown(intfmt=",", floatfmt=",.10g"))
+
+
+@app.command()
+def push(
+    task: TaskName,
+    to: Annotated[str, typer.Option(help="repository on Hugging Face: owner/name")],
+    adapter: Annotated[bool, typer.Option("--adapter", help="the adapter alone")] = False,
+    private: Annotated[bool, typer.Option("--private", help="if the repository is new")] = False,
+) -> None:
+    """Upload a task's merged model, with its card and held-out scores, to Hugging Face.
+
+    The token comes from HF_TOKEN in the environment or .env.
+    """
+    with told_in_one_line("push"):
+        check_task(task)
+        typer.echo(publish(task, to, adapter=adapter, private=private))
 
 
 batch_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
