@@ -5,20 +5,38 @@ PYTHONPATH=src python stages/merge_weights.py poetry
 
 from pathlib import Path
 
+from wenmo.model.card import CARD, model_card
 from wenmo.model.chat import ChatParams
 from wenmo.model.merging import MergeWeightsParams, merge
-from wenmo.records import Row, read_records, write_json
+from wenmo.model.provenance import read_record, sha256
+from wenmo.model.training import TrainParams
+from wenmo.records import Row, read_records, write_json, write_text
 from wenmo.stage import parse_arguments, running
 
 if __name__ == "__main__":
     task = parse_arguments(__doc__, task="novel, fairytale or poetry").task
     with running("merge_weights", task):
+        base, output = Path("models/base"), Path(f"models/merged/{task}")
+        data = Path(f"data/merged/{task}")
+        params, chat = MergeWeightsParams.load("merge_weights", task), ChatParams.load("chat", task)
         agreement = merge(
-            base=Path("models/base"),
+            base=base,
             adapter=Path(f"models/adapters/{task}"),
-            output=Path(f"models/merged/{task}"),
-            rows=read_records(Row, Path(f"data/merged/{task}/eval.jsonl")),
-            params=MergeWeightsParams.load("merge_weights", task),
-            chat=ChatParams.load("chat", task),
+            output=output,
+            rows=read_records(Row, data / "eval.jsonl"),
+            params=params,
+            chat=chat,
         )
+        card = model_card(
+            task=task,
+            base=read_record(base),
+            data_sha256=sha256(data / "train.jsonl"),
+            parameters={
+                "chat": chat.model_dump(),
+                "train": TrainParams.load("train", task).model_dump(),
+                "merge_weights": params.model_dump(),
+            },
+            library="transformers",
+        )
+        write_text(output / CARD, card)
         write_json(Path(f"metrics/merge_weights/{task}.json"), agreement)

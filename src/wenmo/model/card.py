@@ -10,6 +10,9 @@ from ruamel.yaml import YAML
 
 from wenmo.model.provenance import BaseRecord
 
+CARD = "README.md"
+"""Its name, by which hubs find it."""
+
 HOME_PAGES = {
     "huggingface": "https://huggingface.co/{name}/tree/{revision}",
     "modelscope": "https://modelscope.cn/models/{name}/files?version={revision}",

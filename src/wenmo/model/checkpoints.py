@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wenmo.errors import StoppedError
+from wenmo.model.provenance import sha256
 from wenmo.processes import IS_MAIN_PROCESS, PROCESSES, RANK
 from wenmo.records import Row, write_json
 
@@ -32,9 +33,7 @@ def fingerprint(parameters: Mapping[str, Any], rows: Sequence[Row], base: Path) 
     """sha256 of parameters, rows, base model, library versions and number of processes."""
     digest = hashlib.sha256()
     for path in sorted(path for path in base.iterdir() if path.is_file()):
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{path.name}\0{content}\n".encode())
+        digest.update(f"{path.name}\0{sha256(path)}\n".encode())
     rest = {
         "parameters": parameters,
         "rows": [asdict(row) for row in rows],

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wenmo.environment import secret
 from wenmo.errors import UserError
-from wenmo.model.card import add_scores, as_adapter_card, hub_base_model
+from wenmo.model.card import CARD, add_scores, as_adapter_card, hub_base_model
 from wenmo.model.folder import belongs
 from wenmo.model.hubs import hugging_face_errors
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     Operation = CommitOperationAdd | CommitOperationDelete
 
-CARD = "README.md"
 ADAPTER_CONFIG = "adapter_config.json"
 MERGED_WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
 
