@@ -14,6 +14,13 @@ CHATML_TEMPLATE = (
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 )
 
+# Added to a template that leaves a conversation's last answer open.
+_CLOSING = (
+    "{% if not add_generation_prompt and messages[-1]['role'] == 'assistant' %}"
+    "{{ eos_token }}"
+    "{% endif %}"
+)
+
 Message = dict[str, str]
 
 
@@ -47,3 +54,14 @@ def turns(row: Row, chat: ChatParams) -> dict[str, list[Message]]:
 def chat_text(tokenizer: Any, messages: list[Message]) -> str:
     """The exact text before the answer, ending where the assistant's turn opens."""
     return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+
+
+def close_answers(tokenizer: Any) -> None:
+    """See to it that the tokenizer's chat template ends an answer with the end of a turn.
+
+    The first template of Qwen1.5-Chat writes nothing after the last answer, since it expects to be
+    asked to go on; a model trained on it would never learn to stop.
+    """
+    messages = prompt_messages("系统", "问") + answer_messages("答")
+    if tokenizer.apply_chat_template(messages, tokenize=False).endswith("答"):
+        tokenizer.chat_template += _CLOSING

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from wenmo.model.chat import close_answers
+
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -79,10 +81,15 @@ def load_trainable(
 
 
 def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
-    """The tokenizer beside the weights, padding on the left, as generation in batches needs."""
+    """The tokenizer beside the weights, padding on the left, as generation in batches needs.
+
+    Its chat template closes every answer, also where the published one does not.
+    """
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
+    close_answers(tokenizer)
+    return tokenizer
 
 
 def _dtype(precision: Precision) -> "torch.dtype":
