@@ -12,14 +12,18 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import dvc
 from wenmo.llm.store import Store
+from wenmo.model.chat import ChatParams, chat_text, prompt_messages
+from wenmo.model.loading import load_tokenizer
+from wenmo.records import Row, read_records
 
 if not os.environ.get("WENMO_REQUIRE_VLLM") and importlib.util.find_spec("vllm") is None:
     pytest.skip("vLLM is not installed: `make vllm`", allow_module_level=True)
@@ -58,6 +62,28 @@ def wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> 
             assert server.poll() is None, log.read_text()[-3000:]
             assert time.monotonic() < deadline, log.read_text()[-3000:]
             time.sleep(0.5)
+
+
+def ask(url: str, question: Mapping[str, Any]) -> dict[str, Any]:
+    """What the server answers to a question in JSON."""
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(question).encode(), headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def test_vllm_reads_the_same_tokens_as_the_transformers_engine(built: Path, vllm_url: str) -> None:
+    tokenizer = load_tokenizer(built / "models/merged/novel")
+    chat = ChatParams.load("chat", "novel", built / "params.yaml")
+    rows = read_records(Row, built / "data/merged/novel/eval.jsonl")
+    for prompt in [row.prompt for row in rows[:3]] + ["  空格与换行\n\n", "龘 <b> 🦊 {{ 1 }}"]:
+        messages = prompt_messages(chat.system_prompt, prompt)
+        ours = tokenizer(chat_text(tokenizer, messages), add_special_tokens=False)["input_ids"]
+        told = {"messages": messages, "add_generation_prompt": True}
+        assert ask(vllm_url.removesuffix("/v1") + "/tokenize", told)["tokens"] == ours
+        asked = {"model": "models/merged/novel", "messages": messages, "max_tokens": 1}
+        answer = ask(f"{vllm_url}/chat/completions", asked)
+        assert answer["usage"]["prompt_tokens"] == len(ours)
 
 
 def test_summarize_talks_to_vllm_and_stops_cleanly_where_its_answers_will_not_do(
