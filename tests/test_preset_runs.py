@@ -1,0 +1,171 @@
+"""The published configurations at work: each preset's run, on a model of its architecture.
+
+The models have random weights and a few layers, the rows are the sample's, and two steps are
+trained; all else is as the preset says, and must be found again in what the run leaves behind.
+"""
+
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+from safetensors import safe_open
+
+from tests.conftest import run_python
+from tests.small_models import random_weight_model
+from wenmo import params
+from wenmo.model.chat import ChatParams
+from wenmo.model.checkpoints import Checkpoints
+from wenmo.model.loading import load_tokenizer
+from wenmo.model.training import TrainParams, new_trainer
+from wenmo.records import Row, read_records
+
+RUNS = {
+    "novel-qwen2-1.5b": ("novel", "Qwen2-1.5B-Instruct"),
+    "fairytale-qwen2.5-1.5b": ("fairytale", "Qwen2.5-1.5B-Instruct"),
+    "fairytale-8gb": ("fairytale", "Qwen2.5-1.5B-Instruct"),
+    "poetry-qwen1.5-1.8b-qlora": ("poetry", "Qwen1.5-1.8B-Chat"),
+}
+STEPS = 2
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder in which a preset's stages have run, and what the preset says of training."""
+
+    folder: Path
+    task: str
+    says: Mapping[str, Any]
+
+    def read(self, path: str) -> dict[str, Any]:
+        return json.loads((self.folder / path.format(task=self.task)).read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module", params=RUNS)
+def run(
+    request: pytest.FixtureRequest,
+    clone: Path,
+    tiny_model: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Run:
+    """A clone in which the preset was applied and its task was run up to the merged weights."""
+    preset, (task, architecture) = request.param, RUNS[request.param]
+    folder = tmp_path_factory.mktemp("run") / "wenmo"
+    shutil.copytree(clone, folder)
+    model = random_weight_model(folder.with_name("model"), architecture, tiny_model)
+    succeed(folder, "-c", "from wenmo.cli import app; app()", "preset", preset)
+    preset_file = params.read(folder / f"presets/{preset}.yaml")
+    own = preset_file.get(task, {}).get("train", {})
+    shrink(folder / "params.yaml", model)
+    succeed(folder, "stages/check_params.py")
+    succeed(folder, "stages/base_model.py")
+    succeed(folder, "stages/prepare.py", task, f"data/sample/{task}")
+    for stage in ("summarize", "merge", "train", "merge_weights"):
+        succeed(folder, f"stages/{stage}.py", task)
+    return Run(folder, task, params.deep_merge(preset_file["train"], own))
+
+
+def succeed(folder: Path, *arguments: str) -> None:
+    # One thread: these models are so small that two only wait for each other.
+    done = run_python(*arguments, cwd=folder, environment={"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, f"{arguments}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+
+
+def shrink(path: Path, model: Path) -> None:
+    """Another base model, two steps, few held-out rows, and no endpoint to ask for prompts."""
+    yaml = YAML()
+    content = yaml.load(path.read_text(encoding="utf-8"))
+    content["base_model"].update(source="path", path=str(model))
+    content["train"]["max_steps"] = STEPS
+    content["merge"]["max_eval_rows"] = content["merge_weights"]["compared_rows"] = 2
+    content["summarize"]["provider"] = "offline"
+    yaml.dump(content, path)
+
+
+SAME_NAME = (
+    "num_train_epochs",
+    "max_length",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "learning_rate",
+    "optim",
+    "gradient_checkpointing",
+    "eval_strategy",
+    "eval_steps",
+    "save_strategy",
+    "save_steps",
+    "save_total_limit",
+)
+"""Keys of `train` that are trl.SFTConfig's own."""
+
+QUANTIZATION = ("quantization", "bnb_4bit_quant_type", "bnb_4bit_use_double_quant")
+"""Keys that shape the loaded weights and are in no saved argument; looked at below."""
+
+READ_BACK: dict[str, Callable[[dict[str, Any]], Any]] = {
+    **{key: lambda arguments, key=key: arguments[key] for key in SAME_NAME},
+    "precision": lambda arguments: {(True, False): "bf16", (False, True): "fp16"}.get(
+        (arguments["bf16"], arguments["fp16"]), "fp32"
+    ),
+}
+
+
+def test_every_setting_of_the_preset_reached_the_trainer(run: Run) -> None:
+    arguments = run.read("logs/train/{task}.json")["arguments"]
+    assert arguments["max_steps"] == STEPS
+    said = {key: run.says[key] for key in run.says if key not in ("lora", "max_steps")}
+    found = {key: READ_BACK[key](arguments) for key in said if key not in QUANTIZATION}
+    assert found == {key: said[key] for key in said if key not in QUANTIZATION}
+
+
+def test_every_setting_of_the_adapter_is_the_adapters(run: Run) -> None:
+    config = run.read("models/adapters/{task}/adapter_config.json")
+    wanted = dict(TrainParams.load("train", run.task, run.folder / "params.yaml").lora)
+    wanted |= run.says.get("lora", {})
+    found = {key: config[key] for key in wanted}
+    assert found | {"target_modules": set(found["target_modules"])} == wanted | {
+        "target_modules": set(wanted["target_modules"])
+    }
+    with safe_open(
+        run.folder / f"models/adapters/{run.task}/adapter_model.safetensors", "pt"
+    ) as adapter:
+        adapted = {name.split(".")[-3] for name in adapter.keys()}  # noqa: SIM118
+    assert adapted == set(wanted["target_modules"])
+
+
+def test_the_base_is_quantised_as_the_preset_says(run: Run, tmp_path: Path) -> None:
+    path = run.folder / "params.yaml"
+    rows = read_records(Row, run.folder / f"data/merged/{run.task}/train.jsonl")[:1]
+    steering = TrainParams.load("train", run.task, path)
+    chat = ChatParams.load("chat", run.task, path)
+    checkpoints = Checkpoints(tmp_path, "quantised")
+    trainer = new_trainer(run.folder / "models/base", rows, rows, steering, chat, 1, checkpoints)
+    layer = trainer.model.base_model.model.model.layers[0].self_attn.q_proj.base_layer
+    if run.says.get("quantization", "none") == "none":
+        assert type(layer).__name__ == "Linear"
+        return
+    assert run.says["quantization"] == "4bit"
+    assert type(layer).__name__ == "Linear4bit"
+    assert layer.weight.quant_state.quant_type == steering.bnb_4bit_quant_type
+    assert layer.weight.quant_state.nested is steering.bnb_4bit_use_double_quant
+    assert str(layer.compute_dtype) == "torch.bfloat16"
+
+
+def test_training_took_its_steps_and_left_no_row_out(run: Run) -> None:
+    ledger = run.read("metrics/train/{task}.json")
+    assert ledger["steps"] == STEPS
+    assert ledger["rows_over_length"] == 0
+
+
+def test_the_merged_weights_are_whole_and_in_the_presets_format(run: Run) -> None:
+    folder = run.folder / f"models/merged/{run.task}"
+    with safe_open(folder / "model.safetensors", "pt") as merged:
+        kinds = {str(merged.get_tensor(name).dtype) for name in merged.keys()}  # noqa: SIM118
+    assert kinds == {"torch.bfloat16"}
+    assert (
+        load_tokenizer(folder).chat_template
+        == load_tokenizer(run.folder / "models/base").chat_template
+    )
