@@ -6,7 +6,7 @@ trained; all else is as the preset says, and must be found again in what the run
 
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,6 +40,10 @@ class Run:
     folder: Path
     task: str
     says: Mapping[str, Any]
+
+    @property
+    def steering(self) -> TrainParams:
+        return TrainParams.load("train", self.task, self.folder / "params.yaml")
 
     def read(self, path: str) -> dict[str, Any]:
         return json.loads((self.folder / path.format(task=self.task)).read_text(encoding="utf-8"))
@@ -86,45 +90,33 @@ def shrink(path: Path, model: Path) -> None:
     yaml.dump(content, path)
 
 
-SAME_NAME = (
-    "num_train_epochs",
-    "max_length",
-    "per_device_train_batch_size",
-    "gradient_accumulation_steps",
-    "learning_rate",
-    "optim",
-    "gradient_checkpointing",
-    "eval_strategy",
-    "eval_steps",
-    "save_strategy",
-    "save_steps",
-    "save_total_limit",
+NOT_AN_ARGUMENT = (
+    "launcher",  # starts the process
+    "max_truncated",  # is about rows; test_training.py
+    "attn_implementation",  # these are in the loaded model, looked at below
+    "quantization",
+    "bnb_4bit_quant_type",
+    "bnb_4bit_use_double_quant",
+    "lora",  # in the adapter's configuration, below
 )
-"""Keys of `train` that are trl.SFTConfig's own."""
-
-QUANTIZATION = ("quantization", "bnb_4bit_quant_type", "bnb_4bit_use_double_quant")
-"""Keys that shape the loaded weights and are in no saved argument; looked at below."""
-
-READ_BACK: dict[str, Callable[[dict[str, Any]], Any]] = {
-    **{key: lambda arguments, key=key: arguments[key] for key in SAME_NAME},
-    "precision": lambda arguments: {(True, False): "bf16", (False, True): "fp16"}.get(
-        (arguments["bf16"], arguments["fp16"]), "fp32"
-    ),
-}
 
 
 def test_every_setting_of_the_preset_reached_the_trainer(run: Run) -> None:
     arguments = run.read("logs/train/{task}.json")["arguments"]
-    assert arguments["max_steps"] == STEPS
-    said = {key: run.says[key] for key in run.says if key not in ("lora", "max_steps")}
-    found = {key: READ_BACK[key](arguments) for key in said if key not in QUANTIZATION}
-    assert found == {key: said[key] for key in said if key not in QUANTIZATION}
+    arguments["precision"] = {(True, False): "bf16", (False, True): "fp16"}.get(
+        (arguments["bf16"], arguments["fp16"]), "fp32"
+    )
+    wanted = run.steering.model_dump(exclude=set(NOT_AN_ARGUMENT))
+    assert {key: arguments[key] for key in wanted} == wanted
+    assert wanted["max_steps"] == STEPS
+    # Nothing lies between the preset and the parameters that the trainer was given.
+    as_said = run.steering.model_dump() | {"max_steps": run.says["max_steps"]}
+    assert params.deep_merge(as_said, run.says) == as_said
 
 
 def test_every_setting_of_the_adapter_is_the_adapters(run: Run) -> None:
     config = run.read("models/adapters/{task}/adapter_config.json")
-    wanted = dict(TrainParams.load("train", run.task, run.folder / "params.yaml").lora)
-    wanted |= run.says.get("lora", {})
+    wanted = run.steering.lora.model_dump()
     found = {key: config[key] for key in wanted}
     assert found | {"target_modules": set(found["target_modules"])} == wanted | {
         "target_modules": set(wanted["target_modules"])
@@ -136,14 +128,14 @@ def test_every_setting_of_the_adapter_is_the_adapters(run: Run) -> None:
     assert adapted == set(wanted["target_modules"])
 
 
-def test_the_base_is_quantised_as_the_preset_says(run: Run, tmp_path: Path) -> None:
-    path = run.folder / "params.yaml"
+def test_the_base_is_loaded_as_the_preset_says(run: Run, tmp_path: Path) -> None:
+    steering = run.steering
     rows = read_records(Row, run.folder / f"data/merged/{run.task}/train.jsonl")[:1]
-    steering = TrainParams.load("train", run.task, path)
-    chat = ChatParams.load("chat", run.task, path)
+    chat = ChatParams.load("chat", run.task, run.folder / "params.yaml")
     checkpoints = Checkpoints(tmp_path, "quantised")
     trainer = new_trainer(run.folder / "models/base", rows, rows, steering, chat, 1, checkpoints)
     layer = trainer.model.base_model.model.model.layers[0].self_attn.q_proj.base_layer
+    assert trainer.model.config._attn_implementation == steering.attn_implementation
     if run.says.get("quantization", "none") == "none":
         assert type(layer).__name__ == "Linear"
         return

@@ -306,6 +306,14 @@ def test_dvc_resolves_the_pipeline_under_a_preset(copied: Path, name: str) -> No
     git(copied, "checkout", "--quiet", ".")
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_launcher_of_a_preset_names_a_file_that_is_there(name: str) -> None:
+    launcher = params.read(ROOT / f"presets/{name}.yaml")["train"].get("launcher", "python")
+    named = [word for word in launcher.split() if word.endswith((".yaml", ".json", ".py"))]
+    assert all((ROOT / path).is_file() for path in named)
+    assert bool(named) is (name == "qwen2.5-7b-multi-gpu")
+
+
 def write_preset(name: str, text: str) -> None:
     Path(f"presets/{name}.yaml").write_text(text, encoding="utf-8")
 
