@@ -1,7 +1,9 @@
 """The whole pipeline in a clone, as a newcomer runs it and as an experimenter changes it."""
 
 import json
+import os
 import re
+import signal
 import subprocess
 from pathlib import Path
 
@@ -37,6 +39,32 @@ def outputs_content(folder: Path) -> dict[Path, bytes]:
 def test_everything_comes_out_with_the_committed_bytes(built: Path) -> None:
     assert git(built, "diff") == ""
     assert tracked_state(built) == ""
+
+
+def test_a_repro_killed_in_training_goes_on_to_the_committed_bytes(restored: Path) -> None:
+    """DVC and its stage are killed past the first checkpoint; then the same command runs again."""
+    with subprocess.Popen(
+        ["dvc", "repro", "--single-item", "--force", "train@poetry"],
+        cwd=restored,
+        env=os.environ | {"DVC_NO_ANALYTICS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stderr is not None
+        read = ""
+        while not re.search(r"\b(?:5[5-9]|[6-9]\d)/100 \[", read):
+            character = process.stderr.read(1)
+            assert character, "ended before it was killed"
+            read = (read + character)[-100:]
+        os.killpg(process.pid, signal.SIGKILL)
+    assert not (restored / "models/adapters/poetry/adapter_model.safetensors").exists()
+    assert list((restored / "checkpoints/poetry").glob("*/checkpoint-50"))
+    run = dvc(restored, "repro")
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert stages_run(run)[0] == "train@poetry"
+    assert "generate@poetry" not in stages_run(run)
+    assert tracked_state(restored) == ""
 
 
 def test_a_second_repro_runs_nothing(built: Path) -> None:

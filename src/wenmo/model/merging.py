@@ -103,8 +103,8 @@ def compare(expected: Sequence["torch.Tensor"], found: Sequence["torch.Tensor"])
     largest = max(float(one.abs().max()) for one in expected)
     agreeing = sum(int((one.argmax(-1) == other.argmax(-1)).sum()) for one, other in pairs)
     return Agreement(
-        largest_logit_difference=round(difference, 6),
-        relative_logit_difference=round(difference / largest, 6),
+        largest_logit_difference=round(difference, 4),
+        relative_logit_difference=round(difference / largest, 4),
         greedy_agreement=round(agreeing / sum(len(one) for one in expected), 4),
     )
 
