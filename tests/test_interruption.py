@@ -45,14 +45,14 @@ def training_folder(folder: Path, base: Path, **train: object) -> Path:
     return folder
 
 
-def start(folder: Path, *launcher: str, **environment: str) -> subprocess.Popen[str]:
-    """The stage's process, with one thread and without the outputs that DVC would remove."""
+def start(folder: Path, *launcher: str) -> subprocess.Popen[str]:
+    """The stage's process, without the outputs that DVC would have removed."""
     for output in TRAINED:
         shutil.rmtree(folder / output, ignore_errors=True)
     return subprocess.Popen(
         [*(launcher or (sys.executable,)), str(ROOT / "stages/train.py"), "poetry"],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src"), "OMP_NUM_THREADS": "1"} | environment,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -46,13 +46,15 @@ def test_what_a_stage_cost_is_logged_outside_dvc() -> None:
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the pins are for x86")
-def test_the_code_path_is_pinned_before_torch_is_loaded() -> None:
+@pytest.mark.parametrize("threads", ["1", "2", "7"])
+def test_the_code_path_is_pinned_before_torch_is_loaded(threads: str) -> None:
     program = (
         "import wenmo.stage, torch, os;"
-        "print(torch.backends.cpu.get_cpu_capability(), os.environ['MKL_CBWR'])"
+        "print(torch.backends.cpu.get_cpu_capability(), os.environ['MKL_CBWR'],"
+        " torch.get_num_threads())"
     )
-    run = run_python("-c", program)
-    assert run.stdout.split() == ["AVX2", "COMPATIBLE"]
+    run = run_python("-c", program, environment={"OMP_NUM_THREADS": threads})
+    assert run.stdout.split() == ["AVX2", "COMPATIBLE", "2"]
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "stages").glob("*.py")), ids=lambda p: p.stem)

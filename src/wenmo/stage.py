@@ -12,15 +12,18 @@ from pathlib import Path
 from typing import Any
 
 from wenmo.errors import UserError
-from wenmo.processes import IS_MAIN_PROCESS
+from wenmo.processes import IS_MAIN_PROCESS, PROCESSES
 from wenmo.records import write_json
 
-# One vector unit and one order of sums, so that the same bytes come out on any AVX2 machine. Both
-# are read when torch and MKL are first loaded, so this module is imported before them. The last
-# keeps two tokenizer processes from deadlocking after a fork and its warning out of the output.
+# One vector unit, one number of threads and one order of sums, so that the same bytes come out on
+# any AVX2 machine. They are read when torch and MKL are first loaded, so this module is imported
+# before them. The last keeps two tokenizer processes from deadlocking after a fork and its warning
+# out of the output.
 PINNED_ENVIRONMENT = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "MKL_CBWR": "COMPATIBLE",
+    "MKL_DYNAMIC": "FALSE",
+    "OMP_NUM_THREADS": "1" if PROCESSES > 1 else "2",
     "TOKENIZERS_PARALLELISM": "false",
 }
 os.environ.update(PINNED_ENVIRONMENT)

@@ -30,9 +30,10 @@ FINISHED = "finished"
 
 
 def fingerprint(parameters: Mapping[str, Any], rows: Sequence[Row], base: Path) -> str:
-    """sha256 of parameters, rows, base model, library versions and number of processes."""
+    """sha256 of parameters, rows, base model, this code, libraries and number of processes."""
     digest = hashlib.sha256()
-    for path in sorted(path for path in base.iterdir() if path.is_file()):
+    code = Path(__file__).parent.glob("*.py")
+    for path in [*sorted(code), *sorted(path for path in base.iterdir() if path.is_file())]:
         digest.update(f"{path.name}\0{sha256(path)}\n".encode())
     rest = {
         "parameters": parameters,

@@ -118,7 +118,11 @@ def train(
                 f"all {len(each.rows)} rows are longer than train.max_length"
                 f" ({params.max_length} tokens)"
             )
-    settings = {"train": params.model_dump(), "chat": chat.model_dump(), "seed": seed}
+    settings = {
+        "train": params.model_dump() | {"precision": resolved(params.precision)},
+        "chat": chat.model_dump(),
+        "seed": seed,
+    }
     checkpoints = Checkpoints(outputs.checkpoints, fingerprint(settings, [*rows, *eval_rows], base))
     with TemporaryDirectory() as scratch:
         trainer = new_trainer(
