@@ -66,8 +66,13 @@ WRONG = {
     ),
     "values that do not fit each other": (
         set_value("novel.prepare.passages.minimum", 500),
-        "expected minimum <= target <= maximum",
+        "novel.prepare.passages: expected minimum <= target <= maximum",
     ),
+    "values of a section that do not fit each other": (
+        lambda content: content["train"].update(load_best_model_at_end=True, save_steps=7),
+        "params.yaml: train: load_best_model_at_end needs",
+    ),
+    "a section for a number": (set_value("train.max_steps", {}), "train.max_steps: Input should"),
     "an unknown task": (
         set_value("tasks", ["poetri"]),
         "tasks: 'poetri' is no task; allowed are novel, fairytale, poetry",

@@ -122,13 +122,17 @@ def _explain(
     found = error.errors(include_url=False)
     first = min(found, key=lambda each: each["type"] != "extra_forbidden")
     keys = [str(part) for part in first["loc"]]
-    prefix = f"{task}.{name}" if task and _holds(own, keys) else name
+    prefix = f"{task}.{name}" if task and own and _holds(own, keys) else name
     key = ".".join([prefix, *keys])
     if first["type"] == "extra_forbidden":
         return unknown_key(key, _known_keys(model, keys[:-1]), path)
     if first["type"] == "missing":
         return f"{path}: {key}: missing"
-    return f"{path}: {key}: {first['input']!r}: {first['msg'].removeprefix('Value error, ')}"
+    complaint = first["msg"].removeprefix("Value error, ")
+    if isinstance(first["input"], Mapping):
+        # Values that do not fit each other are named in the complaint; a whole section is no line.
+        return f"{path}: {key}: {complaint}"
+    return f"{path}: {key}: {first['input']!r}: {complaint}"
 
 
 def _known_keys(model: type[BaseModel], keys: list[str]) -> list[str]:
