@@ -352,7 +352,7 @@ def test_modelscope_without_its_client_says_what_to_install(workplace: Workplace
     )
     workplace.environment["PYTHONPATH"] = f"{hidden.parent}{os.pathsep}{ROOT / 'src'}"
     run = workplace.provide(source="modelscope", name=NAME, revision="0" * 40)
-    assert "pip install 'wenmo[hub]'" in only_line(run)
+    assert "pip install -e '.[hub]'" in only_line(run)
 
 
 def base_model(**changes: Any) -> BaseModelParams:

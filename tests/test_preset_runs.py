@@ -74,8 +74,7 @@ def run(
 
 
 def succeed(folder: Path, *arguments: str) -> None:
-    # One thread: these models are so small that two only wait for each other.
-    done = run_python(*arguments, cwd=folder, environment={"OMP_NUM_THREADS": "1"})
+    done = run_python(*arguments, cwd=folder)
     assert done.returncode == 0, f"{arguments}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
 
 

@@ -20,7 +20,7 @@ def _refuse_missing_packages(params: "TrainParams") -> None:
     if wants_bitsandbytes and find_spec("bitsandbytes") is None:
         wanted = params.quantization if params.quantization != "none" else params.optim
         raise ValueError(
-            f"{wanted} needs bitsandbytes, which is not installed here; pip install 'wenmo[gpu]'"
+            f"{wanted} needs bitsandbytes, which is not installed here; pip install -e '.[gpu]'"
         )
     if params.attn_implementation == "flash_attention_2" and find_spec("flash_attn") is None:
         raise ValueError(

@@ -72,7 +72,7 @@ def from_model_scope(name: str, revision: str) -> Snapshot:
         from modelscope_hub import HubApi, HubConfig
     except ImportError:
         raise UserError(
-            "base_model.source: modelscope needs its client; pip install 'wenmo[hub]'"
+            "base_model.source: modelscope needs its client; pip install -e '.[hub]'"
         ) from None
 
     # A token is always passed, if an empty one: the client else unpickles a saved login.
