@@ -5,7 +5,6 @@ trained; all else is as the preset says, and must be found again in what the run
 """
 
 import json
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 from safetensors import safe_open
 
-from tests.conftest import run_python
+from tests.conftest import git, run_python
 from tests.small_models import random_weight_model
 from wenmo import params
 from wenmo.model.chat import ChatParams
@@ -59,7 +58,8 @@ def run(
     """A clone in which the preset was applied and its task was run up to the merged weights."""
     preset, (task, architecture) = request.param, RUNS[request.param]
     folder = tmp_path_factory.mktemp("run") / "wenmo"
-    shutil.copytree(clone, folder)
+    # As committed: by now the clone itself may have been built.
+    git(clone, "clone", "--quiet", str(clone), str(folder))
     model = random_weight_model(folder.with_name("model"), architecture, tiny_model)
     succeed(folder, "-c", "from wenmo.cli import app; app()", "preset", preset)
     preset_file = params.read(folder / f"presets/{preset}.yaml")

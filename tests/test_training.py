@@ -60,6 +60,18 @@ def test_training_again_gives_the_same_bytes(
     assert digests(tmp_path / "curves") == digests(folder / "curves")
 
 
+def test_a_training_that_came_to_its_end_starts_afresh_and_replaces_what_it_left(
+    trained: tuple, small_base: Path, tmp_path: Path
+) -> None:
+    folder, _, first_log = trained
+    fit(small_base, tmp_path)
+    _, log = fit(small_base, tmp_path)
+    assert log["arguments"]["eval_on_start"] is first_log["arguments"]["eval_on_start"] is True
+    assert digests(tmp_path / "adapter") == digests(folder / "adapter")
+    assert digests(tmp_path / "curves") == digests(folder / "curves")
+    assert [path.name for path in (tmp_path / "checkpoints").iterdir()] == ["finished"]
+
+
 def test_no_output_names_a_path_of_this_machine(trained: tuple, small_base: Path) -> None:
     folder, _, _ = trained
     for path in [*(folder / "adapter").rglob("*.json"), *(folder / "curves").rglob("*.tsv")]:

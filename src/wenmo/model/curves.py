@@ -48,4 +48,5 @@ def curves_callback(folder: Path) -> "DVCLiveCallback":
 
 def keep_curves(written: Path, folder: Path) -> None:
     """Of all that DVCLive has written, keep the curves: loss.tsv, eval/loss.tsv and so on."""
+    shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(written / "plots/metrics", folder)
