@@ -8,13 +8,14 @@ import asyncio
 import hashlib
 import json
 import random
-import threading
 import time
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
+
+from tests.loopback import LoopbackServer
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Paid:
 
 
 @dataclass
-class FaultServer:
+class FaultServer(LoopbackServer):
     """Start with `with`; `url` is the endpoint's base_url."""
 
     faults: Faults = field(default_factory=Faults)
@@ -49,25 +50,11 @@ class FaultServer:
     calls: int = 0
     most_at_once: int = 0
     headers_seen: list[str] = field(default_factory=list)
-    url: str = ""
     now = staticmethod(time.monotonic)
 
     def __post_init__(self) -> None:
         self.draw = random.Random(1)
         self.at_once = 0
-        self.ready = threading.Event()
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self._serve, daemon=True)
-
-    def __enter__(self) -> Self:
-        self.thread.start()
-        assert self.ready.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self.runner.cleanup(), self.loop).result(10)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(10)
 
     def paid_twice(self) -> list[str]:
         """Requests that were answered more than once."""
@@ -75,18 +62,14 @@ class FaultServer:
             request for request, times in Counter(p.request for p in self.paid).items() if times > 1
         ]
 
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self.loop)
+    @property
+    def url(self) -> str:
+        return f"{self.address}/v1"
+
+    def application(self) -> web.Application:
         app = web.Application()
         app.router.add_post("/v1/chat/completions", self._complete)
-        self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        self.loop.run_until_complete(self.runner.setup())
-        site = web.TCPSite(self.runner, "127.0.0.1", 0, backlog=1024)
-        self.loop.run_until_complete(site.start())
-        port = self.runner.addresses[0][1]
-        self.url = f"http://127.0.0.1:{port}/v1"
-        self.ready.set()
-        self.loop.run_forever()
+        return app
 
     async def _complete(self, http: web.Request) -> web.StreamResponse:
         started = time.monotonic()

@@ -5,17 +5,17 @@ on demand: a gated or missing repository, a connection that breaks in the middle
 remembers what it sent, byte by byte, and what was uploaded.
 """
 
-import asyncio
 import base64
 import hashlib
 import json
-import threading
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any
 
 from aiohttp import web
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+
+from tests.loopback import LoopbackServer
 
 LARGE = (".safetensors", ".bin")
 """Files that a hub keeps in large file storage."""
@@ -56,7 +56,7 @@ class Sent:
 
 
 @dataclass
-class HubServer:
+class HubServer(LoopbackServer):
     """Start with `with`; `url` is what HF_ENDPOINT or MODELSCOPE_ENDPOINT is set to."""
 
     repositories: dict[str, Repository] = field(default_factory=dict)
@@ -73,25 +73,12 @@ class HubServer:
     requests: list[str] = field(default_factory=list)
     tokens_seen: set[str] = field(default_factory=set)
     large_files: dict[str, bytes] = field(default_factory=dict)
-    url: str = ""
 
-    def __post_init__(self) -> None:
-        self.ready = threading.Event()
-        self.loop = asyncio.new_event_loop()
-        self.thread = threading.Thread(target=self._serve, daemon=True)
+    @property
+    def url(self) -> str:
+        return self.address
 
-    def __enter__(self) -> Self:
-        self.thread.start()
-        assert self.ready.wait(10)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self.runner.cleanup(), self.loop).result(10)
-        self.loop.call_soon_threadsafe(self.loop.stop)
-        self.thread.join(10)
-
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self.loop)
+    def application(self) -> web.Application:
         app = web.Application(client_max_size=2**26, middlewares=[self._note])
         repo = "{owner}/{name}"
         app.add_routes(
@@ -111,13 +98,7 @@ class HubServer:
                 web.get(f"/api/v1/models/{repo}/repo", self._model_scope_file),
             ]
         )
-        self.runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-        self.loop.run_until_complete(self.runner.setup())
-        site = web.TCPSite(self.runner, "127.0.0.1", 0)
-        self.loop.run_until_complete(site.start())
-        self.url = f"http://127.0.0.1:{self.runner.addresses[0][1]}"
-        self.ready.set()
-        self.loop.run_forever()
+        return app
 
     @web.middleware
     async def _note(self, http: web.Request, handler: Any) -> web.StreamResponse:

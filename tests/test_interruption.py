@@ -120,7 +120,7 @@ def test_stopped_by_a_signal_it_saves_says_where_and_goes_on(
     left_alone: dict[str, dict[str, str]],
     sent: signal.Signals,
 ) -> None:
-    folder = training_folder(tmp_path / "run", small_base, save_steps=30)
+    folder = training_folder(tmp_path / "run", small_base, save_steps=200)
     process = start(folder)
     steps_seen(process, 10)
     process.send_signal(sent)
@@ -185,7 +185,7 @@ def test_several_processes_stop_together_and_go_on(small_base: Path, tmp_path: P
 
 
 def test_another_number_of_processes_starts_afresh(small_base: Path, tmp_path: Path) -> None:
-    folder = training_folder(tmp_path / "run", small_base, save_steps=30)
+    folder = training_folder(tmp_path / "run", small_base, save_steps=200)
     process = start(folder)
     steps_seen(process, 10)
     process.send_signal(signal.SIGTERM)
