@@ -432,19 +432,35 @@ def test_requests_share_a_key_only_if_they_are_the_same(one: Request, other: Req
     assert request_key(one) == request_key(dict(reversed(one.items())))
 
 
-def test_two_processes_share_one_store(tmp_path: Path) -> None:
+def test_processes_that_start_at_once_share_one_store(tmp_path: Path) -> None:
     program = (
         "import sys; from pathlib import Path; from wenmo.llm.store import Reply, Store\n"
+        "print('ready', flush=True); sys.stdin.readline()\n"
         "with Store(Path(sys.argv[1])) as store:\n"
         "    for n in range(200): store.put(f'{n % 150}', 'm', Reply(sys.argv[2], 'stop', 1, 1))\n"
     )
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     path = tmp_path / "shared.sqlite"
     runs = [
-        subprocess.Popen([sys.executable, "-c", program, path, name], env=environment)
-        for name in "甲乙"
+        subprocess.Popen(
+            [sys.executable, "-c", program, path, name],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for name in "甲乙丙丁戊己"
     ]
-    assert [run.wait() for run in runs] == [0, 0]
+    for run in runs:
+        assert run.stdout is not None
+        assert run.stdout.readline() == "ready\n"
+    for run in runs:
+        assert run.stdin is not None
+        run.stdin.write("go\n")
+        run.stdin.flush()
+    for run in runs:
+        run.communicate()
+    assert [run.returncode for run in runs] == [0] * len(runs)
     with Store(path) as store:
         assert store.connection.execute("SELECT count(*) FROM answers").fetchone() == (150,)
 

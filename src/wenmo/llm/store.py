@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import sqlite3
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -19,6 +20,9 @@ from wenmo.errors import UserError
 
 LOCATION = "WENMO_STORE"
 """Environment variable with the path of the file, if it is not to lie in the user's cache."""
+
+PATIENCE = 60
+"""Seconds to wait for another process that is writing."""
 
 Request = dict[str, Any]
 """The body of a chat completion: model, messages and sampling."""
@@ -53,8 +57,8 @@ class Store:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Each statement is its own transaction: an answer is on disk when `put` returns.
-            self.connection = sqlite3.connect(path, timeout=60, isolation_level=None)
-            self.connection.execute("PRAGMA journal_mode = WAL")
+            self.connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
+            self._set_journal()
             self.connection.execute("PRAGMA synchronous = FULL")
             self.connection.execute(
                 "CREATE TABLE IF NOT EXISTS answers (request TEXT PRIMARY KEY, model TEXT NOT NULL,"
@@ -63,6 +67,18 @@ class Store:
             )
         except (OSError, sqlite3.Error) as error:
             raise UserError(f"{path}: {error}; set {LOCATION} to another file") from None
+
+    def _set_journal(self) -> None:
+        """Write-ahead logging. SQLite itself doesn't wait while another process sets it too."""
+        deadline = time.monotonic() + PATIENCE
+        while True:
+            try:
+                self.connection.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
 
     def get(self, request: Request) -> Reply | None:
         """The answer to exactly this request, if there is one."""

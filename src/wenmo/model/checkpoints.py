@@ -71,6 +71,7 @@ class Checkpoints:
         checkpoints = self
 
         class Interruptible(TrainerCallback):  # type: ignore[misc]
+            received = 0
             stop_signal = 0
 
             def on_train_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -81,11 +82,13 @@ class Checkpoints:
                     trainer._globalstep_last_logged = running["last_logged_step"]
 
             def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
+                # A signal may come at any moment of this: only its handler sets `received`.
+                self.stop_signal = self.received
                 if PROCESSES > 1:
                     # All processes stop after the same step, else one would wait for ever.
-                    asked = torch.tensor(self.stop_signal, device=args.device)
-                    torch.distributed.all_reduce(asked, torch.distributed.ReduceOp.MAX)
-                    self.stop_signal = int(asked.item())
+                    agreed = torch.tensor(self.stop_signal, device=args.device)
+                    torch.distributed.all_reduce(agreed, torch.distributed.ReduceOp.MAX)
+                    self.stop_signal = int(agreed.item())
                 if self.stop_signal and state.global_step < state.max_steps:
                     control.should_save = control.should_training_stop = True
 
@@ -110,7 +113,7 @@ def stopped_by_signals(callback: Any) -> Iterator[None]:
     """SIGTERM and Ctrl-C end the training after the step under way, with a checkpoint."""
 
     def ask(number: int, _: object) -> None:
-        callback.stop_signal = number
+        callback.received = number
 
     before = {each: signal.signal(each, ask) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
