@@ -53,7 +53,12 @@ class Checkpoints:
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self.folder = folder / fingerprint
-        found = [path for path in self.folder.glob("checkpoint-*") if _is_complete(path)]
+        kept = {path: _is_complete(path) for path in self.folder.glob("checkpoint-*")}
+        found = [path for path, is_complete in kept.items() if is_complete]
+        if IS_MAIN_PROCESS:
+            # Its time of change would make the trainer keep it instead of a whole one.
+            for path in kept.keys() - found:
+                shutil.rmtree(path)
         self.latest = max(filter(_steps_remain, found), key=_step, default=None)
 
     def finish(self) -> None:
@@ -97,6 +102,7 @@ class Checkpoints:
                 running = {
                     "loss_since_logged": trainer._tr_loss.item(),
                     "last_logged_step": trainer._globalstep_last_logged,
+                    "files": sorted(path.name for path in written.iterdir()),
                 }
                 write_json(running_loss(written, RANK), running)
 
@@ -139,7 +145,13 @@ def _step(checkpoint: Path) -> int:
 
 
 def _is_complete(checkpoint: Path) -> bool:
-    return all(running_loss(checkpoint, rank).is_file() for rank in range(PROCESSES))
+    """Whether it was written to its end and not, since then, removed in part."""
+    markers = [running_loss(checkpoint, rank) for rank in range(PROCESSES)]
+    return all(
+        marker.is_file()
+        and all((checkpoint / name).exists() for name in json.loads(marker.read_text())["files"])
+        for marker in markers
+    )
 
 
 def _steps_remain(checkpoint: Path) -> bool:
