@@ -100,9 +100,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(
     resumed_from = []
     for _ in range(KILLS):
         process = start(folder)
-        step = max(
-            (int(p.name.split("-")[1]) for p in folder.glob("checkpoints/poetry/*/c*")), default=0
-        )
+        step = last_checkpoint(folder)
         resumed_from.append(step)
         steps_seen(process, min(39, step + draw.randint(0, 6)))
         process.kill()
