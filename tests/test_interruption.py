@@ -9,15 +9,19 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+import torch
 from accelerate.commands.config.config_args import load_config_from_file
 from ruamel.yaml import YAML
 
 from tests.conftest import ROOT, digests, make_row
 from wenmo import params
+from wenmo.model.checkpoints import Checkpoints
 from wenmo.model.training import TrainParams
-from wenmo.records import write_records
+from wenmo.records import write_json, write_records
 
 ROWS = [make_row(n, f"雪落千山静，风来{c}叶轻。") for n, c in enumerate("一二三四五六七八九十")]
 KILLS = 10
@@ -65,6 +69,12 @@ def finish(process: subprocess.Popen[str]) -> None:
 
 def trained_bytes(folder: Path) -> dict[str, dict[str, str]]:
     return {output: digests(folder / output) for output in TRAINED}
+
+
+def arguments(folder: Path) -> dict[str, Any]:
+    """What the trainer was given in the last run."""
+    log = json.loads((folder / "logs/train/poetry.json").read_text())
+    return dict(log["arguments"])
 
 
 def steps_seen(process: subprocess.Popen[str], step: int) -> None:
@@ -180,6 +190,46 @@ def test_several_processes_stop_together_and_go_on(small_base: Path, tmp_path: P
     assert 10 <= last_checkpoint(folder) < 150
     finish(start(folder, *TORCHRUN))
     assert trained_bytes(folder) == trained_bytes(alone)
+
+
+@pytest.mark.parametrize("launcher", [(), TORCHRUN], ids=["one process", "two processes"])
+def test_a_checkpoint_removed_in_part_is_passed_over_for_an_older_one(
+    small_base: Path, tmp_path: Path, launcher: tuple[str, ...]
+) -> None:
+    folder = training_folder(tmp_path / "run", small_base, max_steps=8, save_total_limit=3)
+    finish(start(folder, *launcher))
+    alone = trained_bytes(folder)
+    checkpoints = folder / arguments(folder)["output_dir"]
+    checkpoints.with_name("finished").rename(checkpoints)
+    shutil.rmtree(checkpoints / "checkpoint-8")
+    (checkpoints / "checkpoint-6/adapter_model.safetensors").unlink()
+    finish(start(folder, *launcher))
+    # Only what starts afresh measures the start.
+    assert arguments(folder)["eval_on_start"] is False
+    assert trained_bytes(folder) == alone
+
+
+def test_looking_for_checkpoints_removes_none_that_another_process_may_be_reading(
+    tmp_path: Path,
+) -> None:
+    broken = tmp_path / "training/checkpoint-2"
+    broken.mkdir(parents=True)
+    assert Checkpoints(tmp_path, "training").latest is None
+    assert broken.is_dir()
+
+
+def test_a_checkpoint_is_complete_without_the_temporary_files_of_other_processes(
+    tmp_path: Path,
+) -> None:
+    written = tmp_path / "training/checkpoint-2"
+    temporary = written / ".running_loss_1.json.4260"
+    write_json(written / "trainer_state.json", {"global_step": 2, "max_steps": 4})
+    write_json(temporary, {})
+    trainer = SimpleNamespace(_tr_loss=torch.tensor(1.5), _globalstep_last_logged=1)
+    callback = Checkpoints(tmp_path, "training").callback(trainer)
+    callback.on_save(None, SimpleNamespace(global_step=2), None)
+    temporary.unlink()
+    assert Checkpoints(tmp_path, "training").latest == written
 
 
 def test_another_number_of_processes_starts_afresh(small_base: Path, tmp_path: Path) -> None:

@@ -1,7 +1,6 @@
 """What every stage script does around its work: pin the code path, log the cost, end cleanly."""
 
 import os
-import resource
 import signal
 import sys
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wenmo.errors import UserError
-from wenmo.processes import IS_MAIN_PROCESS, PROCESSES
+from wenmo.processes import IS_MAIN_PROCESS, PROCESSES, peak_mebibytes
 from wenmo.records import write_json
 
 # One vector unit, one number of threads and one order of sums, so that the same bytes come out on
@@ -63,9 +62,7 @@ def running(name: str, task: str = "all") -> Iterator[dict[str, Any]]:
     finally:
         if log and IS_MAIN_PROCESS:
             write_json(LOGS / name / f"{task}.json", log)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    mebibytes = peak / 2**20 if sys.platform == "darwin" else peak / 2**10
     if not IS_MAIN_PROCESS:
         return
-    cost = {"seconds": round(time.monotonic() - started, 2), "peak_mebibytes": round(mebibytes)}
+    cost = {"seconds": round(time.monotonic() - started, 2), "peak_mebibytes": peak_mebibytes()}
     write_json(LOGS / name / f"{task}.json", cost | log)

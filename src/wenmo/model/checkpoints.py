@@ -48,18 +48,27 @@ def fingerprint(parameters: Mapping[str, Any], rows: Sequence[Row], base: Path) 
 class Checkpoints:
     """The checkpoints of one training, in `folder`/<fingerprint>.
 
-    `latest` is the newest that was written to its end and from which steps remain, if there is one.
+    `latest` is the newest that was written to its end and from which steps remain, if there is one;
+    `broken` are those that were not written to their end, or were removed in part.
     """
 
     def __init__(self, folder: Path, fingerprint: str) -> None:
         self.folder = folder / fingerprint
         kept = {path: _is_complete(path) for path in self.folder.glob("checkpoint-*")}
-        found = [path for path, is_complete in kept.items() if is_complete]
+        complete = [path for path, is_complete in kept.items() if is_complete]
+        self.latest = max(filter(_steps_remain, complete), key=_step, default=None)
+        self.broken = kept.keys() - complete
+
+    def remove_broken(self, trainer: "Trainer") -> None:
+        """Remove checkpoints that are not complete, once every process has looked at them.
+
+        No other process writes a checkpoint meanwhile: it needs the main process for a step.
+        """
+        trainer.accelerator.wait_for_everyone()
         if IS_MAIN_PROCESS:
-            # Its time of change would make the trainer keep it instead of a whole one.
-            for path in kept.keys() - found:
+            # Their time of change would make the trainer keep them instead of whole ones.
+            for path in self.broken:
                 shutil.rmtree(path)
-        self.latest = max(filter(_steps_remain, found), key=_step, default=None)
 
     def finish(self) -> None:
         """Lay the checkpoints aside as `folder`/finished: the next training starts afresh."""
@@ -102,7 +111,8 @@ class Checkpoints:
                 running = {
                     "loss_since_logged": trainer._tr_loss.item(),
                     "last_logged_step": trainer._globalstep_last_logged,
-                    "files": sorted(path.name for path in written.iterdir()),
+                    # Not the temporary files from which other processes rename theirs.
+                    "files": sorted(path.name for path in written.glob("[!.]*")),
                 }
                 write_json(running_loss(written, RANK), running)
 

@@ -1,10 +1,10 @@
 """What a training cost: speed, utilisation, memory and the hardware that it ran on."""
 
 import platform
-import resource
-import sys
 import time
 from typing import TYPE_CHECKING, Any
+
+from wenmo.processes import peak_mebibytes
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +34,7 @@ def training_cost(trainer: "SFTTrainer", seconds: float) -> dict[str, Any]:
         "model_flops_per_second": round(flops),
         "matrix_product_flops_per_second": round(ceiling),
         "utilisation": round(flops / ceiling, 4),
-        "peak_device_mebibytes": peak_mebibytes(),
+        "peak_device_mebibytes": peak_device_mebibytes(),
         "devices": devices,
         "hardware": hardware(),
         "number_format": str(dtype).removeprefix("torch."),
@@ -76,14 +76,13 @@ def matrix_product_flops(device: "torch.device", dtype: "torch.dtype") -> float:
     return products * 2 * size**3 / (time.monotonic() - started)
 
 
-def peak_mebibytes() -> int:
+def peak_device_mebibytes() -> int:
     """The most memory that was in use: the GPU's where there is one, else the process's."""
     import torch
 
     if torch.cuda.is_available():
         return round(torch.cuda.max_memory_allocated() / 2**20)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / 2**20 if sys.platform == "darwin" else peak / 2**10)
+    return peak_mebibytes()
 
 
 def hardware() -> str:

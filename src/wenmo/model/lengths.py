@@ -29,13 +29,18 @@ class Lengths:
         pairs = zip(self.rows, self.tokens, strict=True)
         return [row for row, tokens in pairs if tokens <= self.max_length]
 
+    @property
+    def over(self) -> list[int]:
+        """The tokens of each row that is left out."""
+        return [tokens for tokens in self.tokens if tokens > self.max_length]
+
     def ledger(self) -> dict[str, float]:
         """What is learnt from and what is not, in rows and tokens.
 
         `tokens_over_length` are those beyond `max_length`, which cutting the rows would lose;
         `truncated_share` is the share of rows that are left out.
         """
-        over = [tokens for tokens in self.tokens if tokens > self.max_length]
+        over = self.over
         return {
             "rows": len(self.tokens) - len(over),
             "tokens": sum(self.tokens) - sum(over),
@@ -47,7 +52,7 @@ class Lengths:
 
     def refuse_if_over(self, max_truncated: float) -> None:
         """Raise UserError if a larger share of the rows is left out, saying what would do."""
-        over = sum(tokens > self.max_length for tokens in self.tokens)
+        over = len(self.over)
         if over <= max_truncated * len(self.tokens):
             return
         ordered = sorted(self.tokens)

@@ -141,7 +141,7 @@ def train(
     losses = [entry["loss"] for entry in history if "loss" in entry]
     eval_losses = [e["eval_loss"] for e in history if "eval_loss" in e and e["step"]]
     return learnt.ledger() | {
-        "eval_rows_over_length": len(eval_rows) - len(held_out.fitting),
+        "eval_rows_over_length": len(held_out.over),
         "steps": trainer.state.global_step,
         "trainable_parameters": trainer.model.num_parameters(only_trainable=True),
         "train_loss": round(statistics.fmean(losses[-max(1, len(losses) // 10) :]), 4),
@@ -230,6 +230,7 @@ def run(trainer: "SFTTrainer", checkpoints: Checkpoints) -> float:
     """
     interruptible = checkpoints.callback(trainer)
     trainer.add_callback(interruptible)
+    checkpoints.remove_broken(trainer)
     with stopped_by_signals(interruptible):
         result = trainer.train(resume_from_checkpoint=checkpoints.latest)
     refuse_if_stopped(trainer, interruptible)
