@@ -15,7 +15,9 @@ from wenmo.llm.params import OFFLINE, SummarizeParams
 from wenmo.llm.store import Store, store_path
 from wenmo.model.publishing import publish
 from wenmo.records import Row, read_records, write_json_lines
+from wenmo.report.prosody import poem_lines, prosody_page
 from wenmo.tasks.task import TASKS
+from wenmo.text.prosody import analyse
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 BAR_WIDTH = 50
@@ -87,6 +89,23 @@ def preset(
             typer.echo(changes, nl=False)
         else:
             typer.echo(f"params.yaml is {name} already; nothing changed")
+
+
+@app.command()
+def prosody(
+    poem: Annotated[str, typer.Argument(help="the poem, or - to read it from standard input")],
+) -> None:
+    """Show a poem's tones and rhyme by the rules of regulated verse (近体诗), and its faults.
+
+    Lines are parted by punctuation or line breaks; simplified characters are fine. The exit code is
+    0 for a poem without faults, 1 for one with faults and 2 where there is no poem.
+    """
+    with told_in_one_line("prosody"):
+        if poem == "-":
+            poem = typer.get_binary_stream("stdin").read().decode("utf-8", "surrogateescape")
+        analysis = analyse(poem_lines(poem))
+        typer.echo(prosody_page(analysis))
+        raise typer.Exit(1 if analysis.faults else 0)
 
 
 batch_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)

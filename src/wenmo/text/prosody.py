@@ -1,67 +1,308 @@
-"""Rhyme by the Tang rules.
+"""The rules of regulated verse (近體詩), and where a poem breaks them.
 
-Classical rhyme cannot be read off Mandarin, so characters are looked up in the 廣韻 (1008), whose
-206 rhymes are folded by the historical 同用 groups into the 平水 rhymes that poets went by.
-Source of the readings: https://github.com/nk2028/tshet-uinh-js (MIT), through its Python port.
+Source: 王力, 詩詞格律 (1962), chapter 2. Lines and characters are counted from 1.
+
+- Form: 4 lines (絕句), 8 (律詩) or another even number (排律), all of 5 or all of 7 characters.
+- Alternation (2-4-6 分明): characters 2, 4 and, of 7, 6 are level and oblique by turns.
+- Opposition (對): there the second line of a couplet has the tones opposite to the first line's.
+- Adhesion (粘): there a couplet opens with the tones of the line before it.
+- Line ends: even lines end level and share a 平水 rhyme; odd lines but the first end oblique.
+
+Two licences (拗救) break no rule: an odd line that ends in 平平仄平仄 instead of 平平平仄仄 (特拗),
+and one whose last character but one is oblique instead of level, if the next line makes up for it
+with a level third from its end (對句相救). Tang poets took them often: without them 6 more of 100
+regulated 七言絕句 and 19 more of 100 五言律詩 would break the rules, while of shuffled lines 0 to 2
+of 100 profit (bench/prosody.md).
+
+TONE_RULES are all of these but form and rhyme, which have scores of their own. Told to a reader,
+but no part of them, are three level tones at a line's end (三平尾), a lone level tone (孤平), a
+rhyme word used twice (重韻) and a repeated line. The first two are matters of a single line, rare
+in Tang poems and as rare when their lines are shuffled, so that they would say nothing of whether a
+poem's lines belong together; the last two are not of tones.
+
+A character may satisfy a rule by any of its readings: at 2-4-6 by those, chosen jointly, with which
+the poem as a whole has the fewest faults; at a rhyme by that which most even lines share; elsewhere
+independently. A Chinese character that the 廣韻 does not list is free, except that it rhymes with
+nothing.
 """
 
-from functools import cache
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
 
-import opencc
-import tshet_uinh
+from wenmo.text.readings import LEVEL, OBLIQUE, Reading, line_readings, rhyme_name, tones
+from wenmo.text.verse import form
 
-# 平水 rhymes as groups of 廣韻 rhymes that poets were allowed to use together (同用).
-# 祭, 泰, 夬 and 廢 have the departing tone alone; 泰 stands by itself.
-RHYME_GROUPS = (
-    "東", "冬鍾", "江", "支脂之", "微", "魚", "虞模", "齊祭", "泰", "佳皆夬", "灰咍廢", "真臻諄",
-    "文殷", "元魂痕", "寒桓", "刪山", "先仙", "蕭宵", "肴", "豪", "歌戈", "麻", "陽唐", "庚耕清",
-    "青", "蒸登", "尤侯幽", "侵", "覃談", "鹽添嚴", "咸銜凡",
-)  # fmt: skip
-_GROUP_OF_RHYME = {rhyme: group for group in RHYME_GROUPS for rhyme in group}
+LineTones = list[frozenset[str]]
 
-# Frequent characters that the 廣韻 lists in another shape than opencc's traditional standard.
-_GUANGYUN_SHAPE = str.maketrans(
-    "間窗衆魂茲托聯鞍劍棋樑瀟脈廻臯搗吊煉隣崑裙烹湧樣煮崙槁緲污岩撐粧罕讐着",
-    "閒窻眾䰟兹託聮鞌劒棊梁潚脉迴皐擣弔鍊鄰崐帬亨涌㨾煑崘稾渺汙巖樘妝䍐讎著",
+_CHINESE = re.compile("[〇\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+_OPPOSITE = {LEVEL: OBLIQUE, OBLIQUE: LEVEL}
+_SPECIAL_ENDING = "平平仄平仄"
+_LONE_LEVEL = "仄平仄仄平"
+_THREE_LEVEL = "平平平"
+
+
+class Rule(StrEnum):
+    """What a fault is against."""
+
+    FORM = "form"
+    CHARACTER = "character"
+    ALTERNATION = "alternation"
+    OPPOSITION = "opposition"
+    ADHESION = "adhesion"
+    LEVEL_FOOT = "level rhyme foot"
+    OBLIQUE_END = "oblique line end"
+    RHYME = "rhyme"
+    THREE_LEVEL = "three level tones"
+    LONE_LEVEL = "lone level tone"
+    REPEATED_FOOT = "repeated rhyme word"
+    REPEATED_LINE = "repeated line"
+
+
+TONE_RULES = frozenset(
+    {Rule.ALTERNATION, Rule.OPPOSITION, Rule.ADHESION, Rule.LEVEL_FOOT, Rule.OBLIQUE_END}
 )
 
-Reading = tuple[str, str]
-"""A 平水 rhyme group (one of RHYME_GROUPS) and a tone: 平, 上, 去 or 入."""
+
+class Licence(StrEnum):
+    """What lets an odd line leave its pattern."""
+
+    SPECIAL_ENDING = "特拗"
+    NEXT_LINE = "對句相救"
 
 
-@cache
-def _traditional() -> opencc.OpenCC:
-    return opencc.OpenCC("s2t")
+@dataclass(frozen=True)
+class Fault:
+    """A broken rule.
 
-
-@cache
-def readings(character: str) -> frozenset[Reading]:
-    """All readings of one traditional character; empty where the 廣韻 does not list it."""
-    entries = tshet_uinh.資料.query字頭(character)
-    if not entries:
-        entries = tshet_uinh.資料.query字頭(character.translate(_GUANGYUN_SHAPE))
-    places = (entry.音韻地位 for entry in entries)
-    return frozenset((_GROUP_OF_RHYME[place.韻], place.聲) for place in places)
-
-
-def line_end_readings(lines: list[str]) -> list[frozenset[Reading]]:
-    """The readings of each line's last character, in traditional and in given shape.
-
-    The conversion to traditional characters sees the whole line, since 后 or 里 alone could be
-    two words; where it guesses wrong, the given character's own readings still count.
+    `line` and `character` count from 1; 0 is the whole poem or the whole line. `expected` and
+    `found` hold 平 and 仄 (for opposition and adhesion those at 2-4-6), or for RHYME names of 平水
+    rhymes, for FORM a line's length or the poem's lines×characters, for CHARACTER the character,
+    for repetitions the number of the earlier line; they are empty where there is nothing to say.
     """
-    ends = []
-    for line in lines:
-        traditional = _traditional().convert(line)
-        ends.append(readings(traditional[-1]) | readings(line[-1]))
-    return ends
+
+    rule: Rule
+    line: int
+    character: int
+    expected: str
+    found: str
 
 
-def rhymes(lines: list[str]) -> bool:
+@dataclass(frozen=True)
+class Analysis:
+    """A poem's readings, tones and faults, by line and character.
+
+    `rhyme` is what most even lines' ends share. `licences` are by line number. `checks` is how
+    often the tone rules apply: 0 in a form that they do not know.
+    """
+
+    lines: list[str]
+    readings: list[list[frozenset[Reading]]]
+    tones: list[LineTones]
+    rhyme: Reading | None
+    licences: dict[int, Licence]
+    checks: int
+    faults: list[Fault]
+
+
+def analyse(lines: Sequence[str]) -> Analysis:
+    """What the rules say of a poem's verse lines, none of them empty, whatever they hold."""
+    poem = list(lines)
+    readings = [line_readings(line) for line in poem]
+    tones_of_lines = [[tones(each) for each in line] for line in readings]
+    rhyme = _shared_rhyme([line[-1] for line in readings])
+    faults = [*_form_faults(poem), *_strange_characters(poem), *_repeated_lines(poem)]
+    licences, checks = {}, 0
+    if regulated(poem):
+        openings = _openings(tones_of_lines)
+        licences = {
+            at + 1: licence
+            for at, opening in enumerate(openings)
+            if (licence := _licence(tones_of_lines, at, opening))
+        }
+        checks = len(poem) * (len(poem[0]) // 2) + 2 * (len(poem) - 1)
+        faults += _pattern_faults(tones_of_lines, openings)
+        faults += _line_end_faults(tones_of_lines)
+        faults += _line_style_faults(tones_of_lines)
+        faults += _repeated_feet(poem)
+    faults += _rhyme_faults(readings, rhyme, faults)
+    faults.sort(key=lambda fault: (fault.line, fault.character))
+    return Analysis(poem, readings, tones_of_lines, rhyme, licences, checks, faults)
+
+
+def regulated(lines: Sequence[str]) -> bool:
+    """Whether the tone rules know the form: 4 or more lines, an even number, of 5 or 7."""
+    match form(list(lines)):
+        case (count, length):
+            return count >= 4 and count % 2 == 0 and length in (5, 7)
+    return False
+
+
+def rhymes(lines: Sequence[str]) -> bool:
     """Whether every even line ends in the same 平水 rhyme, all level or all oblique of one tone.
 
     The first line may rhyme or not. Any reading of a character may satisfy the rule. One rhyming
     line alone, or a line-end that the 廣韻 does not list, does not rhyme.
     """
-    rhyming = line_end_readings(lines)[1::2]
-    return len(rhyming) >= 2 and bool(frozenset.intersection(*rhyming))
+    feet = [line_readings(line)[-1] for line in lines[1::2]]
+    return len(feet) >= 2 and bool(frozenset.intersection(*feet))
+
+
+def _form_faults(lines: list[str]) -> Iterator[Fault]:
+    lengths = Counter(map(len, lines))
+    if len(lengths) > 1:
+        ((usual, _),) = lengths.most_common(1)
+        for number, line in enumerate(lines, 1):
+            if len(line) != usual:
+                yield Fault(Rule.FORM, number, 0, str(usual), str(len(line)))
+    elif not regulated(lines):
+        yield Fault(Rule.FORM, 0, 0, "", f"{len(lines)}×{max(lengths, default=0)}")
+
+
+def _strange_characters(lines: list[str]) -> Iterator[Fault]:
+    for number, line in enumerate(lines, 1):
+        for at, character in enumerate(line, 1):
+            if not _CHINESE.match(character):
+                yield Fault(Rule.CHARACTER, number, at, "", character)
+
+
+def _repeated_lines(lines: list[str]) -> Iterator[Fault]:
+    first: dict[str, int] = {}
+    for number, line in enumerate(lines, 1):
+        earlier = first.setdefault(line, number)
+        if earlier < number:
+            yield Fault(Rule.REPEATED_LINE, number, 0, "", str(earlier))
+
+
+def _repeated_feet(lines: list[str]) -> Iterator[Fault]:
+    feet = [line[-1] for line in lines[1::2]]
+    for at, foot in enumerate(feet):
+        number, earlier = 2 * at + 2, 2 * feet.index(foot) + 2
+        # A repeated line repeats its rhyme word too; that is one fault.
+        if earlier < number and lines[number - 1] not in lines[: number - 1]:
+            yield Fault(Rule.REPEATED_FOOT, number, len(lines[0]), "", str(earlier))
+
+
+def _pattern(opening: str, length: int) -> str:
+    """The tones of characters 2, 4 and 6 in a line whose second has this tone."""
+    return (opening + _OPPOSITE[opening] + opening)[: length // 2]
+
+
+def _missed(line: LineTones, opening: str) -> list[int]:
+    """Where a line cannot have that pattern: places of characters, from 0."""
+    places = range(1, len(line) - 1, 2)
+    pattern = _pattern(opening, len(line))
+    return [at for at, tone in zip(places, pattern, strict=True) if tone not in line[at]]
+
+
+def _licence(poem: list[LineTones], at: int, opening: str) -> Licence | None:
+    """What allows a line to leave its pattern, if it leaves it and something does."""
+    line = poem[at]
+    if at % 2 or _missed(line, opening) != [len(line) - 2] or OBLIQUE not in line[-1]:
+        return None
+    if line[-2] == {LEVEL}:
+        special = all(tone in each for each, tone in zip(line[-5:], _SPECIAL_ENDING, strict=True))
+        return Licence.SPECIAL_ENDING if special else None
+    return Licence.NEXT_LINE if LEVEL in poem[at + 1][-3] else None
+
+
+def _broken(poem: list[LineTones], at: int, opening: str) -> list[int]:
+    """Where a line breaks that pattern without a licence."""
+    missed = _missed(poem[at], opening)
+    return [] if missed and _licence(poem, at, opening) else missed
+
+
+def _openings(poem: list[LineTones]) -> str:
+    """Each line's tone at character 2 with which the poem has the fewest faults at 2-4-6.
+
+    Of equals that with the fewest faults inside lines. Viterbi's algorithm: for either tone of a
+    line only the best way to it counts.
+    """
+    best = {"": (0, 0, "")}
+    for at in range(len(poem)):
+        ways = {}
+        for opening in (LEVEL, OBLIQUE):
+            inside = len(_broken(poem, at, opening))
+            ways[opening] = min(
+                (faults + inside + _unrelated(at, before, opening), inner + inside, path + opening)
+                for before, (faults, inner, path) in best.items()
+            )
+        best = ways
+    return min(best.values())[-1]
+
+
+def _unrelated(at: int, before: str, opening: str) -> bool:
+    """Whether a line breaks opposition or adhesion with the line before, which opened so."""
+    return at > 0 and (opening == before) is (at % 2 == 1)
+
+
+def _pattern_faults(poem: list[LineTones], openings: str) -> Iterator[Fault]:
+    """Alternation, opposition and adhesion."""
+    for at, (line, opening) in enumerate(zip(poem, openings, strict=True)):
+        if _unrelated(at, openings[at - 1], opening):
+            rule = Rule.OPPOSITION if at % 2 else Rule.ADHESION
+            expected = _pattern(_OPPOSITE[opening], len(line))
+            yield Fault(rule, at + 1, 2, expected, _pattern(opening, len(line)))
+        for place in _broken(poem, at, opening):
+            (found,) = line[place]
+            yield Fault(Rule.ALTERNATION, at + 1, place + 1, _OPPOSITE[found], found)
+
+
+def _line_end_faults(poem: list[LineTones]) -> Iterator[Fault]:
+    for at, line in enumerate(poem[1:], 1):
+        wanted, rule = (LEVEL, Rule.LEVEL_FOOT) if at % 2 else (OBLIQUE, Rule.OBLIQUE_END)
+        if wanted not in line[-1]:
+            yield Fault(rule, at + 1, len(line), wanted, _OPPOSITE[wanted])
+
+
+def _line_style_faults(poem: list[LineTones]) -> Iterator[Fault]:
+    """三平尾 and 孤平, where every reading makes them and the line may end level."""
+    for at, line in enumerate(poem):
+        if at % 2 == 0 and at > 0:
+            continue
+        for rule, ending in ((Rule.THREE_LEVEL, _THREE_LEVEL), (Rule.LONE_LEVEL, _LONE_LEVEL)):
+            start = len(line) - len(ending)
+            if _must_be(line[start:], ending):
+                yield Fault(rule, at + 1, start + 1, "", ending)
+
+
+def _must_be(line: LineTones, pattern: str) -> bool:
+    return all(each == {tone} for each, tone in zip(line, pattern, strict=True))
+
+
+def _shared_rhyme(ends: list[frozenset[Reading]]) -> Reading | None:
+    """The reading that most even lines' ends share.
+
+    Of equals a level one, then one that the first line has, then that of the earliest line.
+    """
+    votes = Counter(reading for foot in ends[1::2] for reading in sorted(foot))
+    return max(
+        votes,
+        key=lambda reading: (votes[reading], reading[1] == LEVEL, reading in ends[0]),
+        default=None,
+    )
+
+
+def _rhyme_faults(
+    poem: list[list[frozenset[Reading]]], rhyme: Reading | None, others: list[Fault]
+) -> list[Fault]:
+    """The even lines that have not the shared rhyme; a lone one has none to share.
+
+    Among level rhymes an oblique one is told already, as no level rhyme foot.
+    """
+    told = {fault.line for fault in others if fault.rule is Rule.LEVEL_FOOT}
+    if len(poem) < 4:
+        return []
+    return [
+        Fault(Rule.RHYME, number, len(line), rhyme_name(rhyme) if rhyme else "", _names(line[-1]))
+        for number, line in enumerate(poem, 1)
+        if number % 2 == 0
+        and rhyme not in line[-1]
+        and not (rhyme and rhyme[1] == LEVEL and number in told)
+    ]
+
+
+def _names(foot: frozenset[Reading]) -> str:
+    return "、".join(map(rhyme_name, sorted(foot)))
