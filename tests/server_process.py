@@ -1,0 +1,43 @@
+"""Real model servers on loopback, each a process of its own: finding a port, waiting, asking."""
+
+import importlib.util
+import json
+import os
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+VLLM_IS_MISSING = (
+    not os.environ.get("WENMO_REQUIRE_VLLM") and importlib.util.find_spec("vllm") is None
+)
+"""Whether tests of vLLM are skipped; where it is required they fail instead."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + 300
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=5):
+                return
+        except OSError:
+            assert server.poll() is None, log.read_text()[-3000:]
+            assert time.monotonic() < deadline, log.read_text()[-3000:]
+            time.sleep(0.5)
+
+
+def ask(url: str, question: Mapping[str, Any]) -> dict[str, Any]:
+    """What the server answers to a question in JSON."""
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, json.dumps(question).encode(), headers)
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
