@@ -1,5 +1,6 @@
 """The command `wenmo`: what DVC has no command for."""
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,10 +10,12 @@ import pandas as pd
 import typer
 
 from wenmo import params, presets
+from wenmo.engines import serving
 from wenmo.errors import UserError
 from wenmo.llm import batch
 from wenmo.llm.params import OFFLINE, SummarizeParams
 from wenmo.llm.store import Store, store_path
+from wenmo.model.chat import ChatParams
 from wenmo.model.publishing import publish
 from wenmo.records import Row, read_records, write_json_lines
 from wenmo.report.prosody import poem_lines, prosody_page
@@ -108,6 +111,34 @@ def prosody(
         raise typer.Exit(1 if analysis.faults else 0)
 
 
+@app.command()
+def serve(
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="serve this task; repeat for several", show_default="all trained"),
+    ] = None,
+    host: Annotated[str, typer.Option(help="address; 0.0.0.0 lets others in")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="port", min=1, max=65535)] = 8000,
+) -> None:
+    """Serve base and tuned models over the OpenAI API, until Ctrl-C.
+
+    Requests name them `base`, `novel`, `fairytale`, `poetry`; a tuned model expects its task's
+    system prompt, shown at the start, as first message. vLLM answers many requests at a time from
+    one base and its adapters. Without it `transformers serve` answers one at a time from the merged
+    models. Reads what `dvc repro train` and `dvc repro merge_weights` wrote.
+    """
+    with told_in_one_line("serve"):
+        for name in task or []:
+            check_task(name)
+        content = params.read()
+        tasks = task or [name for name in TASKS if name in content["tasks"]]
+        server = serving.prepare(tasks, host, port, only_trained=not task)
+        typer.echo(f"{server.name} on http://{host}:{port}/v1 with")
+        for name, folder in server.models.items():
+            typer.echo(served_line(name, folder))
+    serving.become(server)
+
+
 batch_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(
     batch_app, name="batch", help="Write requests as an OpenAI batch file and read its results."
@@ -170,6 +201,15 @@ def check_task(task: str) -> None:
     """Raise UserError for an unknown task."""
     if task not in TASKS:
         raise UserError(f"{task!r} is no task; allowed are {', '.join(TASKS)}")
+
+
+def served_line(name: str, folder: Path) -> str:
+    """A model's name, folder and, as JSON, the system prompt that it was trained with."""
+    line = f"{name:<10}{folder}"
+    if name in TASKS:
+        prompt = ChatParams.load("chat", name).system_prompt
+        line += f"  system prompt {json.dumps(prompt, ensure_ascii=False)}"
+    return line
 
 
 def presets_table() -> str:
