@@ -1,4 +1,4 @@
-"""Models of published architectures with random weights, a few layers and a small vocabulary."""
+"""Random weights: models of published architectures with a few layers, and an adapter."""
 
 import shutil
 from dataclasses import dataclass
@@ -67,3 +67,22 @@ def with_template(folder: Path, template: str, tokenizer_folder: Path):
         shutil.copy2(tokenizer_folder / name, folder)
     shutil.copy2(TEMPLATES / f"{template}.jinja", folder / "chat_template.jinja")
     return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def random_adapter(base: Path, folder: Path, rank: int = 4) -> Path:
+    """Save a LoRA adapter with random weights, large enough to change what the base writes."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    from wenmo.model.loading import load_model
+
+    torch.manual_seed(rank)
+    config = LoraConfig(
+        r=rank,
+        lora_alpha=16 * rank,
+        target_modules="all-linear",
+        init_lora_weights=False,
+        task_type="CAUSAL_LM",
+    )
+    get_peft_model(load_model(base, "fp32"), config).save_pretrained(folder)
+    return folder

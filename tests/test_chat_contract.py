@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from tests.conftest import make_row
+from tests.small_generation import greedy
 from tests.small_models import with_template
-from wenmo.engines.engine import Prompt, Sampling
+from wenmo.engines.engine import Model, Prompt
 from wenmo.engines.transformers import TransformersEngine
 from wenmo.model.chat import ChatParams, chat_text, prompt_messages, turns
 from wenmo.model.heldout import losses_per_character
@@ -93,18 +94,24 @@ def training(
 @pytest.fixture(scope="module")
 def asked(model_folder: Path, chat: ChatParams) -> dict[str, list[int]]:
     """Row id -> the ids that the model reads when the engine is asked, less the padding."""
-    engine = TransformersEngine(model_folder, "fp32", batch_size=1)
+    engine = TransformersEngine(greedy(transformers={"batch_size": 1}))
+    model = Model("base", model_folder)
     seen: list[list[int]] = []
 
     def look(_module: Any, _args: Any, inputs: dict[str, Any]) -> None:
-        seen.append(inputs["input_ids"][0].tolist())
+        # The first row of the batch; the others fill it up.
+        padding = int((inputs["attention_mask"][0] == 0).sum())
+        seen.append(inputs["input_ids"][0, padding:].tolist())
 
-    engine.model.register_forward_pre_hook(look, with_kwargs=True)
-    once = Sampling(max_new_tokens=1, temperature=0.0, top_p=1.0, top_k=0, repetition_penalty=1.0)
-    prompts = [Prompt(row.id, prompt_messages(chat.system_prompt, row.prompt), 1) for row in ROWS]
-    order = [completion.id for completion in engine.generate(prompts, once)]
-    assert len(seen) == len(order)
-    return dict(zip(order, seen, strict=True))
+    engine.loaded(model).register_forward_pre_hook(look, with_kwargs=True)
+    once = greedy(sampling={"max_new_tokens": 1}).sampling
+    prompts = {
+        row.id: Prompt(prompt_messages(chat.system_prompt, row.prompt), seed=1) for row in ROWS
+    }
+    found = engine.generate(model, list(prompts.values()), once)
+    read = {completion.id: seen[-1] for completion in found}
+    assert len(seen) == len(ROWS)
+    return {row_id: read[prompt.id] for row_id, prompt in prompts.items()}
 
 
 @pytest.fixture(scope="module")

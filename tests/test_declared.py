@@ -3,13 +3,16 @@
 import ast
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from dvc.repo import Repo
 
 from tests.conftest import ROOT
+from wenmo.engines.params import GenerateParams
 from wenmo.tasks.task import TASKS
+
+ENGINES = get_args(GenerateParams.model_fields["engine"].annotation)
 
 
 def imported_modules(path: Path) -> set[str]:
@@ -52,7 +55,10 @@ def loaded_by_name(stage: str, params: dict[str, Any]) -> set[Path]:
             texts = {path for other in TASKS for path in closure(source / f"tasks/{other}.py")}
             return {source / f"tasks/{task}.py"} | {p for p in texts if p.parent.name == "text"}
         case "generate":
-            return {source / f"engines/{params['generate']['engine']}.py"}
+            # Likewise, what an engine needs is declared for all of them, but no other engine.
+            engines = {source / f"engines/{engine}.py" for engine in ENGINES}
+            needs = {path for engine in engines for path in closure(engine)} - engines
+            return needs | {source / f"engines/{params['generate']['engine']}.py"}
         case "evaluate":
             return {source / "report/page.html.jinja"}
     return set()

@@ -1,104 +1,309 @@
+"""The batch job: rows to texts in the rows' order, resumed after a kill, and submit.json."""
+
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, Self
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from ruamel.yaml import YAML
 
-from tests.conftest import make_row
-from wenmo.engines.answers import GenerateParams, Writer, load_engine
-from wenmo.engines.engine import Completion, Engine, Prompt, Sampling, prompt_seed
-from wenmo.errors import UserError
+from tests.conftest import ROOT, digests, make_row, run_python
+from tests.small_generation import settings
+from wenmo.engines.answers import Writer, open_journal, submission, summary
+from wenmo.engines.engine import Completion, Model, Prompt, prompt_seed
+from wenmo.engines.journal import Journal
+from wenmo.engines.params import GenerateParams, Length, Sampling
+from wenmo.errors import ParamsError, UserError
 from wenmo.model.chat import ChatParams
-from wenmo.records import Generation, Row
+from wenmo.params import section
+from wenmo.records import Generation, Row, read_records, write_records
 
-SAMPLING = Sampling(max_new_tokens=12, temperature=0.8, top_p=0.9, top_k=50, repetition_penalty=1.1)
-PARAMS = GenerateParams(
-    engine="transformers", precision="fp32", batch_size=4, max_attempts=3, sampling=SAMPLING
-)
 CHAT = ChatParams(system_prompt="你是一位诗人。")
 ROWS = [make_row(n, f"第{n}首", instruction="写" + "很" * n + "长的诗。") for n in range(6)]
 
 
-@pytest.fixture(scope="module")
-def engine(tiny_model: Path) -> Engine:
-    return load_engine(tiny_model, PARAMS)
+class Scripted:
+    """A stand-in for what a real model won't write on demand, such as empty or long texts.
+
+    It answers from last to first, and names each text after its draw.
+    """
+
+    def __init__(self, empty_rounds: int = 0, long_first: bool = False) -> None:
+        self.empty_rounds = empty_rounds
+        self.long_first = long_first
+        self.asked: list[int] = []
+        self.cost: dict[str, Any] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def generate(
+        self, model: Model, prompts: Sequence[Prompt], sampling: Sampling
+    ) -> Iterator[Completion]:
+        self.asked.append(len(prompts))
+        for number, prompt in reversed(list(enumerate(prompts))):
+            text = f"雪{prompt.seed % 1000}"
+            if number == 0 and len(self.asked) <= self.empty_rounds:
+                text = ""
+            if self.long_first and number % sampling.n == 0:
+                text = "长" * 100
+            yield Completion(prompt.id, text, "stop", 1)
 
 
-def answer(
-    engine: Engine, rows: Sequence[Row] = ROWS, params: GenerateParams = PARAMS, seed: int = 1
-) -> list[Generation]:
-    return Writer(engine, params, CHAT, seed).answer(rows, "test")
+def writer(engine: Scripted, folder: Path, seed: int = 1, **update: Any) -> Writer:
+    params = settings(**update)
+    return Writer(engine, Model("base", folder), params, CHAT, seed, Journal(folder / "j", "f"))
 
 
-def test_answers_come_in_the_rows_order_and_the_same_each_time(engine: Engine) -> None:
-    first = answer(engine)
-    assert [each.id for each in first] == [row.id for row in ROWS]
-    assert [each.reference for each in first] == [row.output for row in ROWS]
-    assert first == answer(engine)
-    assert first != answer(engine, seed=2)
+def test_answers_come_in_the_rows_order_whatever_the_engine_s(tmp_path: Path) -> None:
+    answers = writer(Scripted(), tmp_path).answer(ROWS, "test")
+    assert [each.id for each in answers] == [row.id for row in ROWS]
+    assert [each.reference for each in answers] == [row.output for row in ROWS]
+    assert [each.prompt for each in answers] == [row.prompt for row in ROWS]
+    seeds = [prompt_seed(1, row.id) for row in ROWS]
+    assert [each.text for each in answers] == [f"雪{seed % 1000}" for seed in seeds]
 
 
-def test_a_text_does_not_depend_on_the_rows_beside_it(engine: Engine) -> None:
-    together = answer(engine)
-    alone = [answer(engine, [row])[0] for row in reversed(ROWS)]
-    assert together == alone[::-1]
+def test_a_row_has_n_texts_of_which_the_first_is_that_of_one(tmp_path: Path) -> None:
+    one = writer(Scripted(), tmp_path / "1").answer(ROWS, "test")
+    three = writer(Scripted(), tmp_path / "3", sampling={"n": 3}).answer(ROWS, "test")
+    assert [each.id for each in three] == [row.id for row in ROWS for _ in range(3)]
+    assert three[::3] == one
+    assert len({each.text for each in three}) == 3 * len(ROWS)
 
 
-def test_temperature_0_takes_the_likeliest_token_whatever_the_seed(engine: Engine) -> None:
-    greedy = PARAMS.model_copy(
-        update={"sampling": SAMPLING.model_copy(update={"temperature": 0.0})}
-    )
-    assert answer(engine, params=greedy) == answer(engine, params=greedy, seed=2)
-
-
-def test_sampling_comes_from_params_alone(tiny_model: Path, tmp_path: Path, engine: Engine) -> None:
-    """A published model's generation_config.json brings its own; it must not add to ours."""
-    shutil.copytree(tiny_model, tmp_path / "published")
-    config = tmp_path / "published/generation_config.json"
-    config.write_text(
-        json.dumps(json.loads(config.read_text()) | {"repetition_penalty": 5.0, "top_k": 1})
-    )
-    published = load_engine(tmp_path / "published", PARAMS)
-    sampling = SAMPLING.model_copy(update={"repetition_penalty": 1.0})
-    params = PARAMS.model_copy(update={"sampling": sampling})
-    assert answer(published, params=params) == answer(engine, params=params)
-
-
-def test_length_is_bounded_and_said(engine: Engine) -> None:
-    for each in answer(engine):
-        assert each.tokens <= SAMPLING.max_new_tokens
-        assert (each.finish_reason == "length") or each.tokens >= 1
-        assert "<|im_end|>" not in each.text
-
-
-def test_a_seed_is_a_row_s_own() -> None:
-    seeds = {prompt_seed(s, row.id, a) for s in (1, 2) for row in ROWS for a in (0, 1)}
+def test_a_seed_is_a_draw_s_own() -> None:
+    seeds = {prompt_seed(s, row.id, draw) for s in (1, 2) for row in ROWS for draw in (0, 1)}
     assert len(seeds) == 2 * len(ROWS) * 2
 
 
-class Forgetful:
-    """A stand-in for faults that a real model won't produce on demand: empty answers."""
-
-    def __init__(self, empty_attempts: int) -> None:
-        self.empty_attempts = empty_attempts
-        self.asked: list[int] = []
-
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[Completion]:
-        self.asked.append(len(prompts))
-        for number, prompt in enumerate(prompts):
-            empty = number == 0 and len(self.asked) <= self.empty_attempts
-            yield Completion(prompt.id, "" if empty else "雪", "stop", 1)
-
-
-def test_only_empty_answers_are_asked_again() -> None:
-    engine = Forgetful(empty_attempts=2)
-    answers = Writer(engine, PARAMS, CHAT, 1).answer_all(ROWS, "test")
-    assert [each.text for each in answers] == ["雪"] * len(ROWS)
-    assert [each.id for each in answers] == [row.id for row in ROWS]
+def test_only_empty_answers_are_asked_again_with_another_seed(tmp_path: Path) -> None:
+    engine = Scripted(empty_rounds=2)
+    answers = writer(engine, tmp_path).answer_all(ROWS, "test")
     assert engine.asked == [6, 1, 1]
+    assert [each.id for each in answers] == [row.id for row in ROWS]
+    assert answers[0].text == f"雪{prompt_seed(1, ROWS[0].id, 2) % 1000}"
 
 
-def test_a_row_that_stays_empty_is_named() -> None:
+def test_a_row_that_stays_empty_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"source row 0 .*: empty after 3 attempts"):
-        Writer(Forgetful(empty_attempts=9), PARAMS, CHAT, 1).answer_all(ROWS, "test")
+        writer(Scripted(empty_rounds=9), tmp_path).answer_all(ROWS, "test")
+
+
+def test_of_several_texts_one_of_the_task_s_length_is_submitted(tmp_path: Path) -> None:
+    update = {"sampling": {"n": 2}, "length": {"min_chars": 2, "max_chars": 20}}
+    answers = writer(Scripted(long_first=True), tmp_path / "2", **update).answer_all(ROWS, "test")
+    assert [each.text for each in answers] == [
+        f"雪{prompt_seed(1, row.id, 1) % 1000}" for row in ROWS
+    ]
+    update["sampling"] = {"n": 1}
+    only = writer(Scripted(long_first=True), tmp_path / "1", **update).answer_all(ROWS, "test")
+    assert {each.text for each in only} == {"长" * 100}
+    assert summary(only, Length(min_chars=2, max_chars=20))["within_length"] == 0
+
+
+def test_a_submission_has_a_line_a_row_with_its_keys_as_given() -> None:
+    rows = [Row("1", "test", 0, "写", "山", ""), Row("2", "test", 1, "", "水", "")]
+    texts = [Generation(row.id, row.prompt, "", f"诗{row.id}", "stop", 2) for row in rows]
+    assert submission(rows, texts) == [
+        {"instruction": "写", "input": "山", "output": "诗1"},
+        {"instruction": "", "input": "水", "output": "诗2"},
+    ]
+
+
+def test_the_summary_counts_characters_without_white_space() -> None:
+    texts = ["四个字啊", " 四 个\n字啊 ", "三个字", "有五个字啊", ""]
+    ends = ["stop", "stop", "stop", "length", "stop"]
+    generations = [Generation("1", "", "", *pair, 3) for pair in zip(texts, ends, strict=True)]
+    assert summary(generations, Length(min_chars=4, max_chars=4)) == {
+        "texts": 5,
+        "tokens": 15,
+        "empty": 1,
+        "ended": 0.8,
+        "within_length": 0.4,
+    }
+
+
+@pytest.mark.parametrize(
+    ("update", "complaint"),
+    [
+        (
+            {"length": {"min_chars": 9, "max_chars": 3}},
+            r"length: min_chars \(9\) is over max_chars",
+        ),
+        ({"sampling": {"stop": [""]}}, r"sampling.stop.0: '': .* at least 1 character"),
+        ({"sampling": {"top_p": 0.0}}, r"sampling.top_p: 0.0: .* greater than 0"),
+        ({"sampling": {"n": 0}}, r"sampling.n: 0: .* greater than 0"),
+        ({"engine": "tgi"}, r"engine: 'tgi': .*'transformers', 'vllm' or 'openai'"),
+        ({"weights": "both"}, r"weights: 'both': .*'merged' or 'adapter'"),
+        ({"vllm": {"quantization": "awq"}}, r"vllm.quantization: 'awq'"),
+        ({"openai": {"base_url": "localhost"}}, r"openai.base_url: 'localhost'"),
+    ],
+    ids=str,
+)
+def test_a_wrong_value_is_one_line(update: dict[str, Any], complaint: str) -> None:
+    content = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for key, value in update.items():
+        new = content["generate"][key] | value if isinstance(value, dict) else value
+        content["generate"][key] = new
+    with pytest.raises(ParamsError, match=f"^params.yaml: generate.{complaint}") as failure:
+        section(GenerateParams, content, "generate")
+    assert "\n" not in str(failure.value)
+
+
+COMPLETIONS = st.builds(
+    Completion, st.text("0123456789abcdef", min_size=1), st.text(), st.just("stop"), st.integers()
+)
+
+
+@given(kept=st.lists(COMPLETIONS, max_size=5), cut=st.integers(0, 40))
+def test_a_journal_holds_what_was_written_whole(
+    tmp_path_factory: pytest.TempPathFactory, kept: list[Completion], cut: int
+) -> None:
+    folder = tmp_path_factory.mktemp("journal")
+    journal = Journal(folder, "f")
+    for each in kept:
+        journal.put(each)
+    assert Journal(folder, "f").kept == {each.id: each for each in kept}
+    assert Journal(folder, "other").kept == {}
+    if journal.path.exists():
+        whole = journal.path.read_bytes()
+        journal.path.write_bytes(whole[: len(whole) - cut])
+        lines = whole[: len(whole) - cut].count(b"\n")
+        again = Journal(folder, "f")
+        assert again.kept == {each.id: each for each in kept[:lines]}
+        for each in kept[lines:]:
+            again.put(each)
+        assert journal.path.read_bytes() == whole
+
+
+def test_a_journal_is_not_taken_up_where_anything_else_has_changed(
+    tiny_model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_model, folder)
+
+    def path(name: str = "base", **update: Any) -> Path:
+        return open_journal(tmp_path, Model(name, folder), settings(**update)).path
+
+    first = path()
+    assert path() == first
+    assert path(max_attempts=9, length={"max_chars": 9}) == first
+    paths = {first, path("tuned"), path(precision="bf16"), path(sampling={"top_k": 7})}
+    (folder / "config.json").write_text((folder / "config.json").read_text() + "\n")
+    assert len(paths | {path()}) == 5
+
+
+@pytest.fixture(scope="module")
+def workplace(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which stages/generate.py finds all that it reads."""
+    folder = tmp_path_factory.mktemp("generate")
+    content = YAML().load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    content["generate"]["sampling"].update(max_new_tokens=100)
+    content["generate"]["transformers"]["batch_size"] = 8
+    YAML().dump(content, folder / "params.yaml")
+    shutil.copytree(tiny_model, folder / "models/base")
+    shutil.copytree(tiny_model, folder / "models/merged/novel")
+    write_records(folder / "data/merged/novel/eval.jsonl", ROWS)
+    write_records(
+        folder / "data/test/novel.jsonl",
+        [Row(f"{n:064x}", "test", n, "", f"题目{n}", "") for n in range(40)],
+    )
+    return folder
+
+
+def generate(folder: Path) -> subprocess.CompletedProcess[str]:
+    return run_python(ROOT / "stages/generate.py", "novel", cwd=folder)
+
+
+def written(folder: Path) -> dict[str, str]:
+    return digests(folder / "outputs") | digests(folder / "metrics")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(workplace: Path) -> dict[str, str]:
+    """What the stage writes if nothing disturbs it."""
+    run = generate(workplace)
+    assert run.returncode == 0, run.stderr
+    assert not (workplace / "journals/novel").exists()
+    return written(workplace)
+
+
+def test_the_stage_writes_a_valid_submission(
+    workplace: Path, uninterrupted: dict[str, str]
+) -> None:
+    assert list(uninterrupted) == [
+        "novel/eval.base.jsonl",
+        "novel/eval.tuned.jsonl",
+        "novel/submit.json",
+        "generate/novel.json",
+    ]
+    test = read_records(Row, workplace / "data/test/novel.jsonl")
+    lines = (workplace / "outputs/novel/submit.json").read_text(encoding="utf-8").splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert [list(each) for each in answers] == [["instruction", "input", "output"]] * len(test)
+    assert [each["input"] for each in answers] == [row.input for row in test]
+    assert all(each["output"].strip() for each in answers)
+    metrics = json.loads((workplace / "metrics/generate/novel.json").read_text())
+    assert list(metrics) == ["base", "tuned", "submit"]
+    assert metrics["submit"]["texts"] == len(test)
+    lengths = [len("".join(each["output"].split())) for each in answers]
+    within = sum(150 <= length <= 300 for length in lengths) / len(lengths)
+    assert metrics["submit"]["within_length"] == pytest.approx(within, abs=1e-4)
+    log = json.loads((workplace / "logs/generate/novel.json").read_text())
+    assert log["tuned"]["prompts"] == len(ROWS) + len(test)
+
+
+def journalled(folder: Path) -> int:
+    """How many completions the journals hold."""
+    return sum(path.read_bytes().count(b"\n") for path in folder.glob("journals/novel/*.jsonl"))
+
+
+@pytest.mark.parametrize("after", [1, 5, 15, 35])
+def test_killed_after_so_many_texts_it_goes_on_and_writes_the_same_bytes(
+    workplace: Path, uninterrupted: dict[str, str], after: int
+) -> None:
+    shutil.rmtree(workplace / "outputs")
+    shutil.rmtree(workplace / "metrics")
+    process = subprocess.Popen(
+        [sys.executable, ROOT / "stages/generate.py", "novel"],
+        cwd=workplace,
+        env={"PYTHONPATH": str(ROOT / "src")},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 120
+    while journalled(workplace) < after:
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    kept = journalled(workplace)
+    assert not (workplace / "outputs").exists()
+    run = generate(workplace)
+    assert run.returncode == 0, run.stderr
+    assert written(workplace) == uninterrupted
+    log = json.loads((workplace / "logs/generate/novel.json").read_text())
+    asked = log["base"]["prompts"] + log["tuned"]["prompts"]
+    assert asked == 2 * len(ROWS) + 40 - kept
+
+
+def test_a_run_that_was_not_interrupted_generates_anew(
+    workplace: Path, uninterrupted: dict[str, str]
+) -> None:
+    assert generate(workplace).returncode == 0
+    log = json.loads((workplace / "logs/generate/novel.json").read_text())
+    assert log["base"]["prompts"] == len(ROWS)
+    assert written(workplace) == uninterrupted

@@ -22,10 +22,10 @@ from typer.testing import CliRunner
 
 from tests.conftest import ROOT, make_row
 from tests.server_process import VLLM_IS_MISSING, ask, free_port, wait_until_healthy
+from tests.small_models import random_adapter
 from tests.small_training import CHAT
 from wenmo import cli
 from wenmo.engines import serving
-from wenmo.errors import UserError
 from wenmo.model.chat import chat_text, prompt_messages
 from wenmo.model.loading import load_model, load_tokenizer
 from wenmo.model.merging import MergeWeightsParams, merge
@@ -52,22 +52,6 @@ def repository(small_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     for path in folder.glob("models/**/generation_config.json"):
         own = {"do_sample": True, "top_k": 1, "repetition_penalty": 3.0}
         path.write_text(json.dumps(json.loads(path.read_text()) | own))
-    return folder
-
-
-def random_adapter(base: Path, folder: Path, rank: int) -> Path:
-    import torch
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(rank)
-    config = LoraConfig(
-        r=rank,
-        lora_alpha=16 * rank,  # so that its texts differ from the base's
-        target_modules="all-linear",
-        init_lora_weights=False,
-        task_type="CAUSAL_LM",
-    )
-    get_peft_model(load_model(base, "fp32"), config).save_pretrained(folder)
     return folder
 
 
@@ -327,15 +311,3 @@ def test_a_users_own_cache_size_wins(bare: Path, monkeypatch: pytest.MonkeyPatch
             monkeypatch.delenv("VLLM_CPU_KVCACHE_SPACE", raising=False)
         server = serving.vllm_server({}, "fp32", "127.0.0.1", 8000, on_cpu=True)
         assert server.environment["VLLM_CPU_KVCACHE_SPACE"] == expected
-
-
-@pytest.mark.parametrize(
-    ("config", "complaint"),
-    [({"r": 8, "use_dora": True}, "vLLM reads no DoRA adapters"), ({"r": 1024}, "rank 1024 is")],
-)
-def test_an_adapter_that_vllm_cannot_read_is_refused(
-    tmp_path: Path, config: dict[str, Any], complaint: str
-) -> None:
-    adapter = put(tmp_path / "novel", "adapter_config.json", **config)
-    with pytest.raises(UserError, match=complaint):
-        serving.lora_rank(adapter)

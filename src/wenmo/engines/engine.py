@@ -1,38 +1,52 @@
 """What every engine does: prompts in, texts out in order of completion."""
 
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from pydantic import Field
+from wenmo.engines.params import Sampling
+from wenmo.errors import UserError
+from wenmo.model.chat import Message, chat_text
 
-from wenmo.model.chat import Message
-from wenmo.params import Count, Fraction, PositiveFloat, PositiveInt, Section
+if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
 
 
-class Sampling(Section):
-    """Section `generate.sampling`: how the next token is drawn."""
+@dataclass(frozen=True)
+class Model:
+    """What answers: the weights in `folder`, with an adapter laid over them where there is one.
 
-    max_new_tokens: PositiveInt
-    temperature: float = Field(ge=0)
-    top_p: Fraction
-    top_k: Count
-    repetition_penalty: PositiveFloat
+    `name` is `base` or `tuned`; an endpoint has its own name for each in params.yaml.
+    """
+
+    name: str
+    folder: Path
+    adapter: Path | None = None
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is asked of a model: `seed` makes the draw this prompt's own."""
+    """What is asked of a model: `seed` (63 bits) makes the draw this prompt's own."""
 
-    id: str
     messages: list[Message]
     seed: int
+
+    @property
+    def id(self) -> str:
+        """sha256 of conversation and seed, by which its completion is found again."""
+        content = json.dumps([self.messages, self.seed], ensure_ascii=False)
+        return hashlib.sha256(content.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
 class Completion:
-    """The answer to the prompt of the same id; `finish_reason` is `stop` or `length`."""
+    """The answer to the prompt of the same id; `finish_reason` is `stop` or `length`.
+
+    `tokens` counts the answer's tokens, its end included. An endpoint may have other reasons.
+    """
 
     id: str
     text: str
@@ -41,13 +55,69 @@ class Completion:
 
 
 class Engine(Protocol):
-    """One loaded model."""
+    """Runs models. What a model needs is loaded when it is first asked, and freed at the end.
 
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[Completion]:
-        """One completion a prompt, in order of completion."""
+    `cost` holds what varies from run to run, such as calls and money.
+    """
+
+    cost: dict[str, Any]
+
+    def generate(
+        self, model: Model, prompts: Sequence[Prompt], sampling: Sampling
+    ) -> Iterator[Completion]:
+        """One completion a prompt, in order of completion; `sampling.n` is the caller's affair.
+
+        On a CPU a prompt's completion does not depend on the prompts beside it; on GPUs it does
+        not with vLLM's `batch_invariant`. Raises UserError where model, endpoint or context won't
+        do.
+        """
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
 
 
-def prompt_seed(seed: int, row_id: str, attempt: int = 0) -> int:
-    """A seed of 63 bits for one row, so that its text does not depend on the rows beside it."""
-    digest = hashlib.sha256(f"{seed}/{row_id}/{attempt}".encode()).digest()
+def prompt_seed(seed: int, row_id: str, draw: int = 0) -> int:
+    """A seed of 63 bits for one draw of one row, which no other row has a part in."""
+    digest = hashlib.sha256(f"{seed}/{row_id}/{draw}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+def prompt_tokens(
+    prompts: Sequence[Prompt],
+    tokenizer: "PreTrainedTokenizerBase",
+    sampling: Sampling,
+    context: int,
+) -> list[list[int]]:
+    """The tokens that a model reads before it answers, a list a prompt.
+
+    Raises UserError if the longest leaves no room for the answer in a context of so many tokens.
+    """
+    texts = [chat_text(tokenizer, prompt.messages) for prompt in prompts]
+    tokens: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    longest = max(range(len(tokens)), key=lambda index: len(tokens[index]))
+    if len(tokens[longest]) + sampling.max_new_tokens > context:
+        raise UserError(
+            f"{prompts[longest].messages[-1]['content'][:20]!r}: {len(tokens[longest])} tokens and"
+            f" generate.sampling.max_new_tokens ({sampling.max_new_tokens}) do not fit into a"
+            f" context of {context}; lower max_new_tokens"
+        )
+    return tokens
+
+
+def completion(
+    prompt: Prompt,
+    tokens: list[int],
+    ended: bool,
+    tokenizer: "PreTrainedTokenizerBase",
+    stop: Sequence[str],
+) -> Completion:
+    """The tokens of an answer as text, cut where the first of the `stop` strings begins."""
+    text = tokenizer.decode(tokens, skip_special_tokens=True)
+    cut = min((at for each in stop if (at := text.find(each)) >= 0), default=None)
+    return Completion(
+        id=prompt.id,
+        text=text[:cut].strip(),
+        finish_reason="stop" if ended or cut is not None else "length",
+        tokens=len(tokens),
+    )

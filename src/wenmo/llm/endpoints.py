@@ -7,11 +7,10 @@ from wenmo.errors import UserError
 from wenmo.params import PositiveInt, Section
 
 
-class Endpoint(Section):
-    """An entry of `summarize.endpoints`. Prices are for a million tokens, in one currency."""
+class Access(Section):
+    """Where an account's endpoint is. Prices are for a million tokens, in one currency."""
 
     base_url: str = Field(pattern=r"^https?://")
-    model: str = Field(min_length=1)
     api_key_env: str
     requests_per_minute: PositiveInt
     tokens_per_minute: PositiveInt
@@ -23,7 +22,13 @@ class Endpoint(Section):
         return (prompt_tokens * self.input_price + completion_tokens * self.output_price) / 1e6
 
 
-def api_key(endpoint: Endpoint) -> str:
+class Endpoint(Access):
+    """An entry of `summarize.endpoints`: the access to one model."""
+
+    model: str = Field(min_length=1)
+
+
+def api_key(endpoint: Access) -> str:
     """The endpoint's key, from the environment or else from the git-ignored file .env.
 
     Empty for an endpoint without `api_key_env` (a server of one's own).

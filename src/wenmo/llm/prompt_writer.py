@@ -53,7 +53,7 @@ async def _ask_all(
     rows: Sequence[Row], params: SummarizeParams, store: Store, usage: Usage
 ) -> list[Outcome]:
     """The outcome for each row; `concurrency` rows are asked about at a time."""
-    client = Client(params, store, usage)
+    client = Client(params.endpoint, params.timeout_seconds, params.max_retries, store, usage)
     gate = asyncio.Semaphore(params.concurrency)
     lost_in_a_row = 0
 

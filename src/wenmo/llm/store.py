@@ -24,6 +24,9 @@ LOCATION = "WENMO_STORE"
 PATIENCE = 60
 """Seconds to wait for another process that is writing."""
 
+IN_MEMORY = Path(":memory:")
+"""SQLite's name for a store that is gone with the process."""
+
 Request = dict[str, Any]
 """The body of a chat completion: model, messages and sampling."""
 

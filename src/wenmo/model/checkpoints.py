@@ -6,7 +6,6 @@ resumed from. transformers restores weights, optimizer, schedule, draws and the 
 the loss since the last point of the curve, which it forgets, is kept here.
 """
 
-import hashlib
 import json
 import shutil
 import signal
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wenmo.errors import StoppedError
-from wenmo.model.provenance import sha256
+from wenmo.model import provenance
 from wenmo.processes import IS_MAIN_PROCESS, PROCESSES, RANK
 from wenmo.records import Row, write_json
 
@@ -31,18 +30,16 @@ FINISHED = "finished"
 
 def fingerprint(parameters: Mapping[str, Any], rows: Sequence[Row], base: Path) -> str:
     """sha256 of parameters, rows, base model, this code, libraries and number of processes."""
-    digest = hashlib.sha256()
-    code = Path(__file__).parent.glob("*.py")
-    for path in [*sorted(code), *sorted(path for path in base.iterdir() if path.is_file())]:
-        digest.update(f"{path.name}\0{sha256(path)}\n".encode())
-    rest = {
+    settings = {
         "parameters": parameters,
         "rows": [asdict(row) for row in rows],
         "libraries": {name: version(name) for name in LIBRARIES},
         "processes": PROCESSES,
     }
-    digest.update(json.dumps(rest, sort_keys=True).encode())
-    return digest.hexdigest()
+    code = sorted(Path(__file__).parent.glob("*.py"))
+    return provenance.fingerprint(
+        settings, [*code, *sorted(path for path in base.iterdir() if path.is_file())]
+    )
 
 
 class Checkpoints:

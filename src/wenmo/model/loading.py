@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from wenmo.errors import UserError
 from wenmo.model.chat import close_answers
+from wenmo.model.folder import TOKENIZERS, WEIGHTS
 
 if TYPE_CHECKING:
     import torch
@@ -25,13 +27,30 @@ def resolved(precision: Precision | Literal["auto"]) -> Precision:
 
 
 def load_model(folder: Path, precision: Precision) -> "PreTrainedModel":
-    """The causal language model in `folder`, on the first GPU if there is one."""
+    """The causal language model in `folder`, on the first GPU if there is one.
+
+    Raises UserError if there is none.
+    """
     import torch
     from transformers import AutoModelForCausalLM
 
+    refuse_without_model(folder)
     return AutoModelForCausalLM.from_pretrained(
         folder, dtype=_dtype(precision), local_files_only=True, use_safetensors=True
     ).to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def refuse_without_model(folder: Path) -> None:
+    """Raise UserError if a folder holds no weights as safetensors or no tokenizer."""
+    if not folder.is_dir():
+        missing = "no such folder"
+    elif not any(folder.glob(WEIGHTS)):
+        missing = f"no weights ({WEIGHTS}) in this folder"
+    elif not any(path for pattern in TOKENIZERS for path in folder.glob(pattern)):
+        missing = "no tokenizer in this folder"
+    else:
+        return
+    raise UserError(f"{folder}: {missing}; `dvc repro` makes it, `dvc checkout` brings it back")
 
 
 def load_trainable(
@@ -78,6 +97,26 @@ def load_trainable(
             layer.support_avx512bf16_for_cpu = False
     # Activation checkpointing is turned on by the trainer.
     return prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+
+
+def context_length(folder: Path) -> int:
+    """The longest text that the model in `folder` can read (tokens)."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    return int(config.get_text_config().max_position_embeddings)
+
+
+def end_tokens(folder: Path) -> frozenset[int]:
+    """The tokens that end an answer, by generation_config.json or else config.json.
+
+    Nothing else of the former is heeded: it has sampling settings, which would add to ours.
+    """
+    from transformers import AutoConfig, GenerationConfig
+
+    named = GenerationConfig if (folder / "generation_config.json").is_file() else AutoConfig
+    ids = named.from_pretrained(folder, local_files_only=True).eos_token_id
+    return frozenset([ids] if isinstance(ids, int) else ids or [])
 
 
 def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":

@@ -41,6 +41,7 @@ def write_page(
         task=TASK_NAMES[task],
         scores=scores,
         delta={key: f"{value:.3f}" for key, value in metrics["delta"].items()},
+        rows=len({each.id for each in base}),
         pairs=list(zip(base, tuned, strict=True)),
     )
     write_text(path, page + "\n")

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from statistics import fmean
 
 from wenmo.records import Generation
@@ -27,19 +28,24 @@ def primary_score(task: str) -> str:
 
 
 def score(task: str, generations: Sequence[Generation], losses: Sequence[float]) -> Scorecard:
-    """All scores of one model; `losses` are the held-out losses a character, row by row."""
+    """All scores of one model; `losses` are the held-out losses a character, row by row.
+
+    A row with several generations (`generate.sampling.n`), one after another, scores their mean.
+    """
     pairs = [(each.text, each.reference) for each in generations]
     texts, references = [text for text, _ in pairs], [reference for _, reference in pairs]
-    by_row: dict[str, Sequence[float]] = {
-        "loss_per_character": losses,
+    by_text: dict[str, Sequence[float]] = {
         "rouge_1": [rouge_n(text, reference, 1) for text, reference in pairs],
         "rouge_2": [rouge_n(text, reference, 2) for text, reference in pairs],
         "rouge_l": [rouge_l(text, reference) for text, reference in pairs],
         "length_score": [length_score(text, reference) for text, reference in pairs],
     }
     if task == "poetry":
-        by_row["form"] = [float(exact_form(text, reference)) for text, reference in pairs]
-        by_row["rhyme"] = [float(rhymed(text)) for text in texts]
+        by_text["form"] = [float(exact_form(text, reference)) for text, reference in pairs]
+        by_text["rhyme"] = [float(rhymed(text)) for text in texts]
+    by_row = {"loss_per_character": losses} | {
+        name: _row_means(generations, values) for name, values in by_text.items()
+    }
     scores = {name: fmean(values) for name, values in by_row.items()} | {
         "bleu": bleu(texts, references),
         "chrf2": chrf(texts, references),
@@ -48,3 +54,11 @@ def score(task: str, generations: Sequence[Generation], losses: Sequence[float])
         "ended": fmean(each.finish_reason == "stop" for each in generations),
     }
     return Scorecard(scores, list(by_row[primary_score(task)]))
+
+
+def _row_means(generations: Sequence[Generation], values: Sequence[float]) -> list[float]:
+    """One value a row, from one a generation."""
+    pairs = zip(generations, values, strict=True)
+    return [
+        fmean(value for _, value in group) for _, group in groupby(pairs, lambda pair: pair[0].id)
+    ]

@@ -1,0 +1,139 @@
+"""Any OpenAI-compatible endpoint as an engine, through summarize's client and store.
+
+So a large model behind an API, or `wenmo serve` on another machine, stands in the same tables.
+With `keep_answers` every answer is kept in the store and never paid for again. A server of one's
+own may have other weights under the same name tomorrow: its answers are kept in the journal alone.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import asdict
+from typing import Any, Self
+
+from wenmo.engines.engine import Completion, Model, Prompt
+from wenmo.engines.params import GenerateParams, Sampling
+from wenmo.errors import UserError
+from wenmo.llm.client import Client, UnreachableError, Usage
+from wenmo.llm.store import IN_MEMORY, Reply, Request, Store, store_path
+
+SEEDS = 2**31
+"""Some endpoints take no larger seed."""
+
+WAY_OUT = (
+    "; is it generate.openai.base_url, and does the server run? What has come is kept: the same"
+    " command goes on from there"
+)
+
+
+class OpenAIEngine:
+    """The endpoint of `generate.openai`; models are known there by the names given there."""
+
+    def __init__(self, params: GenerateParams) -> None:
+        self.params = params.openai
+        self.usage = Usage()
+
+    @property
+    def cost(self) -> dict[str, Any]:
+        """Calls, retries, tokens and money."""
+        return asdict(self.usage)
+
+    def __enter__(self) -> Self:
+        self.store = Store(store_path() if self.params.keep_answers else IN_MEMORY)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.store.__exit__()
+
+    def generate(
+        self, model: Model, prompts: Sequence[Prompt], sampling: Sampling
+    ) -> Iterator[Completion]:
+        """One completion a prompt; what the store holds is not asked."""
+        name = self.params.base if model.name == "base" else self.params.tuned
+        missing: list[tuple[Prompt, Request]] = []
+        for prompt in prompts:
+            asked = request(name, prompt, sampling)
+            reply = self.store.get(asked)
+            if reply is None:
+                missing.append((prompt, asked))
+            else:
+                yield _completion(prompt.id, reply)
+        if missing:
+            answers = self._ask(missing)
+
+            async def following() -> Completion | None:
+                return await anext(answers, None)
+
+            # The loop is driven from here, so that each answer is handed on as it comes.
+            with asyncio.Runner() as runner:
+                while (answer := runner.run(following())) is not None:
+                    yield answer
+
+    async def _ask(self, requests: list[tuple[Prompt, Request]]) -> AsyncIterator[Completion]:
+        """The completions of requests, `concurrency` at a time, in order of completion.
+
+        After a failure nothing more is asked, and what has come by then is handed on first.
+        """
+        client = Client(
+            self.params,
+            self.params.timeout_seconds,
+            self.params.max_retries,
+            self.store,
+            self.usage,
+        )
+        gate = asyncio.Semaphore(self.params.concurrency)
+
+        async def settle(prompt: Prompt, asked: Request) -> Completion:
+            async with gate:
+                try:
+                    return _completion(prompt.id, await client.ask(asked))
+                except UnreachableError as error:
+                    raise UserError(f"{self.params.base_url}: {error}{WAY_OUT}") from None
+                except UserError as error:
+                    question = prompt.messages[-1]["content"]
+                    raise UserError(f"{error} (asked {question[:20]!r})") from None
+
+        tasks = {asyncio.create_task(settle(*each)) for each in requests}
+        waiting, failures = tasks, list[BaseException]()
+        try:
+            while waiting and not failures:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    if failure := task.exception():
+                        failures.append(failure)
+                    else:
+                        yield task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await client.close()
+        if failures:
+            raise failures[0]
+
+
+def request(model: str, prompt: Prompt, sampling: Sampling) -> Request:
+    """The body of a chat completion. What OpenAI does not know is said only if it is asked for."""
+    extra: dict[str, Any] = {}
+    if sampling.top_k:
+        extra["top_k"] = sampling.top_k
+    if sampling.repetition_penalty != 1:
+        extra["repetition_penalty"] = sampling.repetition_penalty
+    return {
+        "model": model,
+        "messages": prompt.messages,
+        "max_tokens": sampling.max_new_tokens,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "seed": prompt.seed % SEEDS,
+        **({"stop": sampling.stop} if sampling.stop else {}),
+        **({"extra_body": extra} if extra else {}),
+    }
+
+
+def _completion(prompt_id: str, reply: Reply) -> Completion:
+    return Completion(prompt_id, reply.text.strip(), reply.finish_reason, reply.completion_tokens)
+
+
+def load(params: GenerateParams, models: Sequence[Model]) -> OpenAIEngine:
+    """The engine; the key is looked for when something is asked."""
+    return OpenAIEngine(params)

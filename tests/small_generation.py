@@ -1,0 +1,33 @@
+"""Generation of seconds: section `generate` of params.yaml made small, and short prompts."""
+
+from typing import Any
+
+from tests.conftest import ROOT
+from wenmo import params
+from wenmo.engines.engine import Prompt, prompt_seed
+from wenmo.engines.params import GenerateParams
+from wenmo.model.chat import prompt_messages
+from wenmo.params import deep_merge
+
+
+def settings(**update: Any) -> GenerateParams:
+    """Section generate of params.yaml, made small."""
+    small = {"sampling": {"max_new_tokens": 24, "temperature": 0.8, "top_p": 0.9, "top_k": 50}}
+    section = deep_merge(params.read(ROOT / "params.yaml")["generate"], small)
+    return GenerateParams.model_validate(deep_merge(section, update))
+
+
+def greedy(**update: Any) -> GenerateParams:
+    """The same, always taking the likeliest token."""
+    return settings(**deep_merge({"sampling": {"temperature": 0.0}}, update))
+
+
+def prompts(count: int, seed: int = 1) -> list[Prompt]:
+    """Prompts of many lengths, each with a seed of its own."""
+    return [
+        Prompt(
+            prompt_messages("你是一位诗人。", f"写第{n}首{'很' * (n * 7 % 40)}长的诗。"),
+            prompt_seed(seed, str(n)),
+        )
+        for n in range(count)
+    ]

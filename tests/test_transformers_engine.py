@@ -1,0 +1,214 @@
+"""The default engine: a prompt's text is its own; what memory or context cannot hold is said."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import make_row, run_python
+from tests.small_generation import greedy, prompts, settings
+from tests.small_models import random_adapter
+from wenmo.engines import transformers as engine_module
+from wenmo.engines.engine import Completion, Model, Prompt, prompt_seed
+from wenmo.engines.params import GenerateParams
+from wenmo.engines.transformers import TransformersEngine
+from wenmo.errors import UserError
+from wenmo.model.chat import ChatParams, chat_text, prompt_messages
+from wenmo.model.loading import load_model, load_tokenizer
+from wenmo.model.merging import MergeWeightsParams, merge
+
+
+def answers(
+    model: Path | Model, params: GenerateParams, asked: list[Prompt]
+) -> dict[str, Completion]:
+    """The completion of each prompt, by the prompts' ids."""
+    model = model if isinstance(model, Model) else Model("base", model)
+    with TransformersEngine(params) as engine:
+        return {each.id: each for each in engine.generate(model, asked, params.sampling)}
+
+
+def test_a_prompt_gets_the_same_text_alone_in_any_batch_and_in_any_order(tiny_model: Path) -> None:
+    asked = prompts(65)
+    penalty = {"sampling": {"repetition_penalty": 1.2, "max_new_tokens": 64}}
+    together = answers(tiny_model, settings(**penalty), asked)
+    assert list(together) != [prompt.id for prompt in asked]
+    assert set(together) == {prompt.id for prompt in asked}
+    assert len({each.text for each in together.values()}) > 60
+    few = settings(**penalty, transformers={"batch_size": 7})
+    assert answers(tiny_model, few, asked[::-1]) == together
+    for prompt in asked[::8]:
+        assert answers(tiny_model, few, [prompt]) == {prompt.id: together[prompt.id]}
+
+
+def test_a_text_follows_from_its_seed(tiny_model: Path) -> None:
+    first, again, other = (
+        [each.text for each in answers(tiny_model, settings(), prompts(5, seed)).values()]
+        for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+@pytest.mark.parametrize("penalty", [1.0, 1.3])
+def test_the_likeliest_tokens_are_those_of_transformers_own_generate(
+    small_base: Path, penalty: float
+) -> None:
+    asked = prompts(12)
+    params = greedy(sampling={"repetition_penalty": penalty, "max_new_tokens": 40})
+    found = answers(small_base, params, asked)
+    model, tokenizer = load_model(small_base, "fp32").eval(), load_tokenizer(small_base)
+    for prompt in asked:
+        text = chat_text(tokenizer, prompt.messages)
+        ids = tokenizer(text, return_tensors="pt", add_special_tokens=False)
+        out = model.generate(**ids, do_sample=False, max_new_tokens=40, repetition_penalty=penalty)[
+            0, ids["input_ids"].shape[1] :
+        ]
+        assert found[prompt.id].text == tokenizer.decode(out, skip_special_tokens=True).strip()
+        assert found[prompt.id].tokens == len(out)
+
+
+def test_sampling_comes_from_params_alone(tiny_model: Path, tmp_path: Path) -> None:
+    """A published model's generation_config.json brings its own; it must not add to ours."""
+    shutil.copytree(tiny_model, tmp_path / "published")
+    config = tmp_path / "published/generation_config.json"
+    config.write_text(
+        json.dumps(json.loads(config.read_text()) | {"repetition_penalty": 5.0, "top_k": 1})
+    )
+    assert answers(tmp_path / "published", settings(), prompts(6)) == answers(
+        tiny_model, settings(), prompts(6)
+    )
+
+
+def test_length_is_bounded_and_said(tiny_model: Path) -> None:
+    for each in answers(tiny_model, settings(), prompts(20)).values():
+        assert each.tokens <= 24
+        assert (each.finish_reason == "length") == (each.tokens == 24)
+        assert "<|im_end|>" not in each.text
+
+
+def test_a_text_ends_before_the_first_stop_string(small_base: Path) -> None:
+    """The longest text of the engine gives strings to stop at: one of one and one of two tokens."""
+    asked = prompts(10)
+    whole = answers(small_base, settings(sampling={"max_new_tokens": 60}), asked)
+    longest = max(whole.values(), key=lambda each: len(each.text))
+    for stop in (longest.text[10], longest.text[10:12]):
+        params = settings(sampling={"max_new_tokens": 60, "stop": [stop, "没有这一句"]})
+        found = answers(small_base, params, asked)
+        for prompt_id, each in found.items():
+            assert each.text == whole[prompt_id].text.partition(stop)[0].strip()
+        assert found[longest.id].finish_reason == "stop"
+        assert found[longest.id].tokens < longest.tokens
+
+
+def test_an_adapter_over_the_base_writes_what_merged_weights_write(
+    small_base: Path, tmp_path: Path
+) -> None:
+    adapter, merged = random_adapter(small_base, tmp_path / "adapter"), tmp_path / "merged"
+    how = MergeWeightsParams(precision="fp32", max_shard_size="1GB", compared_rows=1)
+    merge(small_base, adapter, merged, [make_row()], how, ChatParams(system_prompt="你是诗人。"))
+    params, asked = greedy(), prompts(20)
+    base = Model("base", small_base)
+    expected = {base: answers(base, params, asked)}
+    adapted = Model("tuned", small_base, adapter)
+    expected[adapted] = answers(merged, params, asked)
+    assert expected[adapted] != expected[base]
+    with TransformersEngine(params) as engine:
+        for model in (base, adapted, base):
+            found = {each.id: each for each in engine.generate(model, asked, params.sampling)}
+            assert found == expected[model]
+
+
+def test_a_context_that_is_too_small_is_one_line(tiny_model: Path) -> None:
+    long = Prompt(prompt_messages("你是一位诗人。", "长" * 500), prompt_seed(1, "long"))
+    expected = r"^'长+': 5\d\d tokens and generate.sampling.max_new_tokens \(24\) .* context of 512"
+    with pytest.raises(UserError, match=expected):
+        answers(tiny_model, settings(), [*prompts(3), long])
+
+
+@pytest.mark.parametrize(
+    ("missing", "what"),
+    [
+        ("model.safetensors", "no weights"),
+        ("tokenizer.json", "no tokenizer"),
+        ("", "no such folder"),
+    ],
+)
+def test_a_folder_without_a_model_is_one_line(
+    tiny_model: Path, tmp_path: Path, missing: str, what: str
+) -> None:
+    if missing:
+        shutil.copytree(tiny_model, tmp_path / "model")
+        (tmp_path / "model" / missing).unlink()
+    with pytest.raises(UserError, match=f"model: {what}.*dvc repro") as failure:
+        answers(tmp_path / "model", settings(), prompts(1))
+    assert "\n" not in str(failure.value)
+
+
+OUT_OF_MEMORY = """
+import resource, sys
+from pathlib import Path
+import wenmo.stage
+from tests.small_generation import greedy, prompts
+from wenmo.engines.engine import Model
+from wenmo.engines.transformers import TransformersEngine
+
+folder, room = Path(sys.argv[1]), int(sys.argv[2])
+params = greedy(sampling={"max_new_tokens": 12}, transformers={"batch_size": 2048})
+asked = prompts(2048)
+with TransformersEngine(params) as engine:
+    model = Model("base", folder)
+    list(engine.generate(model, asked[:8], params.sampling))
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + room, -1))
+    found = {each.id: each.text for each in engine.generate(model, asked, params.sampling)}
+print(len(found), hash(tuple(sorted(found.items()))))
+"""
+
+
+def test_out_of_memory_makes_the_batch_smaller_and_goes_on(tiny_model: Path) -> None:
+    """The memory that a process may take is bounded, so that an allocation really fails."""
+    root = Path(__file__).parents[1]
+    environment = {"PYTHONPATH": f"{root}:{root / 'src'}", "PYTHONHASHSEED": "0"}
+    free, tight = (
+        run_python("-c", OUT_OF_MEMORY, tiny_model, str(room), environment=environment)
+        for room in (2**40, 2**20)
+    )
+    assert "out of memory" not in free.stdout + free.stderr
+    said = re.search(r"out of memory with (\d+) prompts; going on with (\d+)", tight.stderr)
+    assert said, tight.stderr[-2000:]
+    assert int(said[2]) == int(said[1]) // 2
+    assert tight.stdout.splitlines()[-1] == free.stdout.splitlines()[-1]
+
+
+def test_memory_for_not_even_the_smallest_batch_is_one_line(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in, since no limit leaves room for the model and none for a few prompts."""
+    sizes = []
+
+    def fail(_model: Any, batch: list[list[int]], *_: Any) -> None:
+        sizes.append(len(batch))
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(engine_module, "decode", fail)
+    with pytest.raises(
+        UserError, match=r"^out of memory with the smallest batch \(8\); lower"
+    ) as line:
+        answers(tiny_model, settings(), [prompts(1)[0]] * 36)
+    assert sizes == [36, 18, 9, 8]
+    assert "\n" not in str(line.value)
+
+
+def test_no_more_rows_are_taken_than_memory_holds(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load_model(tiny_model, "fp32")
+    heads_and_layers = 2 * 2 * 32 * 4  # keys and values, layers, hidden size, bytes
+    row = heads_and_layers * 100 + 5 * 8 * model.config.vocab_size
+    memory = type("Memory", (), {"available": 2 * 30 * row + 1})
+    monkeypatch.setattr(engine_module.psutil, "virtual_memory", lambda: memory)
+    assert engine_module.rows_that_fit(model, 100) == 24
+    assert engine_module.rows_that_fit(model, 10**9) == 8
