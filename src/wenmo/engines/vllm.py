@@ -182,7 +182,7 @@ def for_cpus() -> bool:
 def engine_arguments(
     folder: Path, adapters: Sequence[Path], params: GenerateParams, on_cpu: bool
 ) -> dict[str, Any]:
-    """VLLM's EngineArgs for the model in `folder` with room for the adapters.
+    """What vLLM's EngineArgs take for the model in `folder` with room for the adapters.
 
     Raises UserError for adapters that vLLM cannot run.
     """
