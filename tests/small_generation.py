@@ -1,11 +1,12 @@
 """Generation of seconds: section `generate` of params.yaml made small, and short prompts."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tests.conftest import ROOT
 from wenmo import params
-from wenmo.engines.engine import Prompt, prompt_seed
-from wenmo.engines.params import GenerateParams
+from wenmo.engines.engine import Completion, Engine, Model, Prompt, prompt_seed
+from wenmo.engines.params import GenerateParams, Sampling
 from wenmo.model.chat import prompt_messages
 from wenmo.params import deep_merge
 
@@ -31,3 +32,10 @@ def prompts(count: int, seed: int = 1) -> list[Prompt]:
         )
         for n in range(count)
     ]
+
+
+def completions(
+    engine: Engine, model: Model, asked: Sequence[Prompt], sampling: Sampling
+) -> dict[str, Completion]:
+    """The completion of each prompt, by the prompts' ids, in order of completion."""
+    return {each.id: each for each in engine.generate(model, asked, sampling)}

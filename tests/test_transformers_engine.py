@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import make_row, run_python
-from tests.small_generation import greedy, prompts, settings
+from tests.small_generation import completions, greedy, prompts, settings
 from tests.small_models import random_adapter
 from wenmo.engines import transformers as engine_module
 from wenmo.engines.engine import Completion, Model, Prompt, prompt_seed
@@ -27,7 +27,7 @@ def answers(
     """The completion of each prompt, by the prompts' ids."""
     model = model if isinstance(model, Model) else Model("base", model)
     with TransformersEngine(params) as engine:
-        return {each.id: each for each in engine.generate(model, asked, params.sampling)}
+        return completions(engine, model, asked, params.sampling)
 
 
 def test_a_prompt_gets_the_same_text_alone_in_any_batch_and_in_any_order(tiny_model: Path) -> None:
@@ -117,8 +117,7 @@ def test_an_adapter_over_the_base_writes_what_merged_weights_write(
     assert expected[adapted] != expected[base]
     with TransformersEngine(params) as engine:
         for model in (base, adapted, base):
-            found = {each.id: each for each in engine.generate(model, asked, params.sampling)}
-            assert found == expected[model]
+            assert completions(engine, model, asked, params.sampling) == expected[model]
 
 
 def test_a_context_that_is_too_small_is_one_line(tiny_model: Path) -> None:

@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 
 from tests.conftest import dvc
 from tests.server_process import VLLM_IS_MISSING, ask, free_port, wait_until_healthy
-from tests.small_generation import greedy, prompts, settings
+from tests.small_generation import completions, greedy, prompts, settings
 from wenmo.engines import openai, transformers
 from wenmo.engines.engine import Model
 from wenmo.llm.store import Store
@@ -100,8 +100,7 @@ def test_the_openai_engine_writes_the_likeliest_text_of_the_transformers_engine(
     found = {}
     for engine in (openai.load(params, [tuned]), transformers.load(params, [tuned])):
         with engine:
-            completions = engine.generate(tuned, asked, params.sampling)
-            found[engine] = {each.id: each for each in completions}
+            found[engine] = completions(engine, tuned, asked, params.sampling)
     through_server, here = found.values()
     assert through_server.keys() == here.keys()
     same = sum(through_server[prompt.id] == here[prompt.id] for prompt in asked)
@@ -115,6 +114,6 @@ def test_a_prompt_with_a_seed_gets_the_same_text_through_the_server_whatever_sta
     params = settings(openai={"base_url": vllm_url, "tuned": "models/merged/novel"})
     asked = prompts(48)
     with openai.load(params, [tuned]) as engine:
-        together = {each.id: each for each in engine.generate(tuned, asked, params.sampling)}
+        together = completions(engine, tuned, asked, params.sampling)
         for prompt in asked[::12]:
             assert list(engine.generate(tuned, [prompt], params.sampling)) == [together[prompt.id]]

@@ -14,11 +14,11 @@ import pytest
 
 from tests.conftest import ROOT, make_row
 from tests.server_process import VLLM_IS_MISSING
-from tests.small_generation import greedy, prompts, settings
+from tests.small_generation import completions, greedy, prompts, settings
 from tests.small_models import random_adapter
 from wenmo.engines import vllm as engine_module
-from wenmo.engines.engine import Completion, Engine, Model, Prompt
-from wenmo.engines.params import GenerateParams, Sampling
+from wenmo.engines.engine import Completion, Model
+from wenmo.engines.params import GenerateParams
 from wenmo.engines.transformers import TransformersEngine
 from wenmo.engines.vllm import (
     VllmEngine,
@@ -68,15 +68,9 @@ def engine(base: Model, adapted: Model) -> Iterator[VllmEngine]:
         yield engine
 
 
-def texts(
-    engine: Engine, model: Model, asked: list[Prompt], sampling: Sampling
-) -> dict[str, Completion]:
-    return {each.id: each for each in engine.generate(model, asked, sampling)}
-
-
 def transformers_texts(model: Model, params: GenerateParams) -> dict[str, Completion]:
     with TransformersEngine(params) as engine:
-        return texts(engine, model, ASKED, params.sampling)
+        return completions(engine, model, ASKED, params.sampling)
 
 
 def agreement(found: dict[str, Completion], expected: dict[str, Completion]) -> float:
@@ -85,50 +79,50 @@ def agreement(found: dict[str, Completion], expected: dict[str, Completion]) -> 
 
 
 def test_the_likeliest_text_is_that_of_transformers(engine: VllmEngine, base: Model) -> None:
-    found = texts(engine, base, ASKED, GREEDY)
+    found = completions(engine, base, ASKED, GREEDY)
     assert agreement(found, transformers_texts(base, greedy())) >= 0.95
     penalised = {"repetition_penalty": 1.3}
     params = greedy(sampling=penalised)
-    found = texts(engine, base, ASKED, params.sampling)
+    found = completions(engine, base, ASKED, params.sampling)
     assert agreement(found, transformers_texts(base, params)) >= 0.95
 
 
 def test_an_adapter_over_the_one_base_writes_what_merged_weights_write(
     engine: VllmEngine, base: Model, adapted: Model, merged: Model
 ) -> None:
-    through_base = texts(engine, base, ASKED, GREEDY)
+    through_base = completions(engine, base, ASKED, GREEDY)
     (process, _) = engine.replicas[0]
-    through_adapter = texts(engine, adapted, ASKED, GREEDY)
+    through_adapter = completions(engine, adapted, ASKED, GREEDY)
     assert engine.replicas[0][0] is process
     assert agreement(through_adapter, through_base) < 0.5
     assert agreement(through_adapter, transformers_texts(merged, greedy())) >= 0.95
     with load(settings(), [base, merged]) as other:
-        assert agreement(texts(other, merged, ASKED, GREEDY), through_adapter) >= 0.95
+        assert agreement(completions(other, merged, ASKED, GREEDY), through_adapter) >= 0.95
 
 
 def test_a_prompt_with_a_seed_gets_the_same_text_alone_and_among_64_others(
     engine: VllmEngine, base: Model
 ) -> None:
-    together = texts(engine, base, ASKED, SEEDED)
+    together = completions(engine, base, ASKED, SEEDED)
     assert len({each.text for each in together.values()}) > 60
     for prompt in ASKED[::8]:
-        assert texts(engine, base, [prompt], SEEDED) == {prompt.id: together[prompt.id]}
-    assert texts(engine, base, ASKED[::-1], SEEDED) == together
+        assert completions(engine, base, [prompt], SEEDED) == {prompt.id: together[prompt.id]}
+    assert completions(engine, base, ASKED[::-1], SEEDED) == together
 
 
 def test_two_models_side_by_side_write_what_one_writes(engine: VllmEngine, base: Model) -> None:
     params = settings(vllm={"data_parallel_size": 2})
     with load(params, [base]) as two:
-        found = texts(two, base, ASKED[:16], SEEDED)
+        found = completions(two, base, ASKED[:16], SEEDED)
         assert len(two.replicas) == 2
-    assert found == texts(engine, base, ASKED[:16], SEEDED)
+    assert found == completions(engine, base, ASKED[:16], SEEDED)
 
 
 def test_a_text_ends_before_the_first_stop_string(engine: VllmEngine, base: Model) -> None:
-    whole = texts(engine, base, ASKED[:10], SEEDED)
+    whole = completions(engine, base, ASKED[:10], SEEDED)
     longest = max(whole.values(), key=lambda each: len(each.text))
     stop = longest.text[8:10]
-    found = texts(engine, base, ASKED[:10], SEEDED.model_copy(update={"stop": [stop]}))
+    found = completions(engine, base, ASKED[:10], SEEDED.model_copy(update={"stop": [stop]}))
     for prompt_id, each in found.items():
         assert each.text == whole[prompt_id].text.partition(stop)[0].strip()
     assert found[longest.id].finish_reason == "stop"
@@ -137,7 +131,7 @@ def test_a_text_ends_before_the_first_stop_string(engine: VllmEngine, base: Mode
 def test_a_context_that_is_too_small_is_one_line(engine: VllmEngine, base: Model) -> None:
     with load(settings(vllm={"max_model_len": 60}), [base]) as small:
         with pytest.raises(UserError, match=r"do not fit into a context of 60") as failure:
-            texts(small, base, ASKED, GREEDY)
+            completions(small, base, ASKED, GREEDY)
         assert not small.replicas
     assert "\n" not in str(failure.value)
 
@@ -147,7 +141,7 @@ def test_what_vllm_refuses_is_one_line(base: Model) -> None:
         load(settings(vllm={"max_model_len": 10**6}), [base]) as engine,
         pytest.raises(UserError, match=r"vLLM: .*1000000.*VLLM_LOGGING_LEVEL=INFO") as failure,
     ):
-        texts(engine, base, ASKED[:1], GREEDY)
+        completions(engine, base, ASKED[:1], GREEDY)
     assert "\n" not in str(failure.value)
 
 
@@ -253,4 +247,4 @@ def test_without_vllm_it_is_said_how_to_get_it(
         load(settings(), [base]) as engine,
         pytest.raises(UserError, match="vLLM is not installed: `make vllm`"),
     ):
-        texts(engine, base, ASKED[:1], GREEDY)
+        completions(engine, base, ASKED[:1], GREEDY)

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 
 from wenmo.engines.params import GenerateParams
 from wenmo.engines.vllm import (
+    CPU_CACHE_GIBIBYTES,
     CPU_MODEL_LENGTH,
     DTYPES,
     for_cpus,
@@ -37,8 +38,6 @@ CACHES = Path("logs/serve")
 
 # `vllm serve` asks for the version of a package named vllm, which the package for CPUs is not.
 VLLM_SERVER = "vllm.entrypoints.openai.api_server"
-CPU_CACHE_GIBIBYTES = "2"
-"""Enough for one such conversation in fp32 with a key for every head (Qwen1.5-1.8B: 1.6 GiB)."""
 
 TRANSFORMERS_SERVER = "transformers.cli.transformers"
 TRANSFORMERS_NEEDS = ("fastapi", "uvicorn")

@@ -46,6 +46,9 @@ CPU_MODEL_LENGTH = 4096
 vLLM sets aside memory for a whole prompt at once, which for a model's own 32,768 a CPU rarely has.
 """
 
+CPU_CACHE_GIBIBYTES = "2"
+"""Enough for one such conversation in fp32 with a key for every head (Qwen1.5-1.8B: 1.6 GiB)."""
+
 PATIENCE = 60
 """Seconds for a replica to end before it is killed."""
 
@@ -54,7 +57,7 @@ ENVIRONMENT = {
     "VLLM_NO_USAGE_STATS": "1",
     "VLLM_LOGGING_LEVEL": "ERROR",
     # On CPUs: GiB for keys and values, and cores that are left out.
-    "VLLM_CPU_KVCACHE_SPACE": "2",
+    "VLLM_CPU_KVCACHE_SPACE": CPU_CACHE_GIBIBYTES,
     "VLLM_CPU_NUM_OF_RESERVED_CPU": "0",
 }
 """What is set so unless the user has set it."""
