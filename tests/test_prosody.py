@@ -3,7 +3,7 @@ import random
 from itertools import product
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -243,6 +243,7 @@ def test_any_text_can_be_analysed(text: str) -> None:
 
 
 @given(regulated_poems("东风明月一山看不x晾"))
+@example(["xxxxxxx", "xxxxxxx", "xxxxx一x", "xxxxxxx"])
 def test_faults_say_what_the_rules_say(lines: list[str]) -> None:
     analysis = analyse(lines)
     at_feet = {Rule.RHYME, Rule.LEVEL_FOOT} if analysis.rhyme and analysis.rhyme[1] == "平" else {

@@ -217,17 +217,23 @@ def _broken(poem: list[LineTones], at: int, opening: str) -> list[int]:
 def _openings(poem: list[LineTones]) -> str:
     """Each line's tone at character 2 with which the poem has the fewest faults at 2-4-6.
 
-    Of equals that with the fewest faults inside lines. Viterbi's algorithm: for either tone of a
-    line only the best way to it counts.
+    Of equals that with the fewest faults inside lines, then that with the fewest licences.
+    Viterbi's algorithm: for either tone of a line only the best way to it counts.
     """
-    best = {"": (0, 0, "")}
-    for at in range(len(poem)):
+    best = {"": (0, 0, 0, "")}
+    for at, line in enumerate(poem):
         ways = {}
         for opening in (LEVEL, OBLIQUE):
+            missed = len(_missed(line, opening))
             inside = len(_broken(poem, at, opening))
             ways[opening] = min(
-                (faults + inside + _unrelated(at, before, opening), inner + inside, path + opening)
-                for before, (faults, inner, path) in best.items()
+                (
+                    faults + inside + _unrelated(at, before, opening),
+                    inner + inside,
+                    left + missed,
+                    path + opening,
+                )
+                for before, (faults, inner, left, path) in best.items()
             )
         best = ways
     return min(best.values())[-1]
