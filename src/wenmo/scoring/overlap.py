@@ -4,12 +4,17 @@ Characters are the units, since Chinese has no spaces; white space does not coun
 scores 0.
 """
 
+import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from statistics import fmean
 
 from rapidfuzz.distance import LCSseq
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
+
+RowScore = Callable[[str, str], float]
+CorpusScore = Callable[[Sequence[str], Sequence[str]], float]
 
 
 def rouge_n(text: str, reference: str, n: int) -> float:
@@ -34,12 +39,48 @@ def rouge_l(text: str, reference: str) -> float:
 
 def bleu(texts: Sequence[str], references: Sequence[str]) -> float:
     """Corpus BLEU with sacrebleu's zh tokenizer, over 100 (Papineni et al. 2002)."""
-    return float(BLEU(tokenize="zh").corpus_score(list(texts), [list(references)]).score) / 100
+    return float(_bleu().corpus_score(list(texts), [list(references)]).score) / 100
 
 
 def chrf(texts: Sequence[str], references: Sequence[str]) -> float:
     """Corpus chrF2 by sacrebleu, over 100 (Popović 2015, https://aclanthology.org/W15-3049)."""
-    return float(CHRF().corpus_score(list(texts), [list(references)]).score) / 100
+    return float(_chrf2().corpus_score(list(texts), [list(references)]).score) / 100
+
+
+def signatures() -> dict[str, str]:
+    """What BLEU and chrF were measured with, in sacrebleu's words, to be told beside them.
+
+    Post 2018, https://aclanthology.org/W18-6319.
+    """
+    metrics = {"bleu": _bleu(), "chrf2": _chrf2()}
+    for metric in metrics.values():
+        # A metric knows its number of references, and so its signature, once it was used.
+        metric.corpus_score(["雪"], [["雪"]])
+    return {name: str(metric.get_signature()) for name, metric in metrics.items()}
+
+
+def shuffled_floor(
+    score: CorpusScore, texts: Sequence[str], references: Sequence[str], seed: int
+) -> float:
+    """The score that the texts have with other rows' references: what chance alone gives.
+
+    Each reference is exchanged for a different one, drawn by seed; texts of one reference, such
+    as several answers to a prompt, stay together. 0 where there is one reference only.
+    """
+    distinct = list(dict.fromkeys(references))
+    if len(distinct) < 2:
+        return 0.0
+    exchanged = {distinct[at]: distinct[to] for at, to in enumerate(_cycle(len(distinct), seed))}
+    return score(texts, [exchanged[reference] for reference in references])
+
+
+def row_mean(score: RowScore) -> CorpusScore:
+    """The mean over the rows of a score of one text and its reference."""
+
+    def mean(texts: Sequence[str], references: Sequence[str]) -> float:
+        return fmean(map(score, texts, references))
+
+    return mean
 
 
 def character_ngrams(text: str, n: int) -> Counter[str]:
@@ -51,3 +92,24 @@ def character_ngrams(text: str, n: int) -> Counter[str]:
 def without_space(text: str) -> str:
     """The text's characters alone."""
     return "".join(text.split())
+
+
+def _bleu() -> BLEU:
+    return BLEU(tokenize="zh")
+
+
+def _chrf2() -> CHRF:
+    return CHRF()
+
+
+def _cycle(count: int, seed: int) -> list[int]:
+    """A random permutation in which none stays in its place (Sattolo 1986).
+
+    https://doi.org/10.1016/0020-0190(86)90073-6
+    """
+    draw = random.Random(seed)
+    order = list(range(count))
+    for last in range(count - 1, 0, -1):
+        other = draw.randrange(last)
+        order[last], order[other] = order[other], order[last]
+    return order

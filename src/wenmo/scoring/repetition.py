@@ -1,9 +1,13 @@
-"""Whether a text goes round in circles."""
+"""Whether a text goes round in circles, and whether texts repeat each other."""
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from statistics import fmean
 
-from wenmo.scoring.overlap import character_ngrams
+from sacrebleu.metrics.bleu import BLEU, MAX_NGRAM_ORDER
+
+from wenmo.scoring.overlap import character_ngrams, without_space
 
 
 def distinct(texts: Sequence[str], n: int) -> float:
@@ -14,6 +18,19 @@ def distinct(texts: Sequence[str], n: int) -> float:
     return fmean(_distinct(text, n) for text in texts)
 
 
+def distinct_at_equal_length(texts: Sequence[str], n: int, window: int) -> float:
+    """distinct-n within `window` characters, over all places of the window, averaged over texts.
+
+    From 0 to 1, higher is more varied. A longer text repeats itself more without being worse, so
+    that plain distinct-n can only compare texts of one length (Liu et al. 2022,
+    https://aclanthology.org/2022.acl-short.86). Their correction needs the number of n-grams that
+    a language has; a moving window (Covington and McFall 2010,
+    https://doi.org/10.1080/09296171003643098) needs nothing and leaves out no part of a text. What
+    a text lacks to fill the window once counts as repeated: silence is not variety.
+    """
+    return fmean(_distinct_in_window(text, n, window) for text in texts)
+
+
 def sequence_repetition(texts: Sequence[str], n: int) -> float:
     """Share of n-grams that stood in the same text before, averaged; lower is better.
 
@@ -21,6 +38,72 @@ def sequence_repetition(texts: Sequence[str], n: int) -> float:
     n = 4, by character. A text too short for one n-gram counts as wholly repeated.
     """
     return fmean(1 - _distinct(text, n) for text in texts)
+
+
+def self_bleu(texts: Sequence[str]) -> list[float]:
+    """For each text its BLEU-4 by character with all others as references; lower is more varied.
+
+    From 0 to 1, averaged over the texts: self-BLEU of Zhu et al. 2018 (Texygen,
+    https://arxiv.org/abs/1802.01886), here exactly sacrebleu's sentence BLEU (eff:yes, tok:char).
+    It rises with the number of texts, so only sets of one size compare. An empty text says the
+    same as any other empty one: 1. A text alone has 0.
+
+    Only the largest count of an n-gram in any other text matters, so the two largest counts of
+    each n-gram stand for all pairs of texts: the time is that of reading the texts, for any
+    number of them.
+    """
+    contents = [without_space(text) for text in texts]
+    correct = [[0] * MAX_NGRAM_ORDER for _ in texts]
+    for order in range(MAX_NGRAM_ORDER):
+        of_texts = [character_ngrams(text, order + 1) for text in contents]
+        largest: Counter[str] = Counter()
+        second: Counter[str] = Counter()
+        for ngrams in of_texts:
+            for ngram, count in ngrams.items():
+                if count > (most := largest[ngram]):
+                    largest[ngram], second[ngram] = count, most
+                elif count > second[ngram]:
+                    second[ngram] = count
+        for at, ngrams in enumerate(of_texts):
+            correct[at][order] = sum(
+                min(count, second[ngram] if count == largest[ngram] else largest[ngram])
+                for ngram, count in ngrams.items()
+            )
+    lengths = sorted(map(len, contents))
+    return [
+        _sentence_bleu(matches, len(text), _closest_other(len(text), lengths)) if text else 1.0
+        for matches, text in zip(correct, contents, strict=True)
+    ]
+
+
+def _sentence_bleu(correct: list[int], length: int, reference_length: int) -> float:
+    totals = [max(0, length - order) for order in range(MAX_NGRAM_ORDER)]
+    bleu = BLEU.compute_bleu(
+        correct, totals, length, reference_length, smooth_method="exp", effective_order=True
+    )
+    return float(bleu.score) / 100
+
+
+def _closest_other(length: int, lengths: list[int]) -> int:
+    """The length next to this one among sorted ones, itself once left out; the shorter of two."""
+    at = bisect_left(lengths, length)
+    others = lengths[max(0, at - 1) : at] + lengths[at + 1 : at + 2]
+    return min(others, key=lambda other: (abs(other - length), other), default=length)
+
+
+def _distinct_in_window(text: str, n: int, window: int) -> float:
+    characters = without_space(text)
+    count = len(characters) - n + 1
+    size = window - n + 1
+    last_start = max(0, count - size)
+    seen: dict[str, int] = {}
+    found = 0
+    for at in range(count):
+        ngram = characters[at : at + n]
+        # The windows in which this is the n-gram's first place start behind its place before.
+        found += max(0, min(at, last_start) - max(seen.get(ngram, -1), at - size))
+        seen[ngram] = at
+    return found / (size * (last_start + 1))
 
 
 def _distinct(text: str, n: int) -> float:
