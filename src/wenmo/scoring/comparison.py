@@ -1,9 +1,14 @@
 """Tuned against base on the same rows: a paired difference and how sure it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from wenmo.model.loading import Precision
 from wenmo.params import PositiveInt, Section
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class EvaluateParams(Section):
@@ -14,27 +19,41 @@ class EvaluateParams(Section):
 
 
 def compare(
-    base: Sequence[float], tuned: Sequence[float], higher_is_better: bool, resamples: int, seed: int
+    base: Sequence[float],
+    tuned: Sequence[float],
+    higher_is_better: bool,
+    resamples: int,
+    seed: int,
+    groups: Sequence[str] | None = None,
 ) -> dict[str, float]:
     """The mean improvement of tuned over base, row by row; positive is better for every score.
 
     `ci_low` and `ci_high` bound the 95% percentile bootstrap interval, `p_value` is that of a
     two-sided sign-flip permutation test, and `win_rate` is the share of rows that tuned wins, a
     draw counting half (Koehn 2004, https://aclanthology.org/W04-3250).
+
+    Rows of one group, such as passages of a book, are alike, so their differences say less than
+    as many of different books would. With `groups`, the name of each row's, whole groups are drawn
+    and change signs together (Cameron, Gelbach and Miller 2008,
+    https://doi.org/10.1162/rest.90.3.414). Below some ten groups even that interval is too narrow,
+    and below six no p value can be under 0.05. Within a single group its rows are drawn: what is
+    found then holds for that book alone.
     """
     import numpy as np
     from scipy import stats
 
-    gains = (np.asarray(tuned) - np.asarray(base)) * (1 if higher_is_better else -1)
+    gains = _gains(base, tuned, higher_is_better)
+    sums, sizes = _grouped(gains, groups)
     interval = stats.bootstrap(
-        (gains,),
-        np.mean,
+        (sums, sizes),
+        _mean_of_groups,
         n_resamples=resamples,
         method="percentile",
+        paired=True,
         rng=np.random.default_rng(seed),
     ).confidence_interval
     test = stats.permutation_test(
-        (gains,),
+        (sums,),
         np.mean,
         permutation_type="samples",
         n_resamples=resamples,
@@ -47,3 +66,61 @@ def compare(
         "p_value": float(test.pvalue),
         "win_rate": float(((gains > 0) + (gains == 0) / 2).mean()),
     }
+
+
+def outcomes(
+    base: Sequence[float], tuned: Sequence[float], higher_is_better: bool
+) -> dict[str, int]:
+    """How many rows tuned wins, ties and loses against base."""
+    gains = _gains(base, tuned, higher_is_better)
+    return {
+        "wins": int((gains > 0).sum()),
+        "ties": int((gains == 0).sum()),
+        "losses": int((gains < 0).sum()),
+    }
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """The p values of several scores as they count when all are looked at; 0 to 1.
+
+    The k-th smallest of m is taken m - k + 1 times, and is no smaller than those before it. Who
+    calls real what is below 0.05 then is wrong about any of them in less than 5% of cases (Holm
+    1979, https://www.jstor.org/stable/4615733). The primary score, chosen beforehand, needs none
+    of this: leave it out.
+    """
+    corrected, least = {}, 0.0
+    by_size = sorted(p_values, key=lambda name: p_values[name])
+    for before, name in enumerate(by_size):
+        least = max(least, min(1.0, (len(by_size) - before) * p_values[name]))
+        corrected[name] = least
+    return {name: corrected[name] for name in p_values}
+
+
+def _gains(
+    base: Sequence[float], tuned: Sequence[float], higher_is_better: bool
+) -> "NDArray[np.float64]":
+    import numpy as np
+
+    if len(base) != len(tuned):
+        raise ValueError(f"{len(base)} rows of base against {len(tuned)} of tuned")
+    higher, lower = (tuned, base) if higher_is_better else (base, tuned)
+    return np.subtract(higher, lower, dtype=float)
+
+
+def _grouped(
+    gains: "NDArray[np.float64]", groups: Sequence[str] | None
+) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
+    """Sum and number of the gains of each group; of each row, where there are no two groups."""
+    import numpy as np
+
+    if groups is None or len(set(groups)) < 2:
+        return gains, np.ones(len(gains))
+    _, numbers, sizes = np.unique(np.asarray(groups), return_inverse=True, return_counts=True)
+    sums = np.bincount(numbers, weights=gains).astype(np.float64)
+    return sums, sizes.astype(np.float64)
+
+
+def _mean_of_groups(
+    sums: "NDArray[np.float64]", sizes: "NDArray[np.float64]", axis: int
+) -> Any:  # scipy hands over one row or many
+    return sums.sum(axis=axis) / sizes.sum(axis=axis)
