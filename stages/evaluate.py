@@ -6,35 +6,54 @@ PYTHONPATH=src python stages/evaluate.py poetry
 from pathlib import Path
 
 from wenmo import params
+from wenmo.llm.client import Usage
 from wenmo.model.chat import ChatParams
 from wenmo.model.heldout import losses_per_character
-from wenmo.records import Generation, Row, read_records, write_json
-from wenmo.report.page import write_page
+from wenmo.records import Generation, Row, read_records, write_csv, write_json, write_json_lines
+from wenmo.report.page import Report, read_curve, write_page
 from wenmo.scoring.comparison import EvaluateParams
-from wenmo.scoring.metrics import paired_metrics
-from wenmo.scoring.scorecard import score
+from wenmo.scoring.evaluation import Written, evaluate
+from wenmo.scoring.judge import judge
+from wenmo.scoring.judge_params import judge_endpoint
+from wenmo.scoring.overlap import signatures
 from wenmo.stage import parse_arguments, running
 
 if __name__ == "__main__":
     task = parse_arguments(__doc__, task="novel, fairytale or poetry").task
-    with running("evaluate", task):
+    with running("evaluate", task) as log:
         steering, chat = EvaluateParams.load("evaluate", task), ChatParams.load("chat", task)
         rows = read_records(Row, Path(f"data/merged/{task}/eval.jsonl"))
+        training = read_records(Row, Path(f"data/merged/{task}/train.jsonl"))
         base = read_records(Generation, Path(f"outputs/{task}/eval.base.jsonl"))
         tuned = read_records(Generation, Path(f"outputs/{task}/eval.tuned.jsonl"))
-        precision = steering.precision
-        base_losses = losses_per_character(
-            Path("models/base"), rows, chat, precision, "held-out loss of base"
+        # Before the slower losses, so that a missing key shows at once.
+        usage = Usage()
+        log["judge"] = vars(usage)  # as it stands when the stage ends, well or not
+        endpoint = judge_endpoint(steering.judge, params.read(), task)
+        judged = judge(base, tuned, steering.judge, endpoint, usage) if endpoint else {}
+
+        models = {"base": Path("models/base"), "tuned": Path(f"models/merged/{task}")}
+        losses = [
+            losses_per_character(folder, rows, chat, steering.precision, f"held-out loss of {name}")
+            for name, folder in models.items()
+        ]
+        written = Written(base, losses[0]), Written(tuned, losses[1])
+        result = evaluate(task, rows, training, *written, steering, params.seed(), judged)
+
+        write_json(Path(f"metrics/{task}.json"), result.metrics)
+        write_json(Path(f"metrics/evaluate/{task}.json"), result.details)
+        write_json_lines(Path(f"reports/{task}.jsonl"), result.by_row)
+        write_csv(Path(f"plots/evaluate/{task}.csv"), result.bars)
+        curves = Path(f"plots/train/{task}")
+        report = Report(
+            task=task,
+            metrics=result.metrics,
+            details=result.details,
+            base=base,
+            tuned=tuned,
+            by_row=result.by_row,
+            training_loss=read_curve(curves / "loss.tsv"),
+            held_out_loss=read_curve(curves / "eval/loss.tsv"),
+            signatures=signatures(),
         )
-        tuned_losses = losses_per_character(
-            Path(f"models/merged/{task}"), rows, chat, precision, "held-out loss of tuned"
-        )
-        metrics = paired_metrics(
-            task,
-            score(task, base, base_losses),
-            score(task, tuned, tuned_losses),
-            steering.resamples,
-            params.seed(),
-        )
-        write_json(Path(f"metrics/{task}.json"), metrics)
-        write_page(Path(f"reports/{task}.html"), task, metrics, base, tuned)
+        write_page(Path(f"reports/{task}.html"), report)

@@ -15,7 +15,7 @@ from wenmo.engines.answers import (
     summary,
 )
 from wenmo.engines.journal import JOURNALS, finish
-from wenmo.engines.params import GenerateParams
+from wenmo.engines.params import GenerateParams, Repeats
 from wenmo.model.chat import ChatParams
 from wenmo.records import Row, read_records, write_json, write_json_lines, write_records
 from wenmo.stage import parse_arguments, running
@@ -25,6 +25,7 @@ if __name__ == "__main__":
     with running("generate", task) as log:
         steering = GenerateParams.load("generate", task)
         chat, seed = ChatParams.load("chat", task), params.seed()
+        seeds = Repeats.load("evaluate").seeds
         held_out = read_records(Row, Path(f"data/merged/{task}/eval.jsonl"))
         # Without test prompts of its own, a task submits its held-out prompts.
         test = read_records(Row, Path(f"data/test/{task}.jsonl")) or held_out
@@ -35,8 +36,8 @@ if __name__ == "__main__":
                 for model in models
             )
             texts = {
-                "base": base.answer(held_out, "base"),
-                "tuned": tuned.answer(held_out, "tuned"),
+                "base": base.answer(held_out, "base", seeds),
+                "tuned": tuned.answer(held_out, "tuned", seeds),
                 "submit": tuned.answer_all(test, "submit"),
             }
             log |= {"base": base.cost, "tuned": tuned.cost, "engine": engine.cost}

@@ -121,14 +121,7 @@ class FaultServer(LoopbackServer):
         return web.Response(text='{"choices": [{"mess', content_type="application/json")
 
     def _completion(self, request: dict[str, Any]) -> dict[str, Any]:
-        digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).digest()
-        share = digest[0] / 256
-        number = int.from_bytes(digest[1:4], "big")
-        text = f"雪夜归人第{number}号"
-        if share < self.faults.empty:
-            text = ""
-        elif share < self.faults.empty + self.faults.overlong:
-            text = "很长" * 40
+        text, finish_reason = self.reply(request)
         return {
             "id": "1",
             "object": "chat.completion",
@@ -138,8 +131,20 @@ class FaultServer(LoopbackServer):
                 {
                     "index": 0,
                     "message": {"role": "assistant", "content": text},
-                    "finish_reason": "stop",
+                    "finish_reason": finish_reason,
                 }
             ],
             "usage": {"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15},
         }
+
+    def reply(self, request: dict[str, Any]) -> tuple[str, str]:
+        """What is answered, and why it ends there."""
+        digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).digest()
+        share = digest[0] / 256
+        number = int.from_bytes(digest[1:4], "big")
+        text = f"雪夜归人第{number}号"
+        if share < self.faults.empty:
+            text = ""
+        elif share < self.faults.empty + self.faults.overlong:
+            text = "很长" * 40
+        return text, "stop"

@@ -60,7 +60,7 @@ def loaded_by_name(stage: str, params: dict[str, Any]) -> set[Path]:
             needs = {path for engine in engines for path in closure(engine)} - engines
             return needs | {source / f"engines/{params['generate']['engine']}.py"}
         case "evaluate":
-            return {source / "report/page.html.jinja"}
+            return set((source / "report").glob("page.*"))
     return set()
 
 
@@ -73,7 +73,10 @@ PARAMS = REPO.params.show()[""]["data"]["params.yaml"]["data"]
 def test_declared_code_is_imported_code(name: str) -> None:
     stage = STAGES[name]
     declared = {
-        Path(dep.fs_path) for dep in stage.deps if Path(dep.fs_path).suffix in (".py", ".jinja")
+        Path(dep.fs_path)
+        for dep in stage.deps
+        if Path(dep.fs_path).is_relative_to(ROOT / "src")
+        or Path(dep.fs_path).is_relative_to(ROOT / "stages")
     }
     script = ROOT / "stages" / f"{name.split('@')[0]}.py"
     needed = set(closure(script))

@@ -68,7 +68,7 @@ def writer(engine: Scripted, folder: Path, seed: int = 1, **update: Any) -> Writ
 
 
 def test_answers_come_in_the_rows_order_whatever_the_engine_s(tmp_path: Path) -> None:
-    answers = writer(Scripted(), tmp_path).answer(ROWS, "test")
+    answers = writer(Scripted(), tmp_path).answer(ROWS, "test", draws=1)
     assert [each.id for each in answers] == [row.id for row in ROWS]
     assert [each.reference for each in answers] == [row.output for row in ROWS]
     assert [each.prompt for each in answers] == [row.prompt for row in ROWS]
@@ -76,9 +76,11 @@ def test_answers_come_in_the_rows_order_whatever_the_engine_s(tmp_path: Path) ->
     assert [each.text for each in answers] == [f"雪{seed % 1000}" for seed in seeds]
 
 
-def test_a_row_has_n_texts_of_which_the_first_is_that_of_one(tmp_path: Path) -> None:
-    one = writer(Scripted(), tmp_path / "1").answer(ROWS, "test")
-    three = writer(Scripted(), tmp_path / "3", sampling={"n": 3}).answer(ROWS, "test")
+def test_a_row_has_as_many_texts_as_asked_for_of_which_the_first_is_that_of_one(
+    tmp_path: Path,
+) -> None:
+    one = writer(Scripted(), tmp_path / "1").answer(ROWS, "test", draws=1)
+    three = writer(Scripted(), tmp_path / "3").answer(ROWS, "test", draws=3)
     assert [each.id for each in three] == [row.id for row in ROWS for _ in range(3)]
     assert three[::3] == one
     assert len({each.text for each in three}) == 3 * len(ROWS)

@@ -86,6 +86,10 @@ WRONG = {
         set_value("poetry.train.max_steps", 5),
         "poetry.train.max_steps: belongs in train.max_steps alone",
     ),
+    "seeds of one task": (
+        set_value("poetry.evaluate.seeds", 3),
+        "poetry.evaluate.seeds: belongs in evaluate.seeds alone",
+    ),
     "a hub without a repository": (
         set_value("base_model.source", "huggingface"),
         "base_model.name: '': source huggingface needs a repository such as Qwen/",
@@ -96,6 +100,19 @@ WRONG = {
     ),
     "no path": (set_value("base_model.path", ""), "base_model.path: '': "),
     "an unknown source": (set_value("base_model.source", "web"), "base_model.source: 'web': "),
+    "an unknown judge": (
+        set_value("evaluate.judge.endpoint", "deepsek"),
+        "evaluate.judge.endpoint: 'deepsek' is none of none, siliconflow, dashscope",
+    ),
+    "a judge without a rubric": (set_value("poetry.evaluate.judge.rubric", ""), "rubric: '': "),
+    "a judge's wording without its rubric": (
+        set_value("evaluate.judge.wording.system", "哪一篇更好？"),
+        "evaluate.judge: wording.system: {rubric} is missing",
+    ),
+    "a judge's wording with another placeholder": (
+        set_value("evaluate.judge.wording.again", "{fault}{n}"),
+        "evaluate.judge: wording.again: no placeholder 'n'",
+    ),
     "no section": (lambda content: content.pop("train"), "section train is missing"),
     "no section of a task": (
         lambda content: content["poetry"].pop("train"),

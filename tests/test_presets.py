@@ -217,9 +217,14 @@ def test_comments_stay_where_a_list_becomes_a_word(root: Path) -> None:
 
 
 def test_a_new_key_of_a_task_stands_in_a_block_before_the_next_comment(root: Path) -> None:
-    write_preset("own", "fairytale:\n  evaluate:\n    resamples: 9\n  merge:\n    gap_rows: 5\n")
+    write_preset(
+        "own",
+        "fairytale:\n  evaluate:\n    resamples: 9\n  merge:\n    gap_rows: 5\n"
+        "  train:\n    packing: true\n",
+    )
     text = preset("own")
-    assert "  evaluate:\n    resamples: 9\n\npoetry:\n" in text
+    assert "    resamples: 9\n\npoetry:\n" in text
+    assert "  train:\n    packing: true\n  merge_weights: {}\n" in text
     assert "    eval_fraction: 0.25\n    gap_rows: 5\n  chat:\n" in text
     assert comments(text) == comments(COMMITTED)
 

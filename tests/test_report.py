@@ -1,37 +1,196 @@
+import html
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
+from tests.small_report import COMPAT, DETAILS, JUDGE, METRICS, SEED_NOISE, generation, report
 from wenmo.errors import UserError
-from wenmo.records import Generation
-from wenmo.report.names import SCORE_NAMES
-from wenmo.report.page import write_page
+from wenmo.report.names import SCORE_MEANINGS, SCORE_NAMES, better_direction
+from wenmo.report.page import Report, read_curve, write_page
 from wenmo.report.readme import with_figures
 from wenmo.report.tables import comparison_table, read_metrics, scores_table
+from wenmo.report.wording import number, p_value, signed, verdict
+from wenmo.scoring.overlap import signatures
 from wenmo.tasks.task import TASKS
 
-METRICS = {
-    "base": {"loss_per_character": 6.5, "form": 0.0},
-    "tuned": {"loss_per_character": 6.1, "form": 0.25},
-    "delta": {"primary": 0.25, "ci_low": 0.1, "ci_high": 0.4, "p_value": 0.01, "win_rate": 0.6},
-}
+MODELS = ("base", "tuned")
+
+
+def written(folder: Path, report: Report) -> str:
+    write_page(folder / "poetry.html", report)
+    return (folder / "poetry.html").read_text(encoding="utf-8")
+
+
+def words(page: str) -> str:
+    """What of a page is read: no markup, no style, no script."""
+    without = re.sub(r"<(style|script)>.*?</\1>|<[^>]*>", " ", page, flags=re.DOTALL)
+    return " ".join(html.unescape(without).split())
+
+
+def test_the_headline_says_whether_tuned_writes_better_by_how_much_and_how_surely(
+    tmp_path: Path,
+) -> None:
+    assert (
+        "Tuned writes better than base. Exact form goes from 0.000 to 0.500: an improvement of"
+        " +0.500 , 95% interval +0.250 to +0.750, p = 0.0100. Of 2 held-out rows tuned wins 1,"
+        " ties 1 and loses 0."
+    ) in words(written(tmp_path, report()))
+
+
+@pytest.mark.parametrize(
+    ("primary", "low", "high", "p", "said"),
+    [
+        (0.3, 0.1, 0.5, 0.01, "Tuned writes better than base."),
+        (-0.3, -0.5, -0.1, 0.01, "Tuned writes worse than base."),
+        (0.3, 0.1, 0.5, 0.06, "Tuned seems to write better than base, but that is not certain."),
+        (-0.3, -0.7, 0.1, 0.04, "Tuned seems to write worse than base, but that is not certain."),
+        (0.0, 0.0, 0.0, 1.0, "Tuned writes neither better nor worse than base."),
+    ],
+)
+def test_a_verdict_is_sure_only_if_test_and_interval_are(
+    primary: float, low: float, high: float, p: float, said: str
+) -> None:
+    delta = {"primary": primary, "ci_low": low, "ci_high": high, "p_value": p}
+    assert verdict(delta) == said
+
+
+def test_digits_are_those_that_can_matter() -> None:
+    assert [number(value) for value in (0.12345, -0.00001, 18.93)] == ["0.123", "0.000", "18.9"]
+    assert [signed(value) for value in (0.5, -0.5, -0.00001, 18.93)] == [
+        "+0.500",
+        "−0.500",
+        "0.000",
+        "+18.9",
+    ]
+    assert [p_value(value) for value in (0.00001, 0.04)] == ["< 0.0001", "0.0400"]
+
+
+def test_a_score_stands_beside_its_floor_the_references_and_its_improvement(
+    tmp_path: Path,
+) -> None:
+    page = words(written(tmp_path, report()))
+    assert "exact form ↑ primary 0.000 0.500 1.000 +0.500 +0.250 to +0.750 0.0100" in page
+    assert "ROUGE-1 ↑ 0.200 0.190 0.300 0.210 +0.100 −0.020 to +0.220 0.0800" in page
+    assert SCORE_MEANINGS["rouge_1"] in page
+    assert signatures()["bleu"] in page
+
+
+@pytest.mark.parametrize(
+    ("detail", "content", "said"),
+    [
+        ("seed_noise", SEED_NOISE, ["Noise of the seeds", "ROUGE-1 0.012 0.046"]),
+        (
+            "judge",
+            JUDGE,
+            [
+                "A judge prefers tuned in 62% of 8 pairs, 95% interval 50% to 75%, p < 0.0001:"
+                " 4 won, 2 tied, 2 lost.",
+                "the same in 88%. Not judged to the end: 3.",
+            ],
+        ),
+        (
+            "compat",
+            COMPAT,
+            [
+                "LLaMA-Factory base LLaMA-Factory tuned ms-swift base ms-swift tuned",
+                "rouge-1 11.25 22.50 33.75 44.00",
+            ],
+        ),
+        ("floors", DETAILS["floors"], ["base floor tuned floor"]),
+        ("references", DETAILS["references"], ["score base tuned references"]),
+        ("deltas", DETAILS["deltas"], ["+0.100 −0.020 to +0.220 0.0800"]),
+    ],
+)
+def test_a_detail_is_told_where_there_is_one(
+    tmp_path: Path, detail: str, content: object, said: list[str]
+) -> None:
+    page = words(written(tmp_path, report(details={detail: content})))
+    bare = words(written(tmp_path, report(details={})))
+    for each in said:
+        assert each in page
+        assert each not in bare
 
 
 def test_texts_on_the_page_are_escaped(tmp_path: Path) -> None:
     attack = "<script>alert('雪')</script>"
-    generation = Generation("1", attack, attack, attack, "stop", 3)
-    write_page(tmp_path / "poetry.html", "poetry", METRICS, [generation], [generation])
-    page = (tmp_path / "poetry.html").read_text(encoding="utf-8")
-    assert "<script" not in page
-    assert page.count("&lt;script&gt;") == 4
-    assert "http" not in page
+    one = generation(attack, id='"><script>', prompt=attack, reference=attack + "。")
+    page = written(tmp_path, report(base=[one], tuned=[one]))
+    assert page.count("<script") == 1
+    assert "<script>alert" not in page
+    assert page.count("&lt;") >= 4
 
 
 def test_an_empty_text_is_shown_as_such(tmp_path: Path) -> None:
-    generation = Generation("1", "写诗", "雪", "", "stop", 1)
-    write_page(tmp_path / "poetry.html", "poetry", METRICS, [generation], [generation])
-    assert (tmp_path / "poetry.html").read_text(encoding="utf-8").count("（空）") == 2
+    page = written(tmp_path, report(base=[generation("")], tuned=[generation("")]))
+    assert page.count("（空）") == 2
+
+
+def test_several_generations_of_a_row_stand_in_one_article(tmp_path: Path) -> None:
+    base = [generation("一稿"), generation("二稿", finish_reason="length", tokens=512)]
+    tuned = [generation("三稿"), generation("四稿")]
+    page = written(tmp_path, report(base=base, tuned=tuned))
+    assert page.count("<article") == 1
+    assert "1 prompts" in page
+    assert re.search(
+        "base 1 一稿 24 tokens · stop.* tuned 1 三稿.* base 2 二稿 512 tokens · length, cut off"
+        ".* tuned 2 四稿.* reference 夜雪压柴门",
+        words(page),
+    )
+
+
+def test_of_a_poem_it_is_told_what_it_keeps(tmp_path: Path) -> None:
+    page = words(written(tmp_path, report()))
+    assert "✗ form · ✗ rhyme · ✗ tones" in page
+    assert "✓ form · ✓ rhyme · ✓ tones" in page
+    six = generation("雪\n", reference="千山鸟飞绝尽，万径人踪灭没。")
+    assert "✗ tones" not in words(written(tmp_path, report(base=[six], tuned=[six])))
+
+
+def test_rows_are_won_tied_or_lost_by_the_primary_score(tmp_path: Path) -> None:
+    page = words(written(tmp_path, report()))
+    assert "tuned wins 0.000 → 1.000" in page
+    assert "a tie 0.000 → 0.000" in page
+    losses = [{"id": "a" * 64} | {m: {"loss_per_character": 6.0 + (m == "tuned")} for m in MODELS}]
+    one = [generation("雪")]
+    prose = report(task="novel", by_row=losses, base=one, tuned=one)
+    assert "tuned loses 6.000 → 7.000" in words(written(tmp_path, prose))
+    assert "tuned wins 0" not in words(written(tmp_path, report(by_row=[])))
+
+
+def test_anchors_are_unique_and_lead_to_their_rows(tmp_path: Path) -> None:
+    page = written(tmp_path, report())
+    anchors = re.findall('<article id="([^"]+)"', page)
+    assert anchors == ["aaaaaaaaaaaa-1", "bbbbbbbbbbbb-2"]
+    assert re.findall('class="number" href="#([^"]+)"', page) == anchors
+    identities = re.findall(' id="([^"]+)"', page)
+    assert len(identities) == len(set(identities))
+
+
+def test_texts_of_other_rows_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"row 1: base's is a+, tuned's is another"):
+        write_page(
+            tmp_path / "x.html", report(base=[generation("雪")], tuned=[generation("雪", id="c")])
+        )
+
+
+def test_the_same_report_gives_the_same_bytes_and_names_no_address(tmp_path: Path) -> None:
+    page = written(tmp_path, report())
+    assert page == written(tmp_path, report())
+    assert "http:" not in page
+    assert "https:" not in page
+
+
+def test_a_curve_is_read_as_it_was_written(tmp_path: Path) -> None:
+    (tmp_path / "loss.tsv").write_text("step\tloss\n1\t6.8\n5\t6.5\n")
+    assert read_curve(tmp_path / "loss.tsv") == [(1, 6.8), (5, 6.5)]
+
+
+def test_every_score_has_a_meaning() -> None:
+    assert list(SCORE_MEANINGS) == list(SCORE_NAMES)
+    directions = [better_direction(score) for score in ("form", "copied", "sentence_length")]
+    assert directions == ["↑", "↓", ""]
 
 
 def test_tables_stand_task_beside_task() -> None:
@@ -51,10 +210,11 @@ def test_tables_stand_task_beside_task() -> None:
         "",
         "",
         "0.000",
-        "0.250",
+        "0.500",
     ]
-    assert "0.100 to 0.400" in comparison_table({"poetry": METRICS})
-    assert "form" in SCORE_NAMES
+    assert "0.250 to 0.750" in comparison_table({"poetry": METRICS})
+    named = [line.split("|")[1].split()[0] for line in table[2:]]
+    assert named == ["held-out", "exact", "rhyme", "all", "ROUGE-1"]
 
 
 def test_figures_replace_what_stands_between_their_markers() -> None:

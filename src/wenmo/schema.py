@@ -17,6 +17,7 @@ from wenmo.model.merging import MergeWeightsParams
 from wenmo.model.training import TrainParams
 from wenmo.params import PARAMS_FILE, Section, section, unknown_key, value
 from wenmo.scoring.comparison import EvaluateParams
+from wenmo.scoring.judge_params import judge_endpoint
 from wenmo.tasks.task import TASKS, load_task
 from wenmo.text.holdout import MergeParams
 
@@ -29,9 +30,10 @@ TASK_SECTIONS: dict[str, type[Section]] = {
     "generate": GenerateParams,
     "evaluate": EvaluateParams,
 }
-SHARED_TRAIN_KEYS = {
-    "max_steps": "so that -S train.max_steps=500 always takes effect",
-    "launcher": "since dvc.yaml takes it from there",
+SHARED_KEYS = {
+    ("train", "max_steps"): "so that -S train.max_steps=500 always takes effect",
+    ("train", "launcher"): "since dvc.yaml takes it from there",
+    ("evaluate", "seeds"): "since generate, which writes the texts, takes it from there",
 }
 SHARED_ONLY = ("tasks", "seed", "data_dir", "base_model")
 
@@ -50,13 +52,17 @@ def check(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
         sections = {"prepare": load_task(task).PrepareParams, **TASK_SECTIONS}
         for name, model in sections.items():
             section(model, content, name, task, path)
+        # Names an entry of another section.
+        judge_endpoint(
+            section(EvaluateParams, content, "evaluate", task, path).judge, content, task, path
+        )
         for key in content[task]:
             if key not in sections:
                 raise ParamsError(unknown_key(f"{task}.{key}", sections, path))
-        for key, reason in SHARED_TRAIN_KEYS.items():
-            if key in content[task]["train"]:
+        for (name, key), reason in SHARED_KEYS.items():
+            if key in content[task][name]:
                 raise ParamsError(
-                    f"{path}: {task}.train.{key}: belongs in train.{key} alone, {reason}"
+                    f"{path}: {task}.{name}.{key}: belongs in {name}.{key} alone, {reason}"
                 )
 
 

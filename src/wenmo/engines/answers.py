@@ -66,9 +66,9 @@ class Writer:
         default_factory=lambda: {"prompts": 0, "tokens": 0, "seconds": 0.0}
     )
 
-    def answer(self, rows: Sequence[Row], label: str) -> list[Generation]:
-        """`generate.sampling.n` generations a row, in the rows' order; an empty text stays."""
-        return [each for drawn in self._drawn(rows, label, attempt=0) for each in drawn]
+    def answer(self, rows: Sequence[Row], label: str, draws: int) -> list[Generation]:
+        """So many generations a row, in the rows' order; an empty text stays."""
+        return [each for drawn in self._drawn(rows, label, range(draws)) for each in drawn]
 
     def answer_all(self, rows: Sequence[Row], label: str) -> list[Generation]:
         """One generation a row that is not empty, of the task's length if there is such a one.
@@ -77,9 +77,10 @@ class Writer:
         the row that is empty after `max_attempts`.
         """
         chosen: dict[str, Generation] = {}
-        waiting = list(rows)
+        waiting, n = list(rows), self.params.sampling.n
         for attempt in range(self.params.max_attempts):
-            for row, drawn in zip(waiting, self._drawn(waiting, label, attempt), strict=True):
+            draws = range(attempt * n, (attempt + 1) * n)
+            for row, drawn in zip(waiting, self._drawn(waiting, label, draws), strict=True):
                 written = [each for each in drawn if each.text]
                 fitting = [each for each in written if self.params.length.holds(each.text)]
                 if written:
@@ -94,22 +95,22 @@ class Writer:
             " raise generate.max_attempts or generate.sampling.temperature"
         )
 
-    def _drawn(self, rows: Sequence[Row], label: str, attempt: int) -> list[list[Generation]]:
-        """For each row the generations of one attempt."""
-        n = self.params.sampling.n
-        draws = [(row, attempt * n + draw) for row in rows for draw in range(n)]
+    def _drawn(self, rows: Sequence[Row], label: str, draws: range) -> list[list[Generation]]:
+        """For each row the generations of these draws, which are numbered from 0 on."""
+        pairs = [(row, draw) for row in rows for draw in draws]
         prompts = [
             Prompt(
                 messages=prompt_messages(self.chat.system_prompt, row.prompt),
                 seed=prompt_seed(self.seed, row.id, draw),
             )
-            for row, draw in draws
+            for row, draw in pairs
         ]
         self._complete(prompts, label)
         generations = [
             _generation(row, self.journal.kept[prompt.id])
-            for (row, _), prompt in zip(draws, prompts, strict=True)
+            for (row, _), prompt in zip(pairs, prompts, strict=True)
         ]
+        n = len(draws)
         return [generations[at : at + n] for at in range(0, len(generations), n)]
 
     def _complete(self, prompts: Sequence[Prompt], label: str) -> None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from wenmo.llm.endpoints import Access
 from wenmo.model.loading import Precision
@@ -10,7 +10,7 @@ from wenmo.params import Count, PositiveFloat, PositiveInt, Section
 
 
 class Sampling(Section):
-    """Section `generate.sampling`: how the next token is drawn; `n` draws a prompt."""
+    """Section `generate.sampling`: how the next token is drawn; `n` draws a test prompt."""
 
     max_new_tokens: PositiveInt
     temperature: float = Field(ge=0)
@@ -90,3 +90,11 @@ class GenerateParams(Section):
         shared = self.model_dump(include={"engine", "precision", "weights"})
         sampling = self.sampling.model_dump(exclude={"n"})
         return {**shared, "sampling": sampling, "own": own[self.engine]}
+
+
+class Repeats(Section):
+    """What generate reads of the section `evaluate`: `seeds` draws a held-out prompt."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    seeds: PositiveInt

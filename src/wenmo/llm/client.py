@@ -16,6 +16,10 @@ class UnreachableError(Exception):
     """An endpoint did not answer one request, however often it was tried."""
 
 
+class RefusedError(UserError):
+    """An endpoint refuses one request as it stands (400), as content filters do."""
+
+
 @dataclass
 class Usage:
     """What this run asked of the endpoint, and what that cost."""
@@ -59,7 +63,7 @@ class Client:
         """The answer to a request, which is kept; one that is under way is waited for.
 
         Raises UnreachableError after the last retry, UserError if the endpoint refuses all requests
-        (wrong key, unknown model).
+        (wrong key, unknown model), and RefusedError if it may be this one alone.
         """
         key = request_key(request)
         if key not in self.in_flight:
@@ -111,10 +115,9 @@ class Client:
                 self.usage.retries += self.max_retries
                 raise UnreachableError(self.without_key(str(error))) from None
             except openai.APIStatusError as error:
+                refused = RefusedError if isinstance(error, openai.BadRequestError) else UserError
                 message = self.without_key(" ".join(error.message.split()))[:200]
-                raise UserError(
-                    f"{self.endpoint.base_url}: {error.status_code}: {message}"
-                ) from None
+                raise refused(f"{self.endpoint.base_url}: {error.status_code}: {message}") from None
         raise UnreachableError(self.without_key(fault))
 
     def without_key(self, text: str) -> str:

@@ -66,6 +66,14 @@ def follow(
     return Failed(fault)
 
 
+def next_request(
+    text: str, params: SummarizeParams, answer: Callable[[Request], Reply | None]
+) -> Request | None:
+    """What has to be asked next about a passage; None if its dialogue has ended."""
+    outcome = follow(text, params, answer)
+    return outcome.request if isinstance(outcome, Pending) else None
+
+
 def first_request(text: str, params: SummarizeParams) -> Request:
     """The request about a passage: the wording, the examples, the passage."""
     messages = [

@@ -1,10 +1,10 @@
 """OpenAI-compatible endpoints: where they are, what they allow and cost, and the key for them."""
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from wenmo.environment import secret
 from wenmo.errors import UserError
-from wenmo.params import PositiveInt, Section
+from wenmo.params import Count, PositiveFloat, PositiveInt, Section
 
 
 class Access(Section):
@@ -26,6 +26,22 @@ class Endpoint(Access):
     """An entry of `summarize.endpoints`: the access to one model."""
 
     model: str = Field(min_length=1)
+
+
+class Endpoints(Section):
+    """What others than summarize read of its section: the endpoints, and nothing else."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    endpoints: dict[str, Endpoint]
+
+
+class Asking(Section):
+    """How an endpoint is asked: requests at a time, seconds for each, tries after a failed one."""
+
+    concurrency: PositiveInt
+    timeout_seconds: PositiveFloat
+    max_retries: Count
 
 
 def api_key(endpoint: Access) -> str:

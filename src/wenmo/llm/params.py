@@ -4,8 +4,8 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from wenmo.llm.endpoints import Endpoint
-from wenmo.params import Count, PositiveFloat, PositiveInt, Section
+from wenmo.llm.endpoints import Asking, Endpoint
+from wenmo.params import Count, PositiveInt, Section
 
 OFFLINE = "offline"
 
@@ -25,7 +25,7 @@ class Wording(Section):
     examples: list[Example]
 
 
-class SummarizeParams(Section):
+class SummarizeParams(Asking):
     """Section `summarize`."""
 
     provider: str
@@ -35,9 +35,6 @@ class SummarizeParams(Section):
     max_tokens: PositiveInt
     max_attempts: PositiveInt
     max_failures: Count
-    concurrency: PositiveInt
-    timeout_seconds: PositiveFloat
-    max_retries: Count
     endpoints: dict[str, Endpoint]
 
     @model_validator(mode="after")

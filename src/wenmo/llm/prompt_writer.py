@@ -1,21 +1,17 @@
 """Writing the prompt that a passage answers: what summarize does to rows that have none."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-
-from tqdm import tqdm
+from functools import partial
 
 from wenmo.errors import UserError
-from wenmo.llm.client import Client, UnreachableError, Usage
-from wenmo.llm.dialogue import Failed, Outcome, Pending, Written, follow
+from wenmo.llm.asking import ask_all
+from wenmo.llm.client import Usage
+from wenmo.llm.dialogue import Failed, Outcome, Written, follow, next_request
 from wenmo.llm.offline import leading_clause
 from wenmo.llm.params import OFFLINE, SummarizeParams
 from wenmo.llm.store import Store, store_path
 from wenmo.records import Row
-
-UNREACHABLE_IN_A_ROW = 10
-"""So many rows without an answer, one after another: the endpoint is gone, not a request."""
 
 
 @dataclass
@@ -42,53 +38,22 @@ def write_prompts(rows: Sequence[Row], params: SummarizeParams, usage: Usage) ->
         ]
     else:
         with Store(store_path()) as store:
-            outcomes = [follow(row.output, params, store.get) for row in bare]
-            # Where every answer is in the store, neither key nor network is needed.
-            if any(isinstance(outcome, Pending) for outcome in outcomes):
-                outcomes = asyncio.run(_ask_all(bare, params, store, usage))
+            outcomes = _ask_about(bare, params, store, usage)
     return _collect(rows, dict(zip((row.id for row in bare), outcomes, strict=True)))
 
 
-async def _ask_all(
+def _ask_about(
     rows: Sequence[Row], params: SummarizeParams, store: Store, usage: Usage
 ) -> list[Outcome]:
-    """The outcome for each row; `concurrency` rows are asked about at a time."""
-    client = Client(params.endpoint, params.timeout_seconds, params.max_retries, store, usage)
-    gate = asyncio.Semaphore(params.concurrency)
-    lost_in_a_row = 0
-
-    with tqdm(total=len(rows), desc="prompts", unit="row") as progress:
-
-        async def settle(row: Row) -> Outcome:
-            nonlocal lost_in_a_row
-            async with gate:
-                while isinstance(outcome := follow(row.output, params, store.get), Pending):
-                    try:
-                        await client.ask(outcome.request)
-                        lost_in_a_row = 0
-                    except UnreachableError as error:
-                        lost_in_a_row += 1
-                        if lost_in_a_row >= UNREACHABLE_IN_A_ROW:
-                            raise UserError(
-                                f"{params.endpoint.base_url}: no answer to {lost_in_a_row} requests"
-                                f" in a row: {error}"
-                            ) from None
-                        outcome = Failed(f"no answer: {error}")
-                        break
-                progress.update()
-                progress.set_postfix_str(
-                    f"{usage.prompt_tokens + usage.completion_tokens:,} tokens, {usage.money:.4f}"
-                )
-                return outcome
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(settle(row)) for row in rows]
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
-        finally:
-            await client.close()
-    return [task.result() for task in tasks]
+    """The outcome for each row, from the store as far as it goes."""
+    dialogues = [partial(next_request, row.output, params, store.get) for row in rows]
+    broken_off = ask_all(dialogues, params.endpoint, params, store, usage, "prompt")
+    return [
+        Failed(f"no answer: {broken_off[number]}")
+        if number in broken_off
+        else follow(row.output, params, store.get)
+        for number, row in enumerate(rows)
+    ]
 
 
 def _collect(rows: Sequence[Row], outcomes: dict[str, Outcome]) -> Prompted:

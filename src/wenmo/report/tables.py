@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 
 from wenmo.report.names import SCORE_NAMES, better_direction
-from wenmo.scoring.metrics import Metrics
+from wenmo.scoring.evaluation import Metrics
 from wenmo.scoring.scorecard import primary_score
 from wenmo.tasks.task import TASKS
 
@@ -29,7 +29,8 @@ def scores_table(metrics: dict[str, Metrics]) -> str:
         for task in metrics
         for model in ("base", "tuned")
     }
-    table = pd.DataFrame(columns).reindex([_label(key) for key in SCORE_NAMES]).fillna("")
+    order = [_label(key) for key in SCORE_NAMES]
+    table = pd.DataFrame(columns).sort_index(key=lambda labels: labels.map(order.index)).fillna("")
     alignment = ["left"] + ["right"] * len(columns)
     return str(table.to_markdown(disable_numparse=True, colalign=alignment))
 
@@ -50,7 +51,7 @@ def comparison_table(metrics: dict[str, Metrics]) -> str:
 
 
 def _label(key: str) -> str:
-    return f"{SCORE_NAMES[key]} {better_direction(key)}"
+    return f"{SCORE_NAMES[key]} {better_direction(key)}".rstrip()
 
 
 if __name__ == "__main__":

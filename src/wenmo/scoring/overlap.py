@@ -7,6 +7,7 @@ scores 0.
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import cache
 from statistics import fmean
 
 from rapidfuzz.distance import LCSseq
@@ -94,10 +95,13 @@ def without_space(text: str) -> str:
     return "".join(text.split())
 
 
+@cache
 def _bleu() -> BLEU:
+    # sacrebleu keeps a metric's tokenised texts, which are measured against the floor as well.
     return BLEU(tokenize="zh")
 
 
+@cache
 def _chrf2() -> CHRF:
     return CHRF()
 

@@ -3,41 +3,45 @@
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
-from statistics import fmean
 
 from sacrebleu.metrics.bleu import BLEU, MAX_NGRAM_ORDER
 
 from wenmo.scoring.overlap import character_ngrams, without_space
 
 
-def distinct(texts: Sequence[str], n: int) -> float:
-    """Share of different n-grams among each text's n-grams, averaged; higher is more varied.
+def distinct_at_equal_length(text: str, n: int, window: int) -> float:
+    """Share of different n-grams within `window` characters, averaged over the window's places.
 
-    Li et al. 2016, https://arxiv.org/abs/1510.03055. Human prose has 0.88 for n = 2, by character.
-    """
-    return fmean(_distinct(text, n) for text in texts)
-
-
-def distinct_at_equal_length(texts: Sequence[str], n: int, window: int) -> float:
-    """distinct-n within `window` characters, over all places of the window, averaged over texts.
-
-    From 0 to 1, higher is more varied. A longer text repeats itself more without being worse, so
+    From 0 to 1, higher is more varied (distinct-n, Li et al. 2016,
+    https://arxiv.org/abs/1510.03055). A longer text repeats itself more without being worse, so
     that plain distinct-n can only compare texts of one length (Liu et al. 2022,
     https://aclanthology.org/2022.acl-short.86). Their correction needs the number of n-grams that
     a language has; a moving window (Covington and McFall 2010,
     https://doi.org/10.1080/09296171003643098) needs nothing and leaves out no part of a text. What
     a text lacks to fill the window once counts as repeated: silence is not variety.
     """
-    return fmean(_distinct_in_window(text, n, window) for text in texts)
+    characters = without_space(text)
+    count = len(characters) - n + 1
+    size = window - n + 1
+    last_start = max(0, count - size)
+    seen: dict[str, int] = {}
+    found = 0
+    for at in range(count):
+        ngram = characters[at : at + n]
+        # The windows in which this is the n-gram's first place start behind its place before.
+        found += max(0, min(at, last_start) - max(seen.get(ngram, -1), at - size))
+        seen[ngram] = at
+    return found / (size * (last_start + 1))
 
 
-def sequence_repetition(texts: Sequence[str], n: int) -> float:
-    """Share of n-grams that stood in the same text before, averaged; lower is better.
+def sequence_repetition(text: str, n: int) -> float:
+    """Share of n-grams that stood in the text before; lower is better.
 
     seq-rep-n of Welleck et al. 2020, https://arxiv.org/abs/1908.04319. Human prose has 0.015 for
     n = 4, by character. A text too short for one n-gram counts as wholly repeated.
     """
-    return fmean(1 - _distinct(text, n) for text in texts)
+    ngrams = character_ngrams(text, n)
+    return 1 - len(ngrams) / ngrams.total() if ngrams else 1.0
 
 
 def self_bleu(texts: Sequence[str]) -> list[float]:
@@ -89,23 +93,3 @@ def _closest_other(length: int, lengths: list[int]) -> int:
     at = bisect_left(lengths, length)
     others = lengths[max(0, at - 1) : at] + lengths[at + 1 : at + 2]
     return min(others, key=lambda other: (abs(other - length), other), default=length)
-
-
-def _distinct_in_window(text: str, n: int, window: int) -> float:
-    characters = without_space(text)
-    count = len(characters) - n + 1
-    size = window - n + 1
-    last_start = max(0, count - size)
-    seen: dict[str, int] = {}
-    found = 0
-    for at in range(count):
-        ngram = characters[at : at + n]
-        # The windows in which this is the n-gram's first place start behind its place before.
-        found += max(0, min(at, last_start) - max(seen.get(ngram, -1), at - size))
-        seen[ngram] = at
-    return found / (size * (last_start + 1))
-
-
-def _distinct(text: str, n: int) -> float:
-    ngrams = character_ngrams(text, n)
-    return len(ngrams) / ngrams.total() if ngrams else 0.0

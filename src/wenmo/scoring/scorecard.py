@@ -1,25 +1,88 @@
 """A task's scores for one model: which apply, which decides, and which way is better."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from statistics import fmean
+from functools import partial
+from statistics import fmean, stdev
 
 from wenmo.records import Generation
+from wenmo.scoring.copying import Copied
+from wenmo.scoring.ending import ends_properly
+from wenmo.scoring.fairytale import common_share, has_ending, sentence_length
 from wenmo.scoring.length import length_score
-from wenmo.scoring.overlap import bleu, chrf, rouge_l, rouge_n
-from wenmo.scoring.repetition import distinct, sequence_repetition
-from wenmo.scoring.verse import exact_form, rhymed
+from wenmo.scoring.overlap import (
+    CorpusScore,
+    RowScore,
+    bleu,
+    chrf,
+    rouge_l,
+    rouge_n,
+    row_mean,
+    shuffled_floor,
+)
+from wenmo.scoring.repetition import distinct_at_equal_length, self_bleu, sequence_repetition
+from wenmo.scoring.verse import (
+    copied_lines,
+    exact_form,
+    first_line_kept,
+    repeated_lines,
+    rhymed,
+    tone_share,
+    tones_kept,
+)
+from wenmo.text.prosody import regulated
+from wenmo.text.verse import verse_lines
 
-LOWER_IS_BETTER = frozenset({"loss_per_character", "seq_rep_4"})
+LOWER_IS_BETTER = frozenset(
+    {
+        "loss_per_character",
+        "seq_rep_4",
+        "self_bleu",
+        "copied",
+        "copied_13grams",
+        "repeated_lines",
+        "copied_lines",
+    }
+)
+NEITHER_IS_BETTER = frozenset({"sentence_length"})
+NOT_A_SHARE = frozenset({"loss_per_character", "sentence_length"})
+"""All others are from 0 to 1."""
+
+Values = list[float | None]
+"""A score row by row; None where it does not apply to the row."""
+
+_ROUGE: dict[str, RowScore] = {
+    "rouge_1": partial(rouge_n, n=1),
+    "rouge_2": partial(rouge_n, n=2),
+    "rouge_l": rouge_l,
+}
+_CORPUS: dict[str, CorpusScore] = {"bleu": bleu, "chrf2": chrf}
 
 
 @dataclass(frozen=True)
 class Scorecard:
-    """`scores` over all rows, and the primary score row by row for the paired comparison."""
+    """`scores` over all rows, and `by_row` those of them that are means over rows.
+
+    `floors` are what the overlap scores come to with other rows' references.
+    """
 
     scores: dict[str, float]
-    primary: list[float]
+    by_row: dict[str, Values]
+    floors: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What scores need beside the texts.
+
+    `window` is evaluate.window (characters), `learnt` the verse lines of the training poems, `seed`
+    that of the floors.
+    """
+
+    task: str
+    window: int
+    learnt: Collection[str]
+    seed: int
 
 
 def primary_score(task: str) -> str:
@@ -27,38 +90,120 @@ def primary_score(task: str) -> str:
     return "form" if task == "poetry" else "loss_per_character"
 
 
-def score(task: str, generations: Sequence[Generation], losses: Sequence[float]) -> Scorecard:
-    """All scores of one model; `losses` are the held-out losses a character, row by row.
+def score(
+    generations: Sequence[Generation], copies: Sequence[Copied], setting: Setting
+) -> Scorecard:
+    """All scores of texts, one a row, with what each has copied; the loss is not among them."""
+    texts = [each.text for each in generations]
+    references = [each.reference for each in generations]
+    by_row: dict[str, Values] = {
+        name: [rouge(*pair) for pair in zip(texts, references, strict=True)]
+        for name, rouge in _ROUGE.items()
+    }
+    by_row["length_score"] = list(map(length_score, texts, references))
+    by_row |= _text_scores(texts, setting)
+    by_row["ended"] = [float(ends_properly(each.text, each.finish_reason)) for each in generations]
+    by_row["copied"] = [float(each.flagged) for each in copies]
+    by_row["copied_13grams"] = [each.coverage for each in copies]
+    if setting.task == "poetry":
+        by_row |= _verse_scores(generations, setting)
+    corpus = {name: overlap(texts, references) for name, overlap in _CORPUS.items()}
+    overlaps = {name: row_mean(rouge) for name, rouge in _ROUGE.items()} | _CORPUS
+    floors = {
+        name: shuffled_floor(overlap, texts, references, setting.seed)
+        for name, overlap in overlaps.items()
+    }
+    return Scorecard(_means(by_row) | corpus, by_row, floors)
 
-    A row with several generations (`generate.sampling.n`), one after another, scores their mean.
+
+def reference_scores(
+    generations: Sequence[Generation], copies: Sequence[Copied], setting: Setting
+) -> dict[str, float]:
+    """What the references themselves score, where a score is one of a text alone.
+
+    `copies` are what the references have in common with the training text.
     """
-    pairs = [(each.text, each.reference) for each in generations]
-    texts, references = [text for text, _ in pairs], [reference for _, reference in pairs]
-    by_text: dict[str, Sequence[float]] = {
-        "rouge_1": [rouge_n(text, reference, 1) for text, reference in pairs],
-        "rouge_2": [rouge_n(text, reference, 2) for text, reference in pairs],
-        "rouge_l": [rouge_l(text, reference) for text, reference in pairs],
-        "length_score": [length_score(text, reference) for text, reference in pairs],
-    }
-    if task == "poetry":
-        by_text["form"] = [float(exact_form(text, reference)) for text, reference in pairs]
-        by_text["rhyme"] = [float(rhymed(text)) for text in texts]
-    by_row = {"loss_per_character": losses} | {
-        name: _row_means(generations, values) for name, values in by_text.items()
-    }
-    scores = {name: fmean(values) for name, values in by_row.items()} | {
-        "bleu": bleu(texts, references),
-        "chrf2": chrf(texts, references),
-        "distinct_2": distinct(texts, 2),
-        "seq_rep_4": sequence_repetition(texts, 4),
-        "ended": fmean(each.finish_reason == "stop" for each in generations),
-    }
-    return Scorecard(scores, list(by_row[primary_score(task)]))
+    references = [each.reference for each in generations]
+    by_row = _text_scores(references, setting)
+    by_row["ended"] = [float(ends_properly(text, "stop")) for text in references]
+    by_row["copied"] = [float(each.flagged) for each in copies]
+    by_row["copied_13grams"] = [each.coverage for each in copies]
+    if setting.task == "poetry":
+        as_written = [
+            Generation(each.id, each.prompt, each.reference, each.reference, "stop", 0)
+            for each in generations
+        ]
+        by_row |= _verse_scores(as_written, setting)
+    return _means(by_row)
 
 
-def _row_means(generations: Sequence[Generation], values: Sequence[float]) -> list[float]:
-    """One value a row, from one a generation."""
-    pairs = zip(generations, values, strict=True)
-    return [
-        fmean(value for _, value in group) for _, group in groupby(pairs, lambda pair: pair[0].id)
-    ]
+def with_loss(card: Scorecard, losses: Sequence[float]) -> Scorecard:
+    """The scorecard with the held-out losses a character, row by row, in front."""
+    return Scorecard(
+        {"loss_per_character": fmean(losses)} | card.scores,
+        {"loss_per_character": [*losses], **card.by_row},
+        card.floors,
+    )
+
+
+def averaged(cards: Sequence[Scorecard]) -> Scorecard:
+    """The mean of the scorecards of several draws of the same rows."""
+    first = cards[0]
+    return Scorecard(
+        {name: fmean(card.scores[name] for card in cards) for name in first.scores},
+        {
+            name: [
+                _mean(values) for values in zip(*(card.by_row[name] for card in cards), strict=True)
+            ]
+            for name in first.by_row
+        },
+        {name: fmean(card.floors[name] for card in cards) for name in first.floors},
+    )
+
+
+def seed_noise(cards: Sequence[Scorecard]) -> dict[str, float]:
+    """How far scores of two or more draws differ by their seeds alone: standard deviations."""
+    return {name: stdev(card.scores[name] for card in cards) for name in cards[0].scores}
+
+
+def _text_scores(texts: Sequence[str], setting: Setting) -> dict[str, Values]:
+    """Scores of a text by itself or among the others."""
+    window = setting.window
+    scores: dict[str, Values] = {
+        "distinct_2": [distinct_at_equal_length(text, 2, window) for text in texts],
+        "distinct_4": [distinct_at_equal_length(text, 4, window) for text in texts],
+        "seq_rep_4": [sequence_repetition(text, 4) for text in texts],
+        "self_bleu": [*self_bleu(texts)],
+    }
+    if setting.task == "fairytale":
+        scores["sentence_length"] = [sentence_length(text) for text in texts]
+        scores["common_share"] = [common_share(text) for text in texts]
+        scores["has_ending"] = [float(has_ending(text)) for text in texts]
+    return scores
+
+
+def _verse_scores(generations: Sequence[Generation], setting: Setting) -> dict[str, Values]:
+    """Scores of poems. The tone rules bind only who was asked for a form that has them."""
+    bound = [regulated(verse_lines(each.reference)) for each in generations]
+    kept = [first_line_kept(each.prompt, each.text) for each in generations]
+    pairs = list(zip(generations, bound, strict=True))
+    return {
+        "form": [float(exact_form(each.text, each.reference)) for each in generations],
+        "rhyme": [float(rhymed(each.text)) for each in generations],
+        "tones": [float(tones_kept(each.text)) if rules else None for each, rules in pairs],
+        "tone_share": [tone_share(each.text) if rules else None for each, rules in pairs],
+        "first_line": [None if each is None else float(each) for each in kept],
+        "repeated_lines": [repeated_lines(each.text) for each in generations],
+        "copied_lines": [copied_lines(each.text, setting.learnt) for each in generations],
+    }
+
+
+def _means(by_row: dict[str, Values]) -> dict[str, float]:
+    """The mean of each score over the rows that it applies to; one that applies to none is left."""
+    means = {name: _mean(values) for name, values in by_row.items()}
+    return {name: mean for name, mean in means.items() if mean is not None}
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    found = [value for value in values if value is not None]
+    return fmean(found) if found else None

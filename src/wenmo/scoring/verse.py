@@ -1,6 +1,7 @@
 """Whether a text is the poem that was asked for, and how far it keeps the rules of verse."""
 
 import re
+from collections.abc import Collection
 
 from wenmo.text.prosody import TONE_RULES, Rule, analyse, rhymes
 from wenmo.text.verse import form, verse_lines
@@ -59,3 +60,13 @@ def repeated_lines(text: str) -> float:
     """
     lines = verse_lines(text)
     return 1 - len(set(lines)) / len(lines) if lines else 1.0
+
+
+def copied_lines(text: str, learnt: Collection[str]) -> float:
+    """Share of the lines after the first that stand in a training poem; lower is better.
+
+    The first line is left out, since prompts give it. 0 for a text without others, as in
+    `wenmo.scoring.copying`: a bound that is kept, and no merit.
+    """
+    lines = verse_lines(text)[1:]
+    return sum(line in learnt for line in lines) / len(lines) if lines else 0.0

@@ -1,0 +1,87 @@
+"""Many dialogues with one endpoint, each asked on until it has what it needs."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from tqdm import tqdm
+
+from wenmo.errors import UserError
+from wenmo.llm.client import Client, UnreachableError, Usage
+from wenmo.llm.endpoints import Access, Asking
+from wenmo.llm.store import Request, Store
+
+UNREACHABLE_IN_A_ROW = 10
+"""So many dialogues without an answer, one after another: the endpoint is gone, not a request."""
+
+NextRequest = Callable[[], Request | None]
+"""What a dialogue has to ask next, going by the answers in the store; None: it has ended."""
+
+
+def ask_all(
+    dialogues: Sequence[NextRequest],
+    endpoint: Access,
+    asking: Asking,
+    store: Store,
+    usage: Usage,
+    unit: str,
+    costs_one: tuple[type[Exception], ...] = (UnreachableError,),
+) -> dict[int, str]:
+    """Ask an endpoint, `concurrency` dialogues at a time, until each has ended; answers are kept.
+
+    Returns, by the dialogue's number, why one had to be broken off: by one of the errors of
+    `costs_one`. Any other error, and an endpoint that is gone, ends them all: raises UserError.
+    """
+    # Where every answer is in the store, neither key nor network is needed.
+    if all(next_request() is None for next_request in dialogues):
+        return {}
+    return asyncio.run(_ask_all(dialogues, endpoint, asking, store, usage, unit, costs_one))
+
+
+async def _ask_all(
+    dialogues: Sequence[NextRequest],
+    endpoint: Access,
+    asking: Asking,
+    store: Store,
+    usage: Usage,
+    unit: str,
+    costs_one: tuple[type[Exception], ...],
+) -> dict[int, str]:
+    client = Client(endpoint, asking.timeout_seconds, asking.max_retries, store, usage)
+    gate = asyncio.Semaphore(asking.concurrency)
+    broken_off: dict[int, str] = {}
+    lost_in_a_row = 0
+
+    with tqdm(total=len(dialogues), desc=f"{unit}s", unit=unit) as progress:
+
+        async def finish(number: int, next_request: NextRequest) -> None:
+            nonlocal lost_in_a_row
+            async with gate:
+                while request := next_request():
+                    try:
+                        await client.ask(request)
+                        lost_in_a_row = 0
+                    except costs_one as error:
+                        # An endpoint that refuses a request is there.
+                        silent = isinstance(error, UnreachableError)
+                        lost_in_a_row = lost_in_a_row + 1 if silent else 0
+                        if lost_in_a_row >= UNREACHABLE_IN_A_ROW:
+                            raise UserError(
+                                f"{endpoint.base_url}: no answer to {lost_in_a_row} requests in a"
+                                f" row: {error}"
+                            ) from None
+                        broken_off[number] = str(error)
+                        break
+                progress.update()
+                progress.set_postfix_str(
+                    f"{usage.prompt_tokens + usage.completion_tokens:,} tokens, {usage.money:.4f}"
+                )
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for each in enumerate(dialogues):
+                    group.create_task(finish(*each))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+        finally:
+            await client.close()
+    return broken_off

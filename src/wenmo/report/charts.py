@@ -1,0 +1,178 @@
+"""Pictures of a report as SVG for a page: the same bytes each time, colours by the page's classes.
+
+Each is as wide as a phone's screen, so that its letters are never shrunk, and says in `aria-label`
+what it shows.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from markupsafe import Markup
+
+Points = Sequence[tuple[float, float]]
+
+WIDTH = 360
+BINS = 30
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Maps the numbers from `low` to `high`, both of them ticks, to places on the picture."""
+
+    low: float
+    high: float
+    step: float
+    start: float
+    end: float
+
+    def at(self, value: float) -> float:
+        """The place of a number."""
+        return self.start + (value - self.low) / (self.high - self.low) * (self.end - self.start)
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """Places and labels, with no more decimals than the step has."""
+        decimals = max(0, -math.floor(math.log10(self.step) + 1e-9))
+        count = round((self.high - self.low) / self.step)
+        values = [self.low + number * self.step for number in range(count + 1)]
+        return [(self.at(value), f"{round(value, decimals) + 0:.{decimals}f}") for value in values]
+
+
+def axis(numbers: Sequence[float], start: float, end: float, most_ticks: int = 6) -> Axis:
+    """An axis that holds all the numbers, in steps of 1, 2 or 5 times a power of ten."""
+    low, high = min(numbers), max(numbers)
+    # Numbers that are the same get an axis all the same.
+    span = high - low if high - low > 1e-6 * max(1.0, abs(low), abs(high)) else 1.0
+    least = span / (most_ticks - 1)
+    power = 10.0 ** math.floor(math.log10(least))
+    # The numbers seldom begin and end on a tick, which may take two steps more.
+    for step in (times * power for times in (1, 2, 5, 10, 20, 50)):
+        first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
+        if last - first < most_ticks:
+            break
+    return Axis(first * step, max(last, first + 1) * step, step, start, end)
+
+
+def loss_curve(training: Points, held_out: Points) -> Markup:
+    """Loss by step, of the training rows and of the held-out ones; empty without any point."""
+    curves = {
+        name: [(step, loss) for step, loss in points if math.isfinite(loss)]
+        for name, points in (("training", training), ("held-out", held_out))
+    }
+    everything = [point for points in curves.values() for point in points]
+    if not everything:
+        return Markup("")
+    x = axis([step for step, _ in everything], 40, WIDTH - 16)
+    y = axis([loss for _, loss in everything], 190, 36)
+    parts = [_text(0, 12, "nats a token", "quiet"), _text(WIDTH, 230, "step", "quiet", "end")]
+    for place, label in y.ticks():
+        parts.append(_line(x.start, place, x.end, place, "grid"))
+        parts.append(_text(x.start - 8, place + 4, label, "", "end"))
+    parts += [_text(place, 210, label, "", "middle") for place, label in x.ticks()]
+    for legend, (name, points) in zip((WIDTH - 184, WIDTH - 82), curves.items(), strict=True):
+        if points:
+            places = [(x.at(step), y.at(loss)) for step, loss in points]
+            parts += [_line(legend, 8, legend + 20, 8, name), _text(legend + 26, 12, name)]
+            parts.append(_polyline(places, name))
+            if name == "held-out":
+                parts += [_dot(*place, name) for place in places]
+    said = [
+        f"{name} loss goes from {points[0][1]:.2f} at step {points[0][0]:g}"
+        f" to {points[-1][1]:.2f} at step {points[-1][0]:g}"
+        for name, points in curves.items()
+        if points
+    ]
+    return _picture(234, "; ".join(said), parts)
+
+
+def lengths(of_writers: Mapping[str, Sequence[int]]) -> Markup:
+    """For each writer, how many of its texts have how many characters, below each other."""
+    everything = [length for found in of_writers.values() for length in found]
+    x = axis([0, *everything], 4, WIDTH - 16)
+    counts = {writer: _histogram(found, x) for writer, found in of_writers.items()}
+    tallest = max(share for shares in counts.values() for share in shares)
+    width = (x.end - x.start) / BINS
+    parts, said, top = [], [], 0.0
+    for writer, found in of_writers.items():
+        middle, floor = median(found), top + 58
+        parts.append(_text(0, top + 12, writer))
+        parts.append(_text(WIDTH, top + 12, f"median {middle:g}", "quiet", "end"))
+        for number, share in enumerate(counts[writer]):
+            if share:
+                height = max(1.0, 38 * share / tallest)
+                left = x.start + number * width
+                parts.append(_rect(left, floor - height, width - 1, height, writer))
+        parts.append(_line(x.start, floor, x.end, floor, "grid"))
+        parts.append(_line(x.at(middle), floor - 40, x.at(middle), floor, "median"))
+        said.append(f"{writer} from {min(found)} to {max(found)}, median {middle:g}")
+        top += 66
+    parts += [_text(place, top + 10, label, "", "middle") for place, label in x.ticks()]
+    parts.append(_text(WIDTH, top + 30, "characters a text", "quiet", "end"))
+    return _picture(top + 34, "characters a text: " + "; ".join(said), parts)
+
+
+def shares(of_outcomes: Mapping[str, Mapping[str, float]]) -> Markup:
+    """For each outcome a bar a writer: the share of its poems, 0 to 1."""
+    x = axis([0, 1], 84, WIDTH - 50)
+    parts, said, top = [], [], 0.0
+    for outcome, of_writers in of_outcomes.items():
+        parts.append(_text(0, top + 12, outcome))
+        for number, (writer, share) in enumerate(of_writers.items()):
+            place = top + 20 + 15 * number
+            parts.append(_text(x.start - 8, place + 9, writer, "quiet", "end"))
+            parts.append(_rect(x.start, place, max(1.0, x.at(share) - x.start), 10, writer))
+            parts.append(_text(x.at(share) + 6, place + 9, f"{share:.0%}"))
+        said.append(f"{outcome}: " + ", ".join(f"{w} {s:.0%}" for w, s in of_writers.items()))
+        top += 34 + 15 * len(of_writers)
+    return _picture(top - 8, "share of poems. " + "; ".join(said), parts)
+
+
+def interval(value: float, low: float, high: float) -> Markup:
+    """An improvement with its 95% interval, and where no difference would be."""
+    x = axis([0, value, low, high], 14, WIDTH - 14)
+    parts = [_line(x.start, 34, x.end, 34, "grid"), _line(x.at(0), 12, x.at(0), 40, "axis")]
+    parts.append(_line(x.at(low), 24, x.at(high), 24, "tuned"))
+    parts += [_line(x.at(end), 19, x.at(end), 29, "tuned") for end in (low, high)]
+    parts.append(_dot(x.at(value), 24, "tuned", 5))
+    parts += [_text(place, 52, label, "", "middle") for place, label in x.ticks()]
+    said = f"improvement {value:.3f}, 95% interval {low:.3f} to {high:.3f}, 0 is no difference"
+    return _picture(58, said, parts)
+
+
+def _histogram(lengths: Sequence[int], x: Axis) -> list[float]:
+    """The share of the lengths in each of the bins between the axis's ends."""
+    bins = [0] * BINS
+    for length in lengths:
+        bins[min(BINS - 1, int(length / x.high * BINS))] += 1
+    return [count / len(lengths) for count in bins]
+
+
+def _picture(height: float, said: str, parts: Sequence[Markup]) -> Markup:
+    opening = Markup('<svg viewBox="0 0 {} {:.0f}" role="img" aria-label="{}">\n')
+    return opening.format(WIDTH, height, said) + Markup("\n").join(parts) + Markup("\n</svg>")
+
+
+def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:
+    line = Markup('<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>')
+    return line.format(kind, x1, y1, x2, y2)
+
+
+def _polyline(places: Points, kind: str) -> Markup:
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    return Markup('<polyline class="{}" points="{}"/>').format(kind, points)
+
+
+def _dot(x: float, y: float, kind: str, radius: float = 3) -> Markup:
+    dot = Markup('<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:g}"/>')
+    return dot.format(kind, x, y, radius)
+
+
+def _rect(x: float, y: float, width: float, height: float, kind: str) -> Markup:
+    rect = Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>')
+    return rect.format(kind, x, y, width, height)
+
+
+def _text(x: float, y: float, content: str, kind: str = "", anchor: str = "start") -> Markup:
+    text = Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>')
+    return text.format(kind, x, y, anchor, content)

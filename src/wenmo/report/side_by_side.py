@@ -1,0 +1,92 @@
+"""Row by row what base and tuned wrote, made ready for the page."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from wenmo.records import Generation
+from wenmo.report.marks import shared_runs
+from wenmo.scoring.scorecard import LOWER_IS_BETTER, primary_score
+from wenmo.scoring.verse import exact_form, rhymed, tones_kept
+from wenmo.text.prosody import regulated
+from wenmo.text.verse import verse_lines
+
+Line = list[tuple[str, bool]]
+
+
+@dataclass(frozen=True)
+class Written:
+    """One generation: its lines in pieces that do or don't stand in the reference.
+
+    `kept` says of a poem's form, rhyme and tones whether they are as asked for.
+    """
+
+    lines: list[Line]
+    tokens: int
+    finish_reason: str
+    kept: dict[str, bool]
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """A held-out row: what base and tuned wrote, draw by draw, and their primary scores.
+
+    `outcome` is `wins`, `ties` or `loses`, as tuned does; like the scores, None if not known.
+    """
+
+    anchor: str
+    prompt: str
+    reference: list[Line]
+    draws: list[tuple[Written, Written]]
+    base_score: float | None
+    tuned_score: float | None
+    outcome: str | None
+
+
+def pairings(
+    task: str,
+    base: Sequence[Generation],
+    tuned: Sequence[Generation],
+    by_row: Iterable[Mapping[str, Any]] = (),
+) -> Iterator[Pairing]:
+    """The rows in their order. Raises ValueError where base and tuned are not of the same rows."""
+    scores = {line["id"]: line for line in by_row}
+    pairs = zip(base, tuned, strict=True)
+    for number, (identity, group) in enumerate(groupby(pairs, lambda pair: pair[0].id), 1):
+        draws = list(group)
+        if any(second.id != identity for _, second in draws):
+            raise ValueError(f"row {number}: base's is {identity}, tuned's is another")
+        first, _ = draws[0]
+        of_base, of_tuned = (
+            scores[identity][model].get(primary_score(task)) if identity in scores else None
+            for model in ("base", "tuned")
+        )
+        yield Pairing(
+            anchor=f"{identity[:12]}-{number}",
+            prompt=first.prompt,
+            reference=[[(line, False)] for line in first.reference.split("\n")],
+            draws=[(_written(task, one), _written(task, other)) for one, other in draws],
+            base_score=of_base,
+            tuned_score=of_tuned,
+            outcome=_outcome(task, of_base, of_tuned),
+        )
+
+
+def _written(task: str, generation: Generation) -> Written:
+    text, reference = generation.text, generation.reference
+    lines = [list(shared_runs(line, reference)) for line in text.split("\n")] if text else []
+    kept = {}
+    if task == "poetry":
+        kept = {"form": exact_form(text, reference), "rhyme": rhymed(text)}
+        # Who was asked for another form is not bound by the tone rules.
+        if regulated(verse_lines(reference)):
+            kept["tones"] = tones_kept(text)
+    return Written(lines, generation.tokens, generation.finish_reason, kept)
+
+
+def _outcome(task: str, base: float | None, tuned: float | None) -> str | None:
+    if base is None or tuned is None:
+        return None
+    gain = base - tuned if primary_score(task) in LOWER_IS_BETTER else tuned - base
+    return "wins" if gain > 0 else "loses" if gain < 0 else "ties"

@@ -1,0 +1,228 @@
+"""Whether tuned writes better than base: all scores of a task, compared row by row."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wenmo.errors import UserError
+from wenmo.records import Generation, Row
+from wenmo.scoring import compat
+from wenmo.scoring.comparison import EvaluateParams, compare, holm, outcomes
+from wenmo.scoring.copying import Copied, copied
+from wenmo.scoring.judge import Judged, summary
+from wenmo.scoring.scorecard import (
+    LOWER_IS_BETTER,
+    NEITHER_IS_BETTER,
+    NOT_A_SHARE,
+    Scorecard,
+    Setting,
+    Values,
+    averaged,
+    primary_score,
+    reference_scores,
+    score,
+    seed_noise,
+    with_loss,
+)
+from wenmo.text.verse import verse_lines
+
+DECIMALS = 4
+
+Metrics = dict[str, dict[str, float]]
+Draw = Sequence[Generation]
+
+
+@dataclass(frozen=True)
+class Written:
+    """What a model did with the held-out rows.
+
+    `generations` are in the rows' order, several of a row standing together; `losses` are nats a
+    character of each row's own text.
+    """
+
+    generations: Sequence[Generation]
+    losses: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """`metrics`, `details` and `by_row` are written as they are.
+
+    Into metrics/<task>.json: {"base": scores, "tuned": scores, "delta": the primary score's
+    comparison}. Into metrics/evaluate/<task>.json: the overlap scores' floors, the references' own
+    scores, the other scores' comparisons, and what was asked for beyond. Into reports/<task>.jsonl:
+    each row's scores. Into plots/evaluate/<task>.csv: the scores that are shares, as bars.
+    """
+
+    metrics: Metrics
+    details: dict[str, Any]
+    by_row: list[dict[str, Any]]
+    bars: list[dict[str, Any]]
+
+
+def evaluate(
+    task: str,
+    rows: Sequence[Row],
+    training: Sequence[Row],
+    base: Written,
+    tuned: Written,
+    params: EvaluateParams,
+    seed: int,
+    judged: Mapping[str, Judged] | None = None,
+) -> Evaluation:
+    """Score what both models wrote for the held-out `rows`, and compare them.
+
+    `training` are the rows that tuned learnt: what it copied is sought there. `judged` is what an
+    LLM said, by row id, if one was asked. Raises UserError where fewer than two rows are held out.
+    """
+    if len(rows) < 2:
+        raise UserError(
+            f"data/merged/{task}/eval.jsonl: {len(rows)} row held out, which shows nothing; raise"
+            " merge.eval_fraction or merge.max_eval_rows"
+        )
+    learnt = frozenset(line for row in training for line in verse_lines(row.output))
+    setting = Setting(task, params.window, learnt if task == "poetry" else frozenset(), seed)
+    draws = {
+        "base": _draws(base.generations, len(rows)),
+        "tuned": _draws(tuned.generations, len(rows)),
+    }
+    references = draws["base"][0]
+    copies = _copies(
+        [*draws["base"], *draws["tuned"]], references, [row.output for row in training]
+    )
+    of_references = copies.pop()
+    cards = {
+        name: [score(draw, copies.pop(0), setting) for draw in written]
+        for name, written in draws.items()
+    }
+    first = with_loss(averaged(cards["base"]), base.losses)
+    second = with_loss(averaged(cards["tuned"]), tuned.losses)
+    groups = [row.source for row in rows] if task == "novel" else None
+    delta, deltas = _compared(task, first, second, groups, params, seed)
+    details: dict[str, Any] = {
+        "floors": {"base": first.floors, "tuned": second.floors},
+        "references": reference_scores(references, of_references, setting),
+        "deltas": deltas,
+    }
+    if params.seeds > 1:
+        details["seed_noise"] = {name: seed_noise(each) for name, each in cards.items()}
+    if params.compat:
+        details["compat"] = _compat(draws)
+    if judged:
+        books = {row.id: row.source for row in rows} if groups else None
+        details["judge"] = summary(judged, params.resamples, seed, books)
+    metrics = _rounded({"base": first.scores, "tuned": second.scores, "delta": delta})
+    return Evaluation(
+        metrics, _rounded(details), _by_row(rows, first, second, judged or {}), _bars(metrics)
+    )
+
+
+def _draws(generations: Sequence[Generation], rows: int) -> list[Draw]:
+    """The first generation of every row, the second of every row, and so on."""
+    draws = len(generations) // rows
+    return [generations[draw::draws] for draw in range(draws)]
+
+
+def _copies(draws: Sequence[Draw], references: Draw, training: Sequence[str]) -> list[list[Copied]]:
+    """What the texts of each draw, and last the references, have copied."""
+    texts = [[each.text for each in draw] for draw in draws]
+    texts.append([each.reference for each in references])
+    found = copied([text for of_draw in texts for text in of_draw], training)
+    rows = len(references)
+    return [found[at : at + rows] for at in range(0, len(found), rows)]
+
+
+def _compared(
+    task: str,
+    base: Scorecard,
+    tuned: Scorecard,
+    groups: Sequence[str] | None,
+    params: EvaluateParams,
+    seed: int,
+) -> tuple[dict[str, float], dict[str, dict[str, float]]]:
+    """The comparison by the primary score, and those by all others, corrected for their number."""
+    compared = {}
+    for name in base.by_row:
+        if name in NEITHER_IS_BETTER:
+            continue
+        first, second, of_rows = _where_it_applies(base.by_row[name], tuned.by_row[name], groups)
+        if len(first) > 1:
+            higher = name not in LOWER_IS_BETTER
+            compared[name] = compare(first, second, higher, params.resamples, seed, of_rows)
+            if name == primary_score(task):
+                compared[name] |= outcomes(first, second, higher)
+    delta = compared.pop(primary_score(task))
+    corrected = holm({name: each["p_value"] for name, each in compared.items()})
+    deltas = {
+        name: {
+            "improvement": each["primary"],
+            "ci_low": each["ci_low"],
+            "ci_high": each["ci_high"],
+            "p_value": each["p_value"],
+            "p_holm": corrected[name],
+        }
+        for name, each in compared.items()
+    }
+    return delta, deltas
+
+
+def _where_it_applies(
+    base: Values, tuned: Values, groups: Sequence[str] | None
+) -> tuple[list[float], list[float], list[str] | None]:
+    """Both models' values and groups in the rows that a score applies to."""
+    pairs = [
+        (at, first, second)
+        for at, (first, second) in enumerate(zip(base, tuned, strict=True))
+        if first is not None and second is not None
+    ]
+    of_rows = [groups[at] for at, _, _ in pairs] if groups is not None else None
+    return [first for _, first, _ in pairs], [second for _, _, second in pairs], of_rows
+
+
+def _compat(draws: dict[str, list[Draw]]) -> dict[str, dict[str, dict[str, float]]]:
+    """The numbers of other tools for the first draws."""
+    pairs = {
+        name: ([each.text for each in first], [each.reference for each in first])
+        for name, (first, *_) in draws.items()
+    }
+    return {
+        "llama_factory": {name: compat.llama_factory(*pair) for name, pair in pairs.items()},
+        "ms_swift": {name: compat.ms_swift(*pair) for name, pair in pairs.items()},
+    }
+
+
+def _by_row(
+    rows: Sequence[Row], base: Scorecard, tuned: Scorecard, judged: Mapping[str, Judged]
+) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": row.id,
+            "source": row.source,
+            "prompt": row.prompt,
+            "base": _rounded(_of_row(base, at)),
+            "tuned": _rounded(_of_row(tuned, at)),
+        }
+        | ({"judge": judged[row.id].verdict} if row.id in judged else {})
+        for at, row in enumerate(rows)
+    ]
+
+
+def _of_row(card: Scorecard, at: int) -> dict[str, float]:
+    values = {name: values[at] for name, values in card.by_row.items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _bars(metrics: Metrics) -> list[dict[str, Any]]:
+    return [
+        {"score": name, "model": model, "value": metrics[model][name]}
+        for name in metrics["base"]
+        if name not in NOT_A_SHARE
+        for model in ("base", "tuned")
+    ]
+
+
+def _rounded(content: Any) -> Any:
+    """The same with every number that is not whole rounded."""
+    if isinstance(content, dict):
+        return {key: _rounded(each) for key, each in content.items()}
+    return round(content, DECIMALS) if isinstance(content, float) else content
