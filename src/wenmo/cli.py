@@ -1,8 +1,9 @@
 """The command `wenmo`: what DVC has no command for."""
 
 import json
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +22,9 @@ from wenmo.records import Row, read_records, write_json_lines
 from wenmo.report.prosody import poem_lines, prosody_page
 from wenmo.tasks.task import TASKS
 from wenmo.text.prosody import analyse
+from wenmo.trace.address import parse
+from wenmo.trace.card import trace as traced
+from wenmo.trace.page import page
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 BAR_WIDTH = 50
@@ -109,6 +113,28 @@ def prosody(
         analysis = analyse(poem_lines(poem))
         typer.echo(prosody_page(analysis))
         raise typer.Exit(1 if analysis.faults else 0)
+
+
+@app.command()
+def trace(
+    row: Annotated[
+        str, typer.Argument(metavar="FILE:LINE", help="a row of a file, or PAGE#ARTICLE")
+    ],
+    neighbours: Annotated[int, typer.Option(help="training rows to show", min=0)] = 3,
+) -> None:
+    """Tell where a row comes from: `wenmo trace outputs/novel/submit.json:12`.
+
+    Told are its prompt and text, the training rows nearest to it, the book and passage that it was
+    cut from, the parameters, models and commit that it was made with, and what has changed since.
+    FILE is one of data/prepared, rejected, test, summarized or merged, of outputs or of reports, or
+    a raw text. For a page, copy the address of one of its rows out of the browser:
+    `wenmo trace 'reports/poetry.html#c87ecb669e29-1'`. Nothing is written.
+    """
+    with told_in_one_line("trace"):
+        address = parse(row)
+        with chdir(address.root):
+            sections = traced(address, neighbours)
+        typer.echo(page(sections, shutil.get_terminal_size().columns))
 
 
 @app.command()
