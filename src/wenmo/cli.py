@@ -19,6 +19,9 @@ from wenmo.llm.store import Store, store_path
 from wenmo.model.chat import ChatParams
 from wenmo.model.publishing import publish
 from wenmo.records import Row, read_records, write_json_lines
+from wenmo.report.compare import compare_revisions
+from wenmo.report.compare_page import write_comparison
+from wenmo.report.compare_tables import terminal_page
 from wenmo.report.prosody import poem_lines, prosody_page
 from wenmo.tasks.task import TASKS
 from wenmo.text.prosody import analyse
@@ -47,6 +50,40 @@ def inspect(task: TaskName) -> None:
         typer.echo(sources_table(task))
         typer.echo()
         typer.echo(length_bars(task))
+
+
+@app.command()
+def compare(
+    revisions: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="REV",
+            help="experiments, branches, tags or commits; workspace is the working tree",
+        ),
+    ],
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="compare this task; repeat for several", show_default="all in common"),
+    ] = None,
+    html: Annotated[
+        Path, typer.Option(help="page to write, with every prompt's texts", dir_okay=False)
+    ] = Path("reports/compare.html"),
+    texts: Annotated[int, typer.Option(help="prompts in the terminal", min=0)] = 3,
+) -> None:
+    """Show revisions side by side: parameters that differ, scores with intervals, texts.
+
+    The first is what the others are compared to; one alone is compared to the workspace. After
+    `dvc exp run --name steps-500 --set-param train.max_steps=500`, the command `wenmo compare main
+    steps-500 --task poetry` tells whether 500 training steps write better poems than 100.
+
+    Nothing is checked out or built: files come from git and from DVC's cache or remote. The exit
+    code is 0 however the scores are, 1 where something cannot be read and 2 for wrong arguments.
+    """
+    with told_in_one_line("compare"):
+        found = compare_revisions(revisions, task or [])
+        write_comparison(html, found)
+        typer.echo(terminal_page(found, texts))
+        typer.echo(f"\nAll prompts' texts: {html}")
 
 
 @app.command()

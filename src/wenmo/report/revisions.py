@@ -1,0 +1,228 @@
+"""One revision's parameters, scores and texts: an experiment, branch, tag, commit or the workspace.
+
+Files are read through dvc.api, those that git has from git and those that DVC has from its cache or
+remote, so nothing is checked out (https://doc.dvc.org/api-reference/dvcfilesystem).
+"""
+
+import json
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import Any, TypeVar
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from wenmo.errors import UserError
+from wenmo.params import deep_merge
+from wenmo.records import Generation
+from wenmo.tasks.task import TASKS
+
+WORKSPACE = "workspace"
+"""The name of the working tree where revisions are named."""
+
+
+@dataclass(frozen=True)
+class ScoredRow:
+    """A line of reports/<task>.jsonl: a held-out row's own scores of base and tuned."""
+
+    id: str
+    source: str
+    prompt: str
+    base: dict[str, float]
+    tuned: dict[str, float]
+
+
+Line = TypeVar("Line", ScoredRow, Generation)
+
+
+class Revision:
+    """What can be read of one revision; each complaint names it, the file and the way out."""
+
+    def __init__(self, name: str) -> None:
+        """`name` is one that DVC knows. Raises UserError if it does not."""
+        # 0.3 s, which no other command needs to wait for.
+        from dvc.api import DVCFileSystem
+        from dvc.exceptions import DvcException
+
+        self.name = name
+        try:
+            self._files = DVCFileSystem(rev=None if name == WORKSPACE else name)
+            self.commit = "" if name == WORKSPACE else str(self._files.repo.get_rev())
+        except DvcException as error:
+            raise UserError(
+                f"{name}: {error}; `dvc exp list --all-commits` and `git branch --all` name what"
+                f" there is, and {WORKSPACE} is the working tree"
+            ) from None
+
+    @cached_property
+    def params(self) -> dict[str, Any]:
+        """The content of params.yaml."""
+        content = self._yaml("params.yaml")
+        if not isinstance(content.get("tasks"), list):
+            raise UserError(f"{self.name}: params.yaml: no list of tasks, so nothing to compare")
+        return content
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks of params.yaml."""
+        return [task for task in TASKS if task in self.params["tasks"]]
+
+    @cached_property
+    def libraries(self) -> dict[str, str]:
+        """Version of each library that pyproject.toml asks for; empty without that file."""
+        if not self._files.exists("/pyproject.toml"):
+            return {}
+        try:
+            project = tomllib.loads(self._text("pyproject.toml"))["project"]
+            pins = [pin.partition("==") for pin in project["dependencies"]]
+        except (tomllib.TOMLDecodeError, KeyError) as error:
+            raise UserError(f"{self.name}: pyproject.toml: {error}") from None
+        return {name.strip(): version for name, _, version in pins}
+
+    def evaluate_param(self, task: str, key: str) -> Any:
+        """A key of section `evaluate`, the task's own before the shared one."""
+        own = self.params.get(task) or {}
+        section = deep_merge(self.params.get("evaluate") or {}, own.get("evaluate") or {})
+        if key not in section:
+            raise UserError(f"{self.name}: params.yaml: evaluate.{key} is missing")
+        return section[key]
+
+    def tuned_scores(self, task: str) -> dict[str, float]:
+        """The scores of tuned in metrics/<task>.json, over all held-out rows."""
+        path = f"metrics/{task}.json"
+        try:
+            scores = json.loads(self._text(path, task))["tuned"]
+        except json.JSONDecodeError as error:
+            raise UserError(f"{self.name}: {path}: not JSON: {error}") from None
+        except (KeyError, TypeError):
+            raise UserError(f"{self.name}: {path}: no scores of tuned") from None
+        return {key: float(value) for key, value in scores.items()}
+
+    def scored_rows(self, task: str) -> list[ScoredRow]:
+        """Held-out rows with their own scores, in the order of the file."""
+        return list(self._lines(ScoredRow, f"reports/{task}.jsonl", task))
+
+    def generations(self, task: str, model: str) -> dict[str, list[Generation]]:
+        """What base or tuned wrote, by the id of the row; several texts a row are in sequence."""
+        texts: dict[str, list[Generation]] = {}
+        for each in self._lines(Generation, f"outputs/{task}/eval.{model}.jsonl", task):
+            texts.setdefault(each.id, []).append(each)
+        return texts
+
+    def changed_since_built(self, task: str) -> list[str]:
+        """Keys of params.yaml with another value than the task was built with, by dvc.lock.
+
+        They are what `dvc repro` has yet to take up: after an edit, or in an experiment that ran
+        other tasks alone.
+        """
+        found = set()
+        for stage in self._locked_stages(task):
+            for section, value in stage.get("params", {}).get("params.yaml", {}).items():
+                now: Any = self.params
+                for part in section.split("."):
+                    now = now.get(part, {}) if isinstance(now, Mapping) else {}
+                found.update(differing(flatten({section: value}), flatten({section: now})))
+        return sorted(found)
+
+    def inputs(self, task: str) -> dict[str, str]:
+        """md5 of every file or folder that the task was built from, by dvc.lock: code and data."""
+        stages = self._locked_stages(task)
+        made = {out["path"] for stage in self._lock.values() for out in stage.get("outs", [])}
+        return {
+            dep["path"]: dep.get("md5", "")
+            for stage in stages
+            for dep in stage.get("deps", [])
+            # Parts of what a stage made, such as one file of its folder, are made as well.
+            if not any(dep["path"] == out or dep["path"].startswith(f"{out}/") for out in made)
+        }
+
+    def _locked_stages(self, task: str) -> list[dict[str, Any]]:
+        return [
+            stage
+            for name, stage in self._lock.items()
+            if name == "base_model" or name.endswith(f"@{task}")
+        ]
+
+    @cached_property
+    def _lock(self) -> dict[str, dict[str, Any]]:
+        if not self._files.exists("/dvc.lock"):
+            return {}
+        stages = self._yaml("dvc.lock").get("stages", {})
+        return dict(stages)
+
+    def _yaml(self, path: str) -> dict[str, Any]:
+        try:
+            content = YAML(typ="safe").load(self._text(path))
+        except MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise UserError(f"{self.name}: {path}:{line}: {error.problem}") from None
+        if not isinstance(content, dict):
+            raise UserError(f"{self.name}: {path}: expected sections")
+        return content
+
+    def _lines(self, kind: type[Line], path: str, task: str) -> Iterator[Line]:
+        wanted = [field.name for field in fields(kind)]
+        # Not splitlines, which also breaks at characters that may stand within a text.
+        for number, line in enumerate(self._text(path, task).split("\n"), start=1):
+            if not line.strip():
+                continue
+            place = f"{self.name}: {path}:{number}"
+            try:
+                content = json.loads(line)
+                yield kind(**{key: content[key] for key in wanted})
+            except json.JSONDecodeError as error:
+                raise UserError(f"{place}: not JSON: {error.msg}") from None
+            except (KeyError, TypeError):
+                raise UserError(f"{place}: expected the keys {', '.join(wanted)}") from None
+
+    def _text(self, path: str, task: str = "") -> str:
+        from dvc.exceptions import DvcException
+        from dvc_data.index import DataIndexDirError
+
+        try:
+            return str(self._files.read_text(f"/{path}", encoding="utf-8"))
+        except (FileNotFoundError, DataIndexDirError):
+            raise UserError(f"{self.name}: {path}: {self._why_missing(path, task)}") from None
+        except UnicodeDecodeError as error:
+            raise UserError(f"{self.name}: {path}: not UTF-8: {error.reason}") from None
+        except (DvcException, OSError) as error:
+            raise UserError(f"{self.name}: {path}: {error}") from None
+
+    def _why_missing(self, path: str, task: str) -> str:
+        """Never made, made but not to be had, or not known to that revision at all."""
+        if not task:
+            return "no such file; run in the repository of the pipeline"
+        # A folder that is an output first: without its listing nothing is known of its files.
+        places = (f"/{path.rpartition('/')[0]}", f"/{path}")
+        info = next((self._files.info(place) for place in places if self._files.isdvc(place)), None)
+        if info is None:
+            return "its dvc.yaml does not make this file; build it anew with the code of today"
+        build = f"`dvc repro evaluate@{task}`"
+        if self.name != WORKSPACE:
+            get = f"`dvc exp apply {self.name}` (of a commit: `git switch --detach {self.name}`)"
+            build = f"{get} and {build}"
+        if "md5" not in info:
+            return f"not built; {build} builds it (--task leaves other tasks out)"
+        return (
+            "neither in the cache nor in the remote; `dvc push` (`dvc exp push`) it where it was"
+            f" built, or {build} builds it again"
+        )
+
+
+def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Dotted keys and their values as JSON; a list is one value, an empty section none."""
+    flat: dict[str, str] = {}
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = json.dumps(value, ensure_ascii=False, default=str)
+    return flat
+
+
+def differing(*flats: Mapping[str, str]) -> list[str]:
+    """Keys that have not the same value everywhere, in the order in which they come first."""
+    keys = dict.fromkeys(key for flat in flats for key in flat)
+    return [key for key in keys if len({flat.get(key) for flat in flats}) > 1]
