@@ -1,3 +1,4 @@
+import random
 import sys
 
 import pytest
@@ -37,6 +38,17 @@ def test_a_text_without_words_scores_0_and_raises_nothing(text: str) -> None:
     assert llama_factory([text], ["雪山"]) == zeros
     assert ms_swift([text], ["雪山"]) == zeros
     assert ms_swift([""], ["雪山"], skip_empty=True) == zeros
+
+
+@pytest.mark.usefixtures("words")
+def test_long_texts_are_scored() -> None:
+    draw = random.Random(1)
+    text, reference = (
+        "".join(chr(0x4E00 + draw.randrange(500)) for _ in range(2000)) for _ in "ab"
+    )
+    limit = sys.getrecursionlimit()
+    assert ms_swift([text], [reference])["rouge-l"] > 0
+    assert sys.getrecursionlimit() == limit
 
 
 def test_what_is_missing_is_named_with_the_way_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """Planted cases: what evaluate says of systems whose worth is known beforehand."""
 
+import math
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -91,6 +92,7 @@ def test_who_copies_the_training_text_is_flagged() -> None:
     result = evaluated(HUMAN, LEARNT)
     assert result.metrics["tuned"]["copied"] == 1
     assert result.metrics["tuned"]["copied_13grams"] == 1
+    assert result.metrics["tuned"]["longest_copy"] > 140 > result.metrics["base"]["longest_copy"]
     assert result.metrics["base"]["copied"] <= 0.05
     assert result.details["deltas"]["copied"]["ci_high"] < -0.9
     assert result.details["references"]["copied"] <= 0.05
@@ -152,6 +154,25 @@ def test_one_row_alone_cannot_be_compared() -> None:
         evaluated(HUMAN[:1], HUMAN[:1], rows=rows_of(ROWS[:1]))
 
 
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_is_refused(loss: float) -> None:
+    rows = rows_of(ROWS)
+    base, tuned = wrote(rows, HUMAN), wrote(rows, HUMAN)
+    broken = Written(tuned.generations, [*tuned.losses[:-1], loss])
+    with pytest.raises(UserError, match=rf"^tuned: .* row 39 is {loss}; set evaluate.precision"):
+        evaluate("novel", rows, rows_of(TRAINING), base, broken, make_params(), seed=1)
+
+
+def test_a_difference_that_is_not_written_is_a_tie() -> None:
+    rows = rows_of(ROWS)
+    base, tuned = wrote(rows, HUMAN), wrote(rows, HUMAN)
+    close = Written(tuned.generations, [loss - 1e-6 for loss in tuned.losses])
+    delta = evaluate("novel", rows, rows_of(TRAINING), base, close, make_params(), 1).metrics[
+        "delta"
+    ]
+    assert (delta["wins"], delta["ties"], delta["p_value"]) == (0, 40, 1)
+
+
 def test_a_better_loss_is_a_win() -> None:
     rows = rows_of(ROWS)
     base, tuned = wrote(rows, HUMAN), wrote(rows, HUMAN)
@@ -211,7 +232,7 @@ def test_lines_of_training_poems_are_seen() -> None:
 def test_several_texts_a_row_are_averaged_and_their_noise_is_told() -> None:
     both = [text for pair in zip(HUMAN, [""] * 40, strict=True) for text in pair]
     one, two = evaluated(HUMAN, HUMAN), evaluated(HUMAN, HUMAN)
-    assert one.details.keys() == {"floors", "references", "deltas"}
+    assert one.details.keys() == {"books", "floors", "references", "deltas"}
     two = evaluated(both, both, seeds=2)
     assert two.metrics["tuned"]["rouge_1"] == pytest.approx(
         one.metrics["tuned"]["rouge_1"] / 2, abs=1e-3

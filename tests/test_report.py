@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.small_report import COMPAT, DETAILS, JUDGE, METRICS, SEED_NOISE, generation, report
+from tests.small_report import (
+    BY_ROW,
+    COMPAT,
+    DETAILS,
+    JUDGE,
+    METRICS,
+    SEED_NOISE,
+    generation,
+    report,
+)
 from wenmo.errors import UserError
 from wenmo.report.names import SCORE_MEANINGS, SCORE_NAMES, better_direction
 from wenmo.report.page import Report, read_curve, write_page
@@ -53,7 +62,56 @@ def test_a_verdict_is_sure_only_if_test_and_interval_are(
     primary: float, low: float, high: float, p: float, said: str
 ) -> None:
     delta = {"primary": primary, "ci_low": low, "ci_high": high, "p_value": p}
-    assert verdict(delta) == said
+    assert verdict(delta, "form") == said
+
+
+def test_who_has_the_lower_loss_predicts_better_and_need_not_write_better() -> None:
+    delta = {"primary": 0.3, "ci_low": 0.1, "ci_high": 0.5, "p_value": 0.01}
+    assert verdict(delta, "loss_per_character") == (
+        "Tuned predicts the held-out texts better than base."
+    )
+    assert verdict(delta | {"p_value": 0.2}, "loss_per_character") == (
+        "Tuned seems to predict the held-out texts better than base, but that is not certain."
+    )
+
+
+@pytest.mark.parametrize(
+    ("judge", "said"),
+    [
+        # base and tuned wrote the same, or one of them nothing: nobody had to be asked
+        (
+            JUDGE | {"unasked": 8},
+            "A judge prefers tuned in 62% of 8 pairs, 95% interval 50% to 75%, p < 0.0001:"
+            " 4 won, 2 tied, 2 lost. Not asked about, since one is empty or both are the same: 8.",
+        ),
+        ({"wins": 1, "judged": 1, "tuned_win_rate": 1.0}, "tuned in 100% of 1 pairs: 1 won,"),
+        ({"judged": 0, "unfinished": 5}, "A judge came to no end with any pair."),
+    ],
+)
+def test_a_judge_without_all_rates_leaves_them_out(
+    tmp_path: Path, judge: dict[str, float], said: str
+) -> None:
+    if "unasked" in judge:
+        judge = {key: value for key, value in judge.items() if key != "consistency"}
+    page = words(written(tmp_path, report(details={"judge": judge})))
+    assert said in page
+    assert "it says the same" not in page
+
+
+@pytest.mark.parametrize(
+    ("books", "said"),
+    [(1, "this holds for that book alone"), (3, "They are of 3 books, and whole books were drawn")],
+)
+def test_of_how_many_books_the_rows_are_is_told(tmp_path: Path, books: int, said: str) -> None:
+    assert said in words(written(tmp_path, report(details={"books": books})))
+    assert "They are" not in words(written(tmp_path, report(details={})))
+
+
+def test_who_copied_is_named_beside_the_text(tmp_path: Path) -> None:
+    rows = [row | {"tuned": row["tuned"] | {"copied": at}} for at, row in enumerate(BY_ROW)]
+    page = words(written(tmp_path, report(by_row=rows)))
+    assert page.count("tuned copied from the training text") == len(BY_ROW) - 1
+    assert "base copied" not in page
 
 
 def test_digits_are_those_that_can_matter() -> None:

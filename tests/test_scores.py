@@ -168,6 +168,8 @@ def test_the_length_score_is_longbench_write_s(length: int, expected: float) -> 
         ("他说：“天亮了。", "stop", False),
         ("", "stop", False),
         ("”", "stop", False),
+        ('他说："好。"', "stop", True),
+        ('他说："好。', "stop", False),
     ],
 )
 def test_a_text_ends_properly(text: str, finish_reason: str, expected: bool) -> None:

@@ -31,6 +31,7 @@ SCORE_NAMES = {
     "has_ending": "tells of an ending",
     "copied": "copied texts",
     "copied_13grams": "copied 13-grams",
+    "longest_copy": "longest copy (characters)",
     "copied_lines": "copied lines",
 }
 """The order of tables, too."""
@@ -60,6 +61,7 @@ SCORE_MEANINGS = {
     "better up to the references' share.",
     "copied": "Texts with 30 characters on end, or 1% of their 13-grams, from the training text.",
     "copied_13grams": "Runs of 13 characters that stand in the training text.",
+    "longest_copy": "Most characters on end that stand in a training text.",
     "copied_lines": "Lines after the first that stand in a training poem.",
 }
 """A line for each score."""

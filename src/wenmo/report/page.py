@@ -79,7 +79,7 @@ def write_page(path: Path, report: Report) -> None:
         policy=_policy(style, script),
         style=style,
         script=script,
-        verdict=wording.verdict(delta),
+        verdict=wording.verdict(delta, primary_score(report.task)),
         interval=charts.interval(delta["primary"], delta["ci_low"], delta["ci_high"]),
         primary=primary_score(report.task),
         scores=[key for key in SCORE_NAMES if key in metrics["base"] or key in metrics["tuned"]],

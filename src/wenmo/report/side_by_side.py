@@ -14,6 +14,8 @@ from wenmo.text.verse import verse_lines
 
 Line = list[tuple[str, bool]]
 
+MODELS = ("base", "tuned")
+
 
 @dataclass(frozen=True)
 class Written:
@@ -33,6 +35,7 @@ class Pairing:
     """A held-out row: what base and tuned wrote, draw by draw, and their primary scores.
 
     `outcome` is `wins`, `ties` or `loses`, as tuned does; like the scores, None if not known.
+    `copied` names the models that copied from the training text.
     """
 
     anchor: str
@@ -42,6 +45,7 @@ class Pairing:
     base_score: float | None
     tuned_score: float | None
     outcome: str | None
+    copied: list[str]
 
 
 def pairings(
@@ -58,10 +62,8 @@ def pairings(
         if any(second.id != identity for _, second in draws):
             raise ValueError(f"row {number}: base's is {identity}, tuned's is another")
         first, _ = draws[0]
-        of_base, of_tuned = (
-            scores[identity][model].get(primary_score(task)) if identity in scores else None
-            for model in ("base", "tuned")
-        )
+        of_models = {model: scores.get(identity, {}).get(model, {}) for model in MODELS}
+        of_base, of_tuned = (each.get(primary_score(task)) for each in of_models.values())
         yield Pairing(
             anchor=f"{identity[:12]}-{number}",
             prompt=first.prompt,
@@ -70,6 +72,7 @@ def pairings(
             base_score=of_base,
             tuned_score=of_tuned,
             outcome=_outcome(task, of_base, of_tuned),
+            copied=[model for model, each in of_models.items() if each.get("copied")],
         )
 
 

@@ -6,18 +6,24 @@ SURE = 0.05
 """A p value below this is sure."""
 
 
-def verdict(delta: Mapping[str, float]) -> str:
-    """Whether tuned writes better, by the primary score's comparison.
+def verdict(delta: Mapping[str, float], primary: str) -> str:
+    """Whether tuned does better, by the primary score's comparison and in what that one measures.
 
     It is sure only where test and interval both are: of a few books, whose rows are alike, the
     interval is too narrow (`wenmo.scoring.comparison.compare`).
     """
+    # A loss is of other people's texts: it says nothing yet of what the model writes itself.
+    does, to_do, what = (
+        ("predicts", "predict", " the held-out texts")
+        if primary == "loss_per_character"
+        else ("writes", "write", "")
+    )
     direction = "better" if delta["primary"] > 0 else "worse"
     if not delta["primary"]:
-        return "Tuned writes neither better nor worse than base."
+        return f"Tuned {does}{what} neither better nor worse than base."
     if delta["p_value"] < SURE and delta["ci_low"] * delta["ci_high"] > 0:
-        return f"Tuned writes {direction} than base."
-    return f"Tuned seems to write {direction} than base, but that is not certain."
+        return f"Tuned {does}{what} {direction} than base."
+    return f"Tuned seems to {to_do}{what} {direction} than base, but that is not certain."
 
 
 def number(value: float) -> str:

@@ -6,10 +6,16 @@ ROUGE takes each different n-gram once, so it is no usual ROUGE. These numbers m
 dictionary, and no score of this pipeline depends on them: extra `compat`.
 """
 
-from collections.abc import Iterable, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
 from statistics import fmean
 from types import ModuleType
 from typing import Any
+
+import platformdirs
 
 from wenmo.errors import UserError
 
@@ -53,9 +59,21 @@ def ms_swift(texts: Sequence[str], references: Sequence[str], skip_empty: bool =
         row = _zeros()
         # This ROUGE splits at full stops of English and fails where nothing else is.
         if "".join(ours).strip(".") and "".join(theirs).strip("."):
-            row = _f_scores(rouge, " ".join(ours), " ".join(theirs))
+            with _deep_recursion(len(ours) + len(theirs)):
+                row = _f_scores(rouge, " ".join(ours), " ".join(theirs))
         rows.append(row | {"bleu-4": _bleu(ours, theirs)})
     return {name: round(100 * value, 6) for name, value in _means(rows).items()}
+
+
+@contextmanager
+def _deep_recursion(words: int) -> Iterator[None]:
+    """Let pltrdy's ROUGE-L call itself once a word, which is too often for Python in long texts."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(limit + words)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 def _means(rows: Iterable[Scores]) -> Scores:
@@ -83,6 +101,12 @@ def _words() -> ModuleType:
     jieba = _module("jieba")
     # It reports on stderr how long its dictionary took.
     jieba.setLogLevel("WARNING")
+    # What it makes of its dictionary it keeps in /tmp, where other versions and users do too.
+    folder = (
+        Path(platformdirs.user_cache_dir("wenmo", appauthor=False)) / f"jieba-{version('jieba')}"
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    jieba.dt.tmp_dir = str(folder)
     return jieba
 
 

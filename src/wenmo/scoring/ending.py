@@ -4,7 +4,7 @@ import re
 
 from wenmo.text.passages import quotes_balance
 
-_CLOSED = re.compile(r"[…。！？!?][”’」』）)]*\s*\Z")
+_CLOSED = re.compile(r"""[…。！？!?][”’」』）)】》"'*]*\s*\Z""")
 
 
 def ends_properly(text: str, finish_reason: str) -> bool:
@@ -14,7 +14,8 @@ def ends_properly(text: str, finish_reason: str) -> bool:
     and brackets aside, and every quote is closed. All passages and tales of the sample texts end
     so, as far as their characters go.
     """
-    return finish_reason == "stop" and ends_with_a_sentence(text) and quotes_balance(text)
+    quotes_close = quotes_balance(text) and text.count('"') % 2 == 0
+    return finish_reason == "stop" and ends_with_a_sentence(text) and quotes_close
 
 
 def ends_with_a_sentence(text: str) -> bool:

@@ -1,7 +1,8 @@
 """Whether tuned writes better than base: all scores of a task, compared row by row."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import isfinite
 from typing import Any
 
 from wenmo.errors import UserError
@@ -73,13 +74,21 @@ def evaluate(
     """Score what both models wrote for the held-out `rows`, and compare them.
 
     `training` are the rows that tuned learnt: what it copied is sought there. `judged` is what an
-    LLM said, by row id, if one was asked. Raises UserError where fewer than two rows are held out.
+    LLM said, by row id, if one was asked. Raises UserError where fewer than two rows are held out
+    or a loss is not a finite number.
     """
     if len(rows) < 2:
         raise UserError(
             f"data/merged/{task}/eval.jsonl: {len(rows)} row held out, which shows nothing; raise"
             " merge.eval_fraction or merge.max_eval_rows"
         )
+    for name, losses in (("base", base.losses), ("tuned", tuned.losses)):
+        for row, loss in zip(rows, losses, strict=True):
+            if not isfinite(loss):
+                raise UserError(
+                    f"{name}: the held-out loss of {row.source} row {row.position} is {loss};"
+                    " set evaluate.precision to fp32 or bf16, or train with a lower learning rate"
+                )
     learnt = frozenset(line for row in training for line in verse_lines(row.output))
     setting = Setting(task, params.window, learnt if task == "poetry" else frozenset(), seed)
     draws = {
@@ -95,11 +104,12 @@ def evaluate(
         name: [score(draw, copies.pop(0), setting) for draw in written]
         for name, written in draws.items()
     }
-    first = with_loss(averaged(cards["base"]), base.losses)
-    second = with_loss(averaged(cards["tuned"]), tuned.losses)
+    first = _rounded_rows(with_loss(averaged(cards["base"]), base.losses))
+    second = _rounded_rows(with_loss(averaged(cards["tuned"]), tuned.losses))
     groups = [row.source for row in rows] if task == "novel" else None
     delta, deltas = _compared(task, first, second, groups, params, seed)
-    details: dict[str, Any] = {
+    details: dict[str, Any] = {"books": len(set(groups))} if groups else {}
+    details |= {
         "floors": {"base": first.floors, "tuned": second.floors},
         "references": reference_scores(references, of_references, setting),
         "deltas": deltas,
@@ -199,8 +209,8 @@ def _by_row(
             "id": row.id,
             "source": row.source,
             "prompt": row.prompt,
-            "base": _rounded(_of_row(base, at)),
-            "tuned": _rounded(_of_row(tuned, at)),
+            "base": _of_row(base, at),
+            "tuned": _of_row(tuned, at),
         }
         | ({"judge": judged[row.id].verdict} if row.id in judged else {})
         for at, row in enumerate(rows)
@@ -221,8 +231,15 @@ def _bars(metrics: Metrics) -> list[dict[str, Any]]:
     ]
 
 
+def _rounded_rows(card: Scorecard) -> Scorecard:
+    """Rows are compared as they are written, so that no difference is won that nobody sees."""
+    return replace(card, by_row=_rounded(card.by_row))
+
+
 def _rounded(content: Any) -> Any:
     """The same with every number that is not whole rounded."""
     if isinstance(content, dict):
         return {key: _rounded(each) for key, each in content.items()}
+    if isinstance(content, list):
+        return [_rounded(each) for each in content]
     return round(content, DECIMALS) if isinstance(content, float) else content

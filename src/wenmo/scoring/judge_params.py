@@ -39,7 +39,7 @@ class JudgeParams(Asking):
         ):
             try:
                 template.format(**{placeholder: ""})
-            except (KeyError, IndexError, ValueError) as error:
+            except (AttributeError, KeyError, IndexError, ValueError) as error:
                 raise ValueError(f"wording.{name}: no placeholder {error}") from None
             if f"{{{placeholder}}}" not in template:
                 raise ValueError(f"wording.{name}: {{{placeholder}}} is missing")

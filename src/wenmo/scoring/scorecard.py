@@ -40,12 +40,13 @@ LOWER_IS_BETTER = frozenset(
         "self_bleu",
         "copied",
         "copied_13grams",
+        "longest_copy",
         "repeated_lines",
         "copied_lines",
     }
 )
 NEITHER_IS_BETTER = frozenset({"sentence_length"})
-NOT_A_SHARE = frozenset({"loss_per_character", "sentence_length"})
+NOT_A_SHARE = frozenset({"loss_per_character", "longest_copy", "sentence_length"})
 """All others are from 0 to 1."""
 
 Values = list[float | None]
@@ -103,8 +104,7 @@ def score(
     by_row["length_score"] = list(map(length_score, texts, references))
     by_row |= _text_scores(texts, setting)
     by_row["ended"] = [float(ends_properly(each.text, each.finish_reason)) for each in generations]
-    by_row["copied"] = [float(each.flagged) for each in copies]
-    by_row["copied_13grams"] = [each.coverage for each in copies]
+    by_row |= _copy_scores(copies)
     if setting.task == "poetry":
         by_row |= _verse_scores(generations, setting)
     corpus = {name: overlap(texts, references) for name, overlap in _CORPUS.items()}
@@ -126,8 +126,7 @@ def reference_scores(
     references = [each.reference for each in generations]
     by_row = _text_scores(references, setting)
     by_row["ended"] = [float(ends_properly(text, "stop")) for text in references]
-    by_row["copied"] = [float(each.flagged) for each in copies]
-    by_row["copied_13grams"] = [each.coverage for each in copies]
+    by_row |= _copy_scores(copies)
     if setting.task == "poetry":
         as_written = [
             Generation(each.id, each.prompt, each.reference, each.reference, "stop", 0)
@@ -180,6 +179,14 @@ def _text_scores(texts: Sequence[str], setting: Setting) -> dict[str, Values]:
         scores["common_share"] = [common_share(text) for text in texts]
         scores["has_ending"] = [float(has_ending(text)) for text in texts]
     return scores
+
+
+def _copy_scores(copies: Sequence[Copied]) -> dict[str, Values]:
+    return {
+        "copied": [float(each.flagged) for each in copies],
+        "copied_13grams": [each.coverage for each in copies],
+        "longest_copy": [float(each.longest) for each in copies],
+    }
 
 
 def _verse_scores(generations: Sequence[Generation], setting: Setting) -> dict[str, Values]:
