@@ -1,5 +1,7 @@
 """`wenmo compare`, on a small real repository of git and DVC with real experiments."""
 
+import hashlib
+import json
 import os
 import shutil
 import subprocess
@@ -10,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from wenmo.cli import app
@@ -292,7 +295,7 @@ def test_a_revision_against_its_own_commit_is_no_better_and_no_worse(ask: Ask) -
     answer = ask("main", "built")
     assert answer.code == 0
     assert "No parameter differs." in answer.out
-    assert "built is on every row like main" in answer.out
+    assert "built scores the same on every row as main: exact form" in answer.out
     rows = table_rows(answer.out)
     assert rows["exact form ↑"] == ["0.250", "0.250", "0.000 (0.000 to 0.000)", "1.0000"]
     assert "base differs" not in answer.out and "other code or data" not in answer.out
@@ -317,6 +320,95 @@ def test_an_experiment_a_short_hash_and_the_workspace_are_revisions(
     # The workspace is what lies there, not what git last saw.
     edit(copy / "outputs/poetry/eval.tuned.jsonl", "100步", "手改")
     assert "手改第0首" in wenmo("steps-500", "--texts", "12", "--task", "poetry").out
+
+
+def test_of_experiments_of_one_name_that_on_this_branch_is_meant(copy: Path) -> None:
+    baseline, before = output(copy, "rev-parse", "HEAD"), output(copy, "rev-parse", "before")
+    (experiment,) = output(
+        copy, "for-each-ref", "--format=%(objectname)", "refs/exps/*/*/steps-500"
+    ).split()
+    (copy / "note").write_text("later")
+    commit(copy, "later")
+    beside = output(copy, *IDENTITY, "commit-tree", "HEAD^{tree}", "-m", "Beside")
+    name_experiment(copy, beside, "main")
+    answer = wenmo("main", "steps-500", "--task", "poetry")
+    assert answer.code == 0, answer.err
+    assert table_rows(answer.out)["train.max_steps"] == ["100", "500"]
+    name_experiment(copy, before, "built")
+    answer = wenmo("main", "steps-500", "--task", "poetry")
+    built = output(copy, "rev-parse", "built")
+    assert answer.code == 1 and answer.err.count("\n") == 1
+    assert answer.err.startswith("compare: steps-500: 3 experiments have this name: ")
+    for one, on in ((experiment, baseline), (built, before)):
+        assert f"{one[:7]} on {on[:7]}" in answer.err
+    assert answer.err.endswith("; name one by its hash\n")
+
+
+IDENTITY = ("-c", "user.name=x", "-c", "user.email=x@example.invalid")
+
+
+def output(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
+
+
+def name_experiment(folder: Path, baseline: str, revision: str) -> None:
+    """As DVC names one that was run on this baseline."""
+    name = f"refs/exps/{baseline[:2]}/{baseline[2:]}/steps-500"
+    run(folder, "git", "update-ref", name, revision)
+
+
+def test_a_stage_that_has_not_run_since_another_did_is_told(copy: Path) -> None:
+    """New texts stand beside old scores, whether the texts are a file or of a folder."""
+    lock = copy / "dvc.lock"
+    content = YAML(typ="safe").load(lock.read_text())
+    stages = content["stages"]
+    (out,) = (out for out in stages["evaluate@poetry"]["outs"] if out["path"] == "outputs/poetry")
+    stages["generate@poetry"] = {"cmd": "generate", "outs": [out]}
+    text = (copy / "outputs/poetry/eval.tuned.jsonl").read_bytes()
+    of_file = hashlib.md5(text, usedforsecurity=False).hexdigest()
+    for path, md5 in ((out["path"], out["md5"]), ("outputs/poetry/eval.tuned.jsonl", of_file)):
+        stages["evaluate@poetry"]["deps"] = [{"path": path, "hash": "md5", "md5": md5}]
+        lock.write_text(json.dumps(content))
+        assert "has not run since" not in wenmo("main", "workspace", "--task", "poetry").out
+        stages["evaluate@poetry"]["deps"][0]["md5"] = "0" * 32
+        lock.write_text(json.dumps(content))
+        assert (
+            "workspace: evaluate@poetry has not run since generate@poetry did, so it knows another"
+            f" {path}; `dvc repro evaluate@poetry` brings it up to date"
+        ) in wenmo("main", "workspace", "--task", "poetry").out
+
+
+def test_a_text_cannot_steer_the_terminal(copy: Path) -> None:
+    edit(copy / "outputs/poetry/eval.tuned.jsonl", "100步第0", "\\u001b]0;title\\u0007步第0")
+    out = wenmo("main", "workspace", "--task", "poetry", "--texts", "1").out
+    assert "\x1b" not in out and "\x07" not in out
+    assert "\\u001b]0;" in out
+
+
+def test_a_repository_without_commits_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(tmp_path, "git", "init", "--quiet", "--initial-branch=main")
+    run(tmp_path, "dvc", "init", "--quiet")
+    monkeypatch.chdir(tmp_path)
+    answer = wenmo("main", "HEAD")
+    assert answer.code == 1
+    assert answer.err.startswith("compare: main: ") and answer.err.count("\n") == 1
+
+
+def test_the_page_is_written_at_the_root_from_any_folder(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = copy / "reports/deep"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    answer = wenmo("main", "steps-500", "--task", "poetry")
+    assert answer.code == 0, answer.err
+    assert (copy / "reports/compare.html").is_file() and not any(folder.iterdir())
+    assert answer.out.endswith("All prompts' texts: ../compare.html\n")
 
 
 def test_texts_stand_side_by_side_by_their_rows(
@@ -346,7 +438,7 @@ def test_only_rows_of_both_are_compared(copy: Path) -> None:
         edit(copy / path, '"row-1', '"another-1')
     out = wenmo("main", "workspace", "--task", "poetry", "--texts", "12").out
     assert "main has 12 held-out rows and workspace 12; the 9 of both are compared" in out
-    assert "over 9 held-out rows" in out and "on every row like main" in out
+    assert "over 9 held-out rows" in out and "the same on every row as main" in out
     assert out.count("### ") == 9
     assert "写第1首" not in out and "写第2首" in out
 
@@ -461,6 +553,7 @@ def test_pictures_put_dots_and_intervals_where_their_numbers_are(
     ("arguments", "code", "told"),
     [
         (["nowhere"], 1, "nowhere: unknown Git revision 'nowhere'; `dvc exp list"),
+        (["main", "HEAD^{tree}"], 1, "HEAD^{tree}: it names no commit"),
         (["main", "before"], 1, "before: reports/novel.jsonl: its dvc.yaml does not make this"),
         (
             ["unbuilt"],

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from ruamel.yaml import YAML
 from typer.testing import CliRunner, Result
 
 from tests.conftest import PREPARE, digests, dvc, git, make_row
@@ -165,7 +166,7 @@ def lay_out(made: Path, task: str, rows: list[Row], held_out: int, test: list[Ro
             | {"base": scores, "tuned": {"rouge_1": 0.5}}
         ],
     )
-    page = "".join(f'<article id="{asked.id[:12]}-{n}">' for n in (1, 2))
+    page = f'<article id="{asked.id[:12]}-1">'
     (made / f"reports/{task}.html").write_text(page + '<p id="scores">', encoding="utf-8")
     adapter = made / f"models/adapters/{task}/adapter_model.safetensors"
     adapter.parent.mkdir(parents=True)
@@ -327,18 +328,22 @@ HELD_OUT_ROW, POEM = ROWS[HELD_OUT], poem_rows()[2]
         (
             "reports/novel.jsonl:1",
             [
-                f"text of tuned {COPY}",
-                "text of base 木木木",
-                "scores of tuned rouge_1 0.5",
-                "tuned outputs/novel/eval.tuned.jsonl:1, ended by itself, 7 tokens (stop)",
+                f"text of tuned, 1 of 2 {COPY}",
+                "text of tuned, 2 of 2 客人笑了。",
+                "text of base, 1 of 2 木木木",
+                "scores of tuned rouge_1 0.5 (means of 2 texts)",
+                "tuned, 1 of 2 outputs/novel/eval.tuned.jsonl:1, ended by itself, 7 tokens (stop)",
                 "answers data/merged/novel/eval.jsonl:1",
             ],
         ),
         (
-            f"reports/novel.html#{HELD_OUT_ROW.id[:12]}-2",
+            f"reports/novel.html#{HELD_OUT_ROW.id[:12]}-1",
             [
-                "text of tuned 客人笑了。",
-                "tuned outputs/novel/eval.tuned.jsonl:2, ended by itself, 7 tokens (stop)",
+                f"text of tuned, 1 of 2 {COPY}",
+                "text of tuned, 2 of 2 客人笑了。",
+                "tuned, 2 of 2 outputs/novel/eval.tuned.jsonl:2, ended by itself, 7 tokens (stop)",
+                "base, 1 of 2 outputs/novel/eval.base.jsonl:1, ended cut off at the longest answer,"
+                " 7 tokens (length)",
             ],
         ),
         ("texts/novel/train.jsonl:1", ["title 修琴记", "held out data/merged/novel/eval.jsonl:1"]),
@@ -363,6 +368,31 @@ def test_what_is_told_of_each_kind_of_row(
     for line in lines:
         assert line.format(first=first, second=second) in page.splitlines()
     assert not section(page, "Beware")
+
+
+@pytest.mark.parametrize("draws", [1, 3])
+def test_an_article_is_found_by_the_number_of_its_row(draws: int, repository: Path) -> None:
+    rows = poem_rows()[:2]
+    for model in ("base", "tuned"):
+        path = Path(f"outputs/poetry/eval.{model}.jsonl")
+        path.unlink()
+        write_records(
+            path,
+            [
+                written(row, f"{model}{row.position}第{draw}次")
+                for row in rows
+                for draw in range(draws)
+            ],
+        )
+    page = Path("reports/poetry.html")
+    page.unlink()
+    # As side_by_side numbers them.
+    page.write_text("".join(f'<article id="{row.id[:12]}-{at}">' for at, row in enumerate(rows, 1)))
+    found = told(f"reports/poetry.html#{rows[1].id[:12]}-2")
+    for draw in range(draws):
+        label = "text of tuned" if draws == 1 else f"text of tuned, {draw + 1} of {draws}"
+        assert f"{label} tuned1第{draw}次" in found.splitlines()
+    assert "tuned0" not in found
 
 
 def test_the_row_that_was_copied_is_the_nearest(repository: Path) -> None:
@@ -438,11 +468,39 @@ def test_a_passage_is_found_though_the_book_is_in_traditional_characters() -> No
     assert find_back("老何在河湾里修了一辈子船", raw, to_simplified=False) is None
 
 
+def test_a_text_without_letters_and_one_that_a_refrain_opens_are_found_back() -> None:
+    span = find_back("* * *", "一行。\n* * *\n两行。\n* * *\n", to_simplified=False)
+    assert span and (span.start, span.end, span.times) == (4, 9, 2)
+    refrain = "月亮出来亮堂堂对面的姑娘"
+    passage = f"{refrain}她撑船过河去看灯，船头坐着一只白鹅，鹅也看灯。"
+    filling = "。".join(f"第{number}段他修船她看鹅" for number in "一二三四五六七八九十")
+    raw = f"{refrain}{filling}{passage.replace('过河', '过河（广告）')}结尾。"
+    found = find_back(passage, raw, to_simplified=False)
+    assert found and raw[found.start : found.end].startswith(f"{refrain}她撑船")
+    assert raw[found.end :] == "结尾。"
+
+
 def test_base_wrote_without_an_adapter(repository: Path) -> None:
     page = told("outputs/novel/eval.base.jsonl:1")
     assert "models/adapters" not in page
     assert not any(line.startswith("train ") for line in page.splitlines())
     assert "models/adapters/novel" in told("outputs/novel/eval.tuned.jsonl:1")
+
+
+def test_a_merged_model_that_wrote_nothing_is_no_step_of_the_way(repository: Path) -> None:
+    lock = Path("dvc.lock")
+    content = YAML(typ="safe").load(lock.read_text())
+    stages, merged = content["stages"], {"path": "models/merged/novel", "md5": "0"}
+    stages["merge_weights@novel"] = {"cmd": "merge", "outs": [merged]}
+    stages["generate@novel"]["deps"].append(merged)
+    lock.write_text(json.dumps(content))
+    assert "\nmerge_weights merge" in told("outputs/novel/submit.json:1")
+    for params in stages["generate@novel"]["params"].values():
+        params["generate"]["weights"] = "adapter"
+    lock.write_text(json.dumps(content))
+    page = told("outputs/novel/submit.json:1")
+    assert "merge_weights" not in page
+    assert "\ntrain " in page
 
 
 def test_the_parameters_are_those_of_the_run_and_in_use(repository: Path) -> None:
@@ -526,13 +584,118 @@ def test_an_output_of_an_older_commit_is_not_that_of_this_one(repository: Path) 
     assert section(page, "Beware")[0].startswith("! outputs/poetry has changed")
 
 
+def test_in_a_shallow_clone_the_oldest_commit_is_not_taken_for_the_first(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (repository / "note").write_text("later")
+    commit(repository, "Something else")
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", "--depth", "1", repository.as_uri(), str(clone))
+    monkeypatch.chdir(clone)
+    shutil.copytree(repository / "outputs", clone / "outputs")
+    head = git(clone, "rev-parse", "--short", "HEAD").strip()
+    page = told("outputs/novel/submit.json:1")
+    assert f"commit {head} or before: this clone has no older history" in page
+
+
+def test_the_first_commit_of_all_is_told_whatever_git_is_set_to(repository: Path) -> None:
+    shutil.rmtree(".git")
+    git(repository, "init", "--quiet")
+    git(repository, "config", "log.showRoot", "false")
+    commit(repository, "Everything")
+    assert re.search(r"commit \S+ \S+ Everything", told("outputs/novel/submit.json:1"))
+
+
+def test_what_git_complains_of_is_told(repository: Path) -> None:
+    git(repository, "config", "core.repositoryformatversion", "99")
+    page = told("outputs/novel/submit.json:1")
+    assert "no repository here" not in page
+    assert re.search(r"commit unknown: git: fatal: .* repo version", page)
+
+
 def test_without_git_and_without_a_lock_the_rest_is_told(repository: Path) -> None:
     shutil.rmtree(".git")
-    assert "commit unknown: git finds no repository here" in told("outputs/novel/submit.json:1")
+    page = told("outputs/novel/submit.json:1")
+    assert "commit unknown: git: fatal: not a git repository" in page
     Path("dvc.lock").unlink()
     page = told("outputs/novel/submit.json:1")
     assert f"text {COPY}" in page
     assert "dvc.lock does not record outputs/novel/submit.json" in page
+
+
+def test_of_a_repository_that_was_never_built_no_reason_is_made_up(repository: Path) -> None:
+    shutil.rmtree("data")
+    assert (
+        "rows unknown: data/prepared/novel is not there; `dvc pull` or `dvc repro prepare@novel`"
+        in told("texts/novel/train.jsonl:1")
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "recorded", "complaint"),
+    [
+        ("outputs/novel/submit.json:1", "revision: abc123", "base_model: no 'revision'"),
+        ("data/prepared/novel/修琴记.jsonl:1", "to_simplified: false", "no 'to_simplified'"),
+        ("texts/poetry/poems.csv:3", "columns:", "prepare@poetry: no 'columns'"),
+    ],
+)
+def test_a_lock_of_older_code_is_told(
+    row: str, recorded: str, complaint: str, repository: Path
+) -> None:
+    lock = Path("dvc.lock")
+    assert recorded in lock.read_text()
+    lock.write_text(lock.read_text().replace(recorded, f"old_{recorded}"))
+    result = run_trace(row)
+    assert isinstance(result.exception, SystemExit | None), result.exception
+    assert complaint in " ".join(result.output.split())
+    assert "was written by older code; run `dvc repro`" in " ".join(result.output.split())
+
+
+def test_a_stage_may_have_several_commands(repository: Path) -> None:
+    lock = Path("dvc.lock")
+    content = YAML(typ="safe").load(lock.read_text())
+    for stage in content["stages"].values():
+        stage["cmd"] = stage["cmd"].split(" && ")
+    lock.write_text(json.dumps(content))
+    assert "raw text texts/novel/train.jsonl:1, 修琴记" in told(
+        "data/prepared/novel/修琴记.jsonl:1"
+    )
+
+
+def test_a_book_called_test_is_no_test_prompt(repository: Path) -> None:
+    for path in ("data/prepared/novel/修琴记.jsonl", "data/merged/novel/eval.jsonl"):
+        text = Path(path).read_text(encoding="utf-8")
+        Path(path).unlink()
+        renamed = Path(path).with_name(Path(path).name.replace("修琴记", "test"))
+        renamed.write_text(text.replace('"修琴记"', '"test"'), encoding="utf-8")
+    raw = Path("texts/novel/train.jsonl")
+    raw.write_text(raw.read_text(encoding="utf-8").replace('"修琴记"', '"test"'))
+    for row in ("data/prepared/novel/test.jsonl:1", "outputs/novel/eval.tuned.jsonl:1"):
+        page = told(row)
+        assert "raw text texts/novel/train.jsonl:1, test" in page
+        assert "place in it characters" in page
+
+
+def test_a_malformed_test_prompt_leaves_the_others_explained(repository: Path) -> None:
+    raw = Path("texts/novel/test.jsonl")
+    raw.write_text("{\n" + raw.read_text(encoding="utf-8"), encoding="utf-8")
+    assert "raw text texts/novel/test.jsonl:3" in told("outputs/novel/submit.json:2")
+
+
+def test_a_file_name_may_hold_a_number_sign(repository: Path) -> None:
+    Path("data/prepared/novel/修琴记.jsonl").rename("data/prepared/novel/a#b.jsonl")
+    assert f"id {ROWS[0].id}" in told("data/prepared/novel/a#b.jsonl:1")
+
+
+def test_an_end_that_is_neither_by_itself_nor_by_length_is_told_as_it_is(
+    repository: Path,
+) -> None:
+    path = Path("outputs/novel/eval.tuned.jsonl")
+    text = path.read_text(encoding="utf-8")
+    path.unlink()
+    path.write_text(text.replace('"stop"', '"content_filter"'), encoding="utf-8")
+    page = told("outputs/novel/eval.tuned.jsonl:1")
+    assert "ended for another reason, 7 tokens (content_filter)" in page
 
 
 def test_nothing_is_written(repository: Path) -> None:
@@ -569,6 +732,8 @@ def test_a_row_is_found_from_any_folder(
         ("reports/novel.html#abc-1", 2, "there is no #abc-1 on this page"),
         ("reports/novel.html#scores", 2, "no such row in outputs/novel/eval.base.jsonl"),
         ("texts/poetry/poems.csv:1", 2, "no text stands there"),
+        ("//[a:1", 2, "its lines are no rows"),
+        ("file://[a:1", 2, "expected FILE:LINE"),
         ("data/summarized/novel/修琴记.jsonl:1", 1, "`dvc pull` or `dvc repro summarize@novel`"),
         ("reports/fairytale.jsonl:1", 1, "`dvc pull` or `dvc repro evaluate@fairytale`"),
     ],

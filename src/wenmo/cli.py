@@ -1,6 +1,7 @@
 """The command `wenmo`: what DVC has no command for."""
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
@@ -31,6 +32,7 @@ from wenmo.trace.page import page
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 BAR_WIDTH = 50
+COMPARISON_PAGE = Path("reports/compare.html")
 TaskName = Annotated[str, typer.Argument(help=f"one of {', '.join(TASKS)}")]
 
 
@@ -66,8 +68,13 @@ def compare(
         typer.Option(help="compare this task; repeat for several", show_default="all in common"),
     ] = None,
     html: Annotated[
-        Path, typer.Option(help="page to write, with every prompt's texts", dir_okay=False)
-    ] = Path("reports/compare.html"),
+        Path | None,
+        typer.Option(
+            help="page to write, with every prompt's texts",
+            dir_okay=False,
+            show_default=f"{COMPARISON_PAGE} in the repository",
+        ),
+    ] = None,
     texts: Annotated[int, typer.Option(help="prompts in the terminal", min=0)] = 3,
 ) -> None:
     """Show revisions side by side: parameters that differ, scores with intervals, texts.
@@ -81,6 +88,7 @@ def compare(
     """
     with told_in_one_line("compare"):
         found = compare_revisions(revisions, task or [])
+        html = html or Path(os.path.relpath(found.root / COMPARISON_PAGE))
         write_comparison(html, found)
         typer.echo(terminal_page(found, texts))
         typer.echo(f"\nAll prompts' texts: {html}")

@@ -6,6 +6,7 @@ held-out row against itself, as in metrics/<task>.json.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from statistics import fmean
 
 from tqdm import tqdm
@@ -103,8 +104,12 @@ class TaskComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the terminal and the page show; `parameters` are dotted keys and a value a revision."""
+    """What the terminal and the page show; `parameters` are dotted keys and a value a revision.
 
+    `root` is the repository's folder.
+    """
+
+    root: Path
     names: list[str]
     commits: list[str]
     parameters: dict[str, list[str | None]]
@@ -152,6 +157,7 @@ def compare_revisions(names: Sequence[str], tasks: Sequence[str]) -> Comparison:
         if task in tasks or not tasks
     }
     return Comparison(
+        root=revisions[0].root,
         names=[each.name for each in revisions],
         commits=[each.commit for each in revisions],
         parameters=_parameters(revisions),
@@ -309,13 +315,20 @@ def _notes(
 
 
 def _not_up_to_date(task: str, built: Sequence[_Built]) -> list[str]:
-    """Parameters that stand in params.yaml and were not in force when the task was built."""
-    return [
+    """What was not in force when the task was built: parameters of now, and files of stages."""
+    notes = [
         f"{each.revision.name}: built before {_named(changed)} changed in params.yaml; only"
         f" `dvc repro evaluate@{task}` would bring that to bear"
         for each in built
         if (changed := each.revision.changed_since_built(task))
     ]
+    notes += [
+        f"{each.revision.name}: {stage} has not run since {other} did, so it knows another {path};"
+        f" `dvc repro {stage}` brings it up to date"
+        for each in built
+        for stage, other, path in each.revision.made_since_read(task)
+    ]
+    return notes
 
 
 def _texts(task: str, built: Sequence[_Built]) -> list[RowTexts]:

@@ -9,6 +9,7 @@ from wenmo.records import Generation
 from wenmo.report.compare import Comparison, Improvement, Pair, RowTexts, TaskComparison
 from wenmo.report.names import SCORE_NAMES, TASK_NAMES, better_direction
 from wenmo.scoring.scorecard import primary_score
+from wenmo.text.control_characters import visible
 
 NOTHING, EMPTY = "–", "（空）"
 PARAMETERS_THAT_DIFFER = "Parameters that differ"
@@ -36,7 +37,7 @@ def terminal_page(comparison: Comparison, texts: int) -> str:
             parts.append(texts_table(row, comparison.names))
     if any(line.improvements for task in comparison.tasks for line in task.scores):
         parts.append(WHAT_IMPROVEMENTS_ARE)
-    return "\n\n".join(parts)
+    return visible("\n\n".join(parts))
 
 
 def titles(comparison: Comparison) -> list[str]:
@@ -143,7 +144,7 @@ def interval(improvement: Improvement) -> str:
 
 def _verdict(pair: Pair, improvement: Improvement) -> str:
     if pair.outcomes["ties"] == pair.rows:
-        return "is on every row like"
+        return "scores the same on every row as"
     if not improvement.shown:
         return "is not shown to differ from"
     return "is better than" if improvement.value > 0 else "is worse than"

@@ -5,10 +5,12 @@ remote, so nothing is checked out (https://doc.dvc.org/api-reference/dvcfilesyst
 """
 
 import json
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
@@ -45,16 +47,27 @@ class Revision:
         # 0.3 s, which no other command needs to wait for.
         from dvc.api import DVCFileSystem
         from dvc.exceptions import DvcException
+        from scmrepo.exceptions import SCMError
 
         self.name = name
         try:
-            self._files = DVCFileSystem(rev=None if name == WORKSPACE else name)
+            self._files = DVCFileSystem(rev=None if name == WORKSPACE else _unambiguous(name))
             self.commit = "" if name == WORKSPACE else str(self._files.repo.get_rev())
-        except DvcException as error:
+        except AttributeError:
+            # DVC takes whatever git finds by that name for a commit.
+            raise UserError(f"{name}: it names no commit") from None
+        except (DvcException, SCMError) as error:
             raise UserError(
                 f"{name}: {error}; `dvc exp list --all-commits` and `git branch --all` name what"
                 f" there is, and {WORKSPACE} is the working tree"
             ) from None
+
+    @property
+    def root(self) -> Path:
+        """The repository's folder, of whatever revision."""
+        from dvc.repo import Repo
+
+        return Path(Repo.find_root())
 
     @cached_property
     def params(self) -> dict[str, Any]:
@@ -118,7 +131,7 @@ class Revision:
         other tasks alone.
         """
         found = set()
-        for stage in self._locked_stages(task):
+        for stage in self._locked_stages(task).values():
             for section, value in stage.get("params", {}).get("params.yaml", {}).items():
                 now: Any = self.params
                 for part in section.split("."):
@@ -126,9 +139,37 @@ class Revision:
                 found.update(differing(flatten({section: value}), flatten({section: now})))
         return sorted(found)
 
+    def made_since_read(self, task: str) -> list[tuple[str, str, str]]:
+        """Both stages and the path where one read what the other made anew since, by dvc.lock.
+
+        What cannot be told is left out: a file of a folder of which DVC has no listing.
+        """
+        return [
+            (name, other, dep["path"])
+            for name, stage in self._locked_stages(task).items()
+            for dep in stage.get("deps", [])
+            for other, maker in self._lock.items()
+            if other != name
+            for out in maker.get("outs", [])
+            if PurePosixPath(dep["path"]).is_relative_to(out["path"])
+            if (then := dep.get("md5")) and self._made_md5(dep["path"], out) not in ("", then)
+        ]
+
+    def _made_md5(self, path: str, out: Mapping[str, Any]) -> str:
+        """That of an output or of a file of its folder; empty if it cannot be told."""
+        from dvc_data.index import DataIndexDirError
+
+        if path == out["path"]:
+            return str(out.get("md5", ""))
+        try:
+            # Of what DVC records, whatever lies in the workspace.
+            return str(self._files.info(f"/{path}").get("dvc_info", {}).get("md5", ""))
+        except (FileNotFoundError, DataIndexDirError):
+            return ""
+
     def inputs(self, task: str) -> dict[str, str]:
         """md5 of every file or folder that the task was built from, by dvc.lock: code and data."""
-        stages = self._locked_stages(task)
+        stages = self._locked_stages(task).values()
         made = {out["path"] for stage in self._lock.values() for out in stage.get("outs", [])}
         return {
             dep["path"]: dep.get("md5", "")
@@ -138,12 +179,12 @@ class Revision:
             if not any(dep["path"] == out or dep["path"].startswith(f"{out}/") for out in made)
         }
 
-    def _locked_stages(self, task: str) -> list[dict[str, Any]]:
-        return [
-            stage
+    def _locked_stages(self, task: str) -> dict[str, dict[str, Any]]:
+        return {
+            name: stage
             for name, stage in self._lock.items()
             if name == "base_model" or name.endswith(f"@{task}")
-        ]
+        }
 
     @cached_property
     def _lock(self) -> dict[str, dict[str, Any]]:
@@ -209,6 +250,38 @@ class Revision:
             "neither in the cache nor in the remote; `dvc push` (`dvc exp push`) it where it was"
             f" built, or {build} builds it again"
         )
+
+
+def _unambiguous(name: str) -> str:
+    """The name, or, if it is that of several experiments, the commit of the one on this branch.
+
+    Raises UserError if not just one of them is on it.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo.experiments.utils import exp_refs_by_names
+    from dvc.scm import SCM, resolve_rev
+
+    scm = SCM(os.curdir)
+    try:
+        resolve_rev(scm, name)
+    except DvcException:
+        found = exp_refs_by_names(scm, {name})[name]
+        if len(found) < 2:
+            raise
+    else:
+        return name
+    repo = scm.pygit2.repo
+    head = scm.get_rev()
+    here = [each for each in found if repo.merge_base(head, each.baseline_sha) == each.baseline_sha]
+    if len(here) == 1:
+        return str(scm.get_ref(str(here[0])))
+    each_on = ", ".join(
+        f"{scm.get_ref(str(each))[:7]} on {each.baseline_sha[:7]}"
+        for each in sorted(found, key=str)
+    )
+    raise UserError(
+        f"{name}: {len(found)} experiments have this name: {each_on}; name one by its hash"
+    )
 
 
 def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

@@ -84,13 +84,19 @@ def parse(argument: str) -> Address:
 
 def _parted(argument: str) -> tuple[str, int, str]:
     """File, line and article; there is either of the last two."""
-    found = re.fullmatch(r"(?s)(.+?)(?::([0-9]+)|#(.+))", argument)
+    # A line first, since a file's name may hold a number sign.
+    found = re.fullmatch(r"(?s)(.+):([0-9]+)()", argument) or re.fullmatch(
+        r"(?s)(.+?)()#(.+)", argument
+    )
+    wrong = AddressError(f"{argument!r} names no row; expected FILE:LINE, {_EXAMPLE}")
     if not found:
-        raise AddressError(f"{argument!r} names no row; expected FILE:LINE, {_EXAMPLE}")
+        raise wrong
     name, line, article = found.groups()
-    url = urlsplit(name)
-    if url.scheme == "file":
-        name = unquote(url.path)
+    if name.startswith("file:"):
+        try:
+            name = unquote(urlsplit(name).path)
+        except ValueError:
+            raise wrong from None
     return name, int(line or 0), unquote(article or "")
 
 

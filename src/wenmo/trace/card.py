@@ -8,7 +8,7 @@ from typing import Any
 
 from wenmo.model.card import CARD, HOME_PAGES
 from wenmo.trace.address import RAW, Address
-from wenmo.trace.history import commit_of
+from wenmo.trace.history import Commit, NotCommittedError, commit_of
 from wenmo.trace.lock import Lock, Stage, differences, maker, read_lock, way
 from wenmo.trace.neighbours import nearest
 from wenmo.trace.row import TaskFiles, Traced, read_row
@@ -83,9 +83,13 @@ def _neighbours(row: Traced, files: TaskFiles, count: int) -> Iterator[Line]:
 
 def _stages(lock: Lock, address: Address) -> list[Stage]:
     """The stages that had a part in a file; base wrote its texts without any training."""
-    task = address.task
-    trained = (f"models/adapters/{task}", f"models/merged/{task}")
-    return way(lock, address.path, trained if address.kind == "base" else ())
+    task, generate = address.task, lock.get(f"generate@{address.task}")
+    adapter, merged = f"models/adapters/{task}", f"models/merged/{task}"
+    if address.kind == "base":
+        return way(lock, address.path, (adapter, merged))
+    # Base with the adapter wrote the texts, if the merged model did not.
+    unmerged = generate is not None and generate.section("generate").get("weights") == "adapter"
+    return way(lock, address.path, (merged,) if unmerged else ())
 
 
 def _made(stages: list[Stage]) -> Iterator[Line]:
@@ -132,8 +136,9 @@ def _base_origin(lock: Lock) -> str:
             return f"the embedded tiny Qwen2, pre-trained on {base['path']}"
         case "path":
             return f"the folder {base['path']}"
-    page = HOME_PAGES[base["source"]].format(name=base["name"], revision=base["revision"])
-    return f"{base['name']} at commit {base['revision']}, {page}"
+    page = HOME_PAGES.get(base["source"], base["source"])
+    of_it = page.format(name=base["name"], revision=base["revision"])
+    return f"{base['name']} at commit {base['revision']}, {of_it}"
 
 
 def _hashed(stage: Stage, path: str) -> str:
@@ -148,9 +153,24 @@ def _commit(lock: Lock, path: Path) -> Iterator[Line]:
     md5 = stage.outputs[output]
     try:
         commit = commit_of(output, md5)
-    except (OSError, subprocess.SubprocessError):
-        yield "commit", "unknown: git finds no repository here"
+    except NotCommittedError:
+        yield "commit", "not committed: HEAD's dvc.lock does not record this output"
+    except (OSError, subprocess.SubprocessError) as error:
+        yield "commit", f"unknown: git: {_complaint(error)}"
     else:
-        found = f"{commit.short} {commit.day} {commit.subject}" if commit else None
-        yield "commit", found or "not committed: HEAD's dvc.lock does not record this output"
+        yield "commit", _told(commit)
     yield "output", f"{output}\nmd5 {md5}, as dvc.lock records"
+
+
+def _told(commit: Commit | None) -> str:
+    if commit is None:
+        return "unknown: HEAD's dvc.lock records this output, but git log does not show since when"
+    if commit.oldest:
+        return f"{commit.short} or before: this clone has no older history"
+    return f"{commit.short} {commit.day} {commit.subject}"
+
+
+def _complaint(error: Exception) -> str:
+    """In one line, by git itself where it said something."""
+    said = getattr(error, "stderr", None) or b""
+    return next(iter(said.decode(errors="replace").splitlines()), str(error))

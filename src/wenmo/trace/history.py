@@ -2,6 +2,7 @@
 
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from wenmo.errors import UserError
 from wenmo.trace.lock import LOCK_FILE, parse_lock
@@ -10,25 +11,36 @@ _PATIENCE_SECONDS = 60
 _FIELDS = "%H%x00%P%x00%h%x00%as%x00%s"
 
 
+class NotCommittedError(Exception):
+    """HEAD's dvc.lock does not record the output, so no commit that this branch leads to does."""
+
+
 @dataclass(frozen=True)
 class Commit:
-    """Its short hash, the day on which it was written, and its subject."""
+    """Its short hash, the day on which it was written, and its subject.
+
+    `oldest` is whether a shallow clone ends with it, so that an older one may be meant.
+    """
 
     short: str
     day: str
     subject: str
+    oldest: bool
 
 
 def commit_of(output: str, md5: str) -> Commit | None:
     """The latest commit up to HEAD which made dvc.lock record `output` with this hash.
 
-    None if HEAD's does not: then it is committed nowhere that this clone's branch leads to. Raises
-    OSError if git is not installed and subprocess.CalledProcessError if this is no repository of
-    git. https://git-scm.com/docs/git-log#Documentation/git-log.txt--Sltstringgt
+    None if git's log does not show it, though HEAD's dvc.lock records the output so. Raises
+    NotCommittedError where it does not, OSError if git is not installed, and
+    subprocess.SubprocessError if git complains or takes too long.
+    https://git-scm.com/docs/git-log#Documentation/git-log.txt--Sltstringgt
     """
     _git("rev-parse", "--git-dir")
     if not _records("HEAD", output, md5):
-        return None
+        raise NotCommittedError
+    boundary = Path(_git("rev-parse", "--git-path", "shallow").rstrip("\n"))
+    oldest = boundary.read_text().split() if boundary.is_file() else []
     # -m: a merge has a difference to each parent, and may be the one that brought the hash in.
     found = _git("log", "-m", f"-S{md5}", f"--format={_FIELDS}", "--", f"{LOCK_FILE}")
     for line in dict.fromkeys(filter(None, found.split("\n"))):
@@ -36,7 +48,7 @@ def commit_of(output: str, md5: str) -> Commit | None:
         if _records(commit, output, md5) and not any(
             _records(parent, output, md5) for parent in parents.split()
         ):
-            return Commit(short, day, subject)
+            return Commit(short, day, subject, commit in oldest)
     return None
 
 
@@ -53,7 +65,7 @@ def _records(commit: str, output: str, md5: str) -> bool:
 def _git(*arguments: str) -> str:
     # git is the one that the user's shell finds, and no argument comes from outside.
     run = subprocess.run(  # noqa: S603
-        ["git", "-c", "log.showSignature=false", *arguments],  # noqa: S607
+        ["git", "-c", "log.showSignature=false", "-c", "log.showRoot=true", *arguments],  # noqa: S607
         capture_output=True,
         check=True,
         timeout=_PATIENCE_SECONDS,

@@ -27,6 +27,22 @@ _MODELS = "models/"
 _ENGINES = {"transformers", "vllm", "openai"}
 
 
+class _Recorded(dict[str, Any]):
+    """A section of parameters, in which older code may have had other keys."""
+
+    def __init__(self, stage: str, content: Mapping[str, Any]) -> None:
+        super().__init__(
+            (key, _Recorded(stage, value) if isinstance(value, Mapping) else value)
+            for key, value in content.items()
+        )
+        self._stage = stage
+
+    def __missing__(self, key: str) -> Any:
+        raise UserError(
+            f"{LOCK_FILE}: {self._stage}: no {key!r}: it was written by older code; run `dvc repro`"
+        )
+
+
 @dataclass(frozen=True)
 class Stage:
     """A stage as it last ran: paths with the md5 that they had, and its sections of params.yaml."""
@@ -43,9 +59,12 @@ class Stage:
         return self.name.partition("@")[2]
 
     def section(self, name: str) -> dict[str, Any]:
-        """A section of its parameters, the task's own values laid over the shared ones."""
+        """A section of its parameters, the task's own values laid over the shared ones.
+
+        A key that is looked up in it and is not recorded raises UserError.
+        """
         own = self.params.get(f"{self.task}.{name}") or {}
-        return deep_merge(self.params.get(name) or {}, own)
+        return _Recorded(self.name, deep_merge(self.params.get(name) or {}, own))
 
     def steering(self) -> dict[str, Any]:
         """The parameters that steered it, dotted: the seed, its own section and the chat's.
@@ -79,7 +98,8 @@ def parse_lock(text: str, path: Path = LOCK_FILE) -> Lock:
         return {
             name: Stage(
                 name,
-                stage["cmd"],
+                # DVC takes a list of commands as well.
+                stage["cmd"] if isinstance(stage["cmd"], str) else "\n".join(stage["cmd"]),
                 {each["path"]: each.get("md5", "") for each in stage.get("deps", ())},
                 stage.get("params", {}).get(str(PARAMS_FILE), {}),
                 {each["path"]: each.get("md5", "") for each in stage.get("outs", ())},

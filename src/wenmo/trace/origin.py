@@ -4,6 +4,7 @@ The raw files are read by the readers that prepare uses. A passage is found back
 Chinese characters, since cleaning changes what stands between them: white space, quotes, mark-up.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,34 +72,54 @@ def raw_texts(task: str, folder: Path, prepare: Mapping[str, Any]) -> Iterator[R
 
 
 def test_prompt_places(folder: Path) -> list[str]:
-    """path:line of each test prompt, in order."""
+    """path:line of each test prompt, in order. Malformed lines are passed over."""
     path = folder / TEST_FILE
-    return [place for place, _ in read_json_lines(path)] if path.is_file() else []
+    refuse = MalformedRows(skip=True).refuse
+    return [place for place, _ in read_json_lines(path, refuse)] if path.is_file() else []
 
 
 def find_back(text: str, raw: str, to_simplified: bool) -> Span | None:
     """Where in a raw text a row's text was taken from; None if it does not stand there.
 
-    Where cleaning took words out of its middle, it is told by its first and last letters.
+    What cleaning left alone is found as it is, the rest by its letters. Where cleaning took words
+    out of its middle, it is told by its first and last letters.
     """
+    if text and text in raw:
+        start = raw.index(text)
+        return Span(start, start + len(text), True, raw.count(text))
     wanted, _ = _letters(text, to_simplified)
     letters, places = _letters(raw, to_simplified)
     if not wanted:
         return None
     first = letters.find(wanted)
     last, whole = first + len(wanted), first >= 0
-    if not whole and len(wanted) >= 2 * _END_LETTERS:
-        first = letters.find(wanted[:_END_LETTERS])
-        last = letters.find(wanted[-_END_LETTERS:], first + _END_LETTERS) + _END_LETTERS
-        if last < _END_LETTERS or last - first > _LONGEST_STRETCH * len(wanted):
+    if not whole:
+        stretch = _stretch(wanted, letters)
+        if stretch is None:
             return None
-    if first < 0:
-        return None
+        first, last = stretch
     # What is no letter at the text's own ends, such as quotes and the full stop, is counted in.
     before = next(at for at, letter in enumerate(text) if _is_letter(letter))
     after = next(at for at, letter in enumerate(reversed(text)) if _is_letter(letter))
     start, end = places[first] - before, places[last - 1] + 1 + after
     return Span(max(0, start), min(len(raw), end), whole, max(1, letters.count(wanted)))
+
+
+def _stretch(wanted: str, letters: str) -> tuple[int, int] | None:
+    """The shortest stretch that has the ends of a passage and room for all of its letters.
+
+    The opening may stand elsewhere too, as a refrain does.
+    """
+    if len(wanted) < 2 * _END_LETTERS:
+        return None
+    found = []
+    for opening in re.finditer(re.escape(wanted[:_END_LETTERS]), letters):
+        first = opening.start()
+        longest = first + _LONGEST_STRETCH * len(wanted)
+        closing = letters.find(wanted[-_END_LETTERS:], first + len(wanted) - _END_LETTERS, longest)
+        if closing >= 0:
+            found.append((first, closing + _END_LETTERS))
+    return min(found, key=lambda ends: ends[1] - ends[0], default=None)
 
 
 def chapter_at(raw: str, at: int) -> str:

@@ -1,6 +1,5 @@
 """Sections of labelled lines as text for a terminal: labels left, values wrapped beside them."""
 
-import unicodedata
 from collections.abc import Sequence
 from io import StringIO
 
@@ -9,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from wenmo.text.control_characters import visible
 from wenmo.trace.card import Section
 
 
@@ -18,20 +18,12 @@ def page(sections: Sequence[Section], width: int) -> str:
     text = StringIO()
     console = Console(file=text, width=width, color_system=None)
     for heading, lines in sections:
-        console.print(Text(_visible(heading)), soft_wrap=False)
+        console.print(Text(visible(heading)), soft_wrap=False)
         table = Table.grid(padding=(0, 2))
         table.add_column(width=labels, no_wrap=True)
         table.add_column(overflow="fold")
         for label, value in lines:
-            table.add_row(Text(f"{label}"), Text(_visible(value)))
+            table.add_row(Text(f"{label}"), Text(visible(value)))
         console.print(table)
         console.print()
     return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
-
-
-def _visible(text: str) -> str:
-    """The text without what could steer a terminal: such characters by their number."""
-    return "".join(
-        f"\\u{ord(each):04x}" if unicodedata.category(each)[0] == "C" and each != "\n" else each
-        for each in text
-    )

@@ -3,9 +3,10 @@
 All paths are relative to the repository's root, which must be the current folder.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,12 @@ class TaskFiles:
     @cached_property
     def asked(self) -> dict[str, Row]:
         """The rows that submit.json answers, line by line: test prompts or else held-out rows."""
-        return placed(Row, Path(f"data/test/{self.task}.jsonl")) or self.held_out
+        return self.test or self.held_out
+
+    @cached_property
+    def test(self) -> dict[str, Row]:
+        """Test prompts."""
+        return placed(Row, Path(f"data/test/{self.task}.jsonl"))
 
     @cached_property
     def base(self) -> dict[str, Generation]:
@@ -165,44 +171,62 @@ def _submitted(address: Address, files: TaskFiles) -> Traced:
 def _scores(address: Address, files: TaskFiles) -> Traced:
     content = _content(address)
     identity, prompt = text_fields(content, ("id", "prompt"), str(address))
-    notes = {
-        f"scores of {model}": ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
-        for model in ("base", "tuned")
-        if isinstance(scores := content.get(model), dict)
+    drawn = {
+        model: {
+            place: each for place, each in _answers(model, files).items() if each.id == identity
+        }
+        for model in ("tuned", "base")
     }
-    texts: dict[str, str] = {}
-    for model in ("tuned", "base"):
-        for place, written in _answers(model, files).items():
-            if written.id == identity:
-                texts |= {f"text of {model}": written.text, "reference": written.reference}
-                notes[model] = f"{place}, ended {ending(written)}"
-                break
-    return _answer("scores of a held-out row", identity, prompt, texts, files.held_out, notes)
+    notes = {}
+    for model in ("base", "tuned"):
+        if isinstance(scores := content.get(model), dict):
+            told = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
+            draws = len(drawn[model])
+            means = f" (means of {draws} texts)" if draws > 1 else ""
+            notes[f"scores of {model}"] = f"{told}{means}"
+    texts, places = _all_draws(drawn)
+    what = "scores of a held-out row"
+    return _answer(what, identity, prompt, texts, files.held_out, notes | places)
 
 
 def _article(address: Address, files: TaskFiles) -> Traced:
-    """An article's id is the start of its row's id and the number of the pair of answers."""
+    """An article's id is the start of its row's id and, as the page counts, the row's number."""
     start, _, number = address.article.rpartition("-")
-    pairs = list(zip(files.base.items(), files.tuned.items(), strict=False))
-    if not pairs:
+    pairs = zip(files.base.items(), files.tuned.items(), strict=False)
+    rows = [list(draws) for _, draws in groupby(pairs, lambda pair: pair[0][1].id)]
+    if not rows:
         raise UserError(f"{address}: {_MISSING.format(task=files.task)}")
     at = int(number) - 1 if number.isdecimal() else -1
-    if not 0 <= at < len(pairs) or not pairs[at][0][1].id.startswith(start or "-"):
+    if not 0 <= at < len(rows) or not rows[at][0][0][1].id.startswith(start or "-"):
         raise AddressError(f"{address}: no such row in outputs/{files.task}/eval.base.jsonl")
-    (of_base, base), (of_tuned, tuned) = pairs[at]
-    texts = {"text of tuned": tuned.text, "text of base": base.text, "reference": tuned.reference}
-    notes = {
-        "tuned": f"{of_tuned}, ended {ending(tuned)}",
-        "base": f"{of_base}, ended {ending(base)}",
-    }
+    texts, places = _all_draws(
+        {"tuned": dict(each for _, each in rows[at]), "base": dict(each for each, _ in rows[at])}
+    )
+    _, (_, tuned) = rows[at][0]
     what = "held-out row as the page shows it"
-    return _answer(what, tuned.id, tuned.prompt, texts, files.held_out, notes)
+    return _answer(what, tuned.id, tuned.prompt, texts, files.held_out, places)
+
+
+def _all_draws(
+    drawn: Mapping[str, Mapping[str, Generation]],
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Every text of a row by model, the reference after them, and where and how each ended."""
+    texts, places = {}, {}
+    reference = {}
+    for model, draws in drawn.items():
+        for number, (place, written) in enumerate(draws.items(), start=1):
+            label = f"{model}, {number} of {len(draws)}" if len(draws) > 1 else model
+            texts[f"text of {label}"] = written.text
+            places[label] = f"{place}, ended {ending(written)}"
+            reference = {"reference": written.reference}
+    return texts | reference, places
 
 
 def ending(written: Generation) -> str:
     """How a text came to its end."""
-    how = "by itself" if written.finish_reason == "stop" else "cut off at the longest answer"
-    return f"{how}, {written.tokens} tokens ({written.finish_reason})"
+    how = {"stop": "by itself", "length": "cut off at the longest answer"}
+    told = how.get(written.finish_reason, "for another reason")
+    return f"{told}, {written.tokens} tokens ({written.finish_reason})"
 
 
 def _answer(

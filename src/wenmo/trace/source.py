@@ -13,8 +13,6 @@ from wenmo.trace.row import TaskFiles, Traced
 Line = tuple[str, str]
 """A label (empty where the heading says it all) and what is told under it."""
 
-TEST_SOURCE = "test"
-
 
 def origin(address: Address, row: Traced, files: TaskFiles, lock: Lock) -> Iterator[Line]:
     """The row that was answered, its source and split, and its place in the raw texts."""
@@ -26,7 +24,8 @@ def origin(address: Address, row: Traced, files: TaskFiles, lock: Lock) -> Itera
     elif not row.source:
         yield "answers", _unknown(address)
         return
-    if row.source == TEST_SOURCE:
+    # Not by its source: a book may be called "test" as well.
+    if address.kind == "test" or (row.asked and row.asked[0] in files.test):
         yield from _test_origin(row, files, lock)
         return
     if address.kind == "rejected":
@@ -52,6 +51,11 @@ def what_came_of(address: Address, files: TaskFiles, lock: Lock) -> Iterator[Lin
     if raw.title:
         yield "title", raw.title
     yield "length", f"{len(raw.text):,} characters"
+    prepared = Path(f"data/prepared/{address.task}")
+    if not prepared.is_dir():
+        way_out = f"`dvc pull` or `dvc repro prepare@{address.task}`"
+        yield "rows", f"unknown: {prepared} is not there; {way_out}"
+        return
     rows = {
         place: row
         for place, row in files.prepared(raw.source).items()
@@ -71,8 +75,8 @@ def what_came_of(address: Address, files: TaskFiles, lock: Lock) -> Iterator[Lin
 
 
 def _what_came_of_prompt(position: int, files: TaskFiles) -> Iterator[Line]:
-    for place, row in files.asked.items():
-        if (row.source, row.position) == (TEST_SOURCE, position):
+    for place, row in files.test.items():
+        if row.position == position:
             yield "prompt", row.prompt
             yield "row", place
             yield from _answers(row.id, files)
@@ -152,6 +156,7 @@ def _raw_origin(row: Traced, text: str, lock: Lock, task: str) -> Iterator[Line]
             ),
             None,
         )
+        place = _span(raw, text, prepare["to_simplified"]) if raw else ""
     except UserError as error:
         yield "raw text", f"cannot be read: {error}"
         return
@@ -159,14 +164,14 @@ def _raw_origin(row: Traced, text: str, lock: Lock, task: str) -> Iterator[Line]
         yield "raw text", f"no longer in {folder}"
         return
     yield "raw text", ", ".join(filter(None, (raw.place, raw.title)))
-    yield "place in it", _span(raw, text, prepare["to_simplified"])
+    yield "place in it", place
 
 
 def _span(raw: RawText, text: str, to_simplified: bool) -> str:
     """Where in a raw text a row's text stands, for people."""
     span = find_back(text, raw.text, to_simplified)
     if span is None:
-        return "not found back: the raw text has changed, or cleaning changed too much"
+        return "not found back"
     if (span.start, span.end) == (0, len(raw.text)) and span.whole:
         return f"all of its {len(raw.text):,} characters"
     line = raw.text.count("\n", 0, span.start) + 1
