@@ -77,38 +77,27 @@ def evaluate(
     LLM said, by row id, if one was asked. Raises UserError where fewer than two rows are held out
     or a loss is not a finite number.
     """
-    if len(rows) < 2:
-        raise UserError(
-            f"data/merged/{task}/eval.jsonl: {len(rows)} row held out, which shows nothing; raise"
-            " merge.eval_fraction or merge.max_eval_rows"
-        )
-    for name, losses in (("base", base.losses), ("tuned", tuned.losses)):
-        for row, loss in zip(rows, losses, strict=True):
-            if not isfinite(loss):
-                raise UserError(
-                    f"{name}: the held-out loss of {row.source} row {row.position} is {loss};"
-                    " set evaluate.precision to fp32 or bf16, or train with a lower learning rate"
-                )
-    learnt = frozenset(line for row in training for line in verse_lines(row.output))
-    setting = Setting(task, params.window, learnt if task == "poetry" else frozenset(), seed)
+    _refuse_too_few(task, rows)
+    _refuse_broken_losses(rows, {"base": base.losses, "tuned": tuned.losses})
+    learnt = [row.output for row in training]
+    lines = frozenset(line for text in learnt for line in verse_lines(text))
+    setting = Setting(task, params.window, lines if task == "poetry" else frozenset(), seed)
     draws = {
         "base": _draws(base.generations, len(rows)),
         "tuned": _draws(tuned.generations, len(rows)),
     }
     references = draws["base"][0]
-    copies = _copies(
-        [*draws["base"], *draws["tuned"]], references, [row.output for row in training]
-    )
-    of_references = copies.pop()
+    *copies, of_references = _copies([*draws["base"], *draws["tuned"]], references, learnt)
     cards = {
         name: [score(draw, copies.pop(0), setting) for draw in written]
         for name, written in draws.items()
     }
     first = _rounded_rows(with_loss(averaged(cards["base"]), base.losses))
     second = _rounded_rows(with_loss(averaged(cards["tuned"]), tuned.losses))
-    groups = [row.source for row in rows] if task == "novel" else None
-    delta, deltas = _compared(task, first, second, groups, params, seed)
-    details: dict[str, Any] = {"books": len(set(groups))} if groups else {}
+
+    books = [row.source for row in rows] if task == "novel" else None
+    delta, deltas = _compared(task, first, second, books, params, seed)
+    details: dict[str, Any] = {"books": len(set(books))} if books else {}
     details |= {
         "floors": {"base": first.floors, "tuned": second.floors},
         "references": reference_scores(references, of_references, setting),
@@ -119,12 +108,30 @@ def evaluate(
     if params.compat:
         details["compat"] = _compat(draws)
     if judged:
-        books = {row.id: row.source for row in rows} if groups else None
-        details["judge"] = summary(judged, params.resamples, seed, books)
+        book_of = {row.id: row.source for row in rows} if books else None
+        details["judge"] = summary(judged, params.resamples, seed, book_of)
     metrics = _rounded({"base": first.scores, "tuned": second.scores, "delta": delta})
     return Evaluation(
         metrics, _rounded(details), _by_row(rows, first, second, judged or {}), _bars(metrics)
     )
+
+
+def _refuse_too_few(task: str, rows: Sequence[Row]) -> None:
+    if len(rows) < 2:
+        raise UserError(
+            f"data/merged/{task}/eval.jsonl: {len(rows)} row held out, which shows nothing; raise"
+            " merge.eval_fraction or merge.max_eval_rows"
+        )
+
+
+def _refuse_broken_losses(rows: Sequence[Row], losses: Mapping[str, Sequence[float]]) -> None:
+    for model, of_rows in losses.items():
+        for row, loss in zip(rows, of_rows, strict=True):
+            if not isfinite(loss):
+                raise UserError(
+                    f"{model}: the held-out loss of {row.source} row {row.position} is {loss};"
+                    " set evaluate.precision to fp32 or bf16, or train with a lower learning rate"
+                )
 
 
 def _draws(generations: Sequence[Generation], rows: int) -> list[Draw]:
