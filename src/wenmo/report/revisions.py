@@ -10,7 +10,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, TypeVar
 
 from ruamel.yaml import YAML
@@ -20,6 +20,7 @@ from wenmo.errors import UserError
 from wenmo.params import deep_merge
 from wenmo.records import Generation
 from wenmo.tasks.task import TASKS
+from wenmo.trace.lock import Lock, Stage, dotted, maker, parse_lock
 
 WORKSPACE = "workspace"
 """The name of the working tree where revisions are named."""
@@ -132,7 +133,7 @@ class Revision:
         """
         found = set()
         for stage in self._locked_stages(task).values():
-            for section, value in stage.get("params", {}).get("params.yaml", {}).items():
+            for section, value in stage.params.items():
                 now: Any = self.params
                 for part in section.split("."):
                     now = now.get(part, {}) if isinstance(now, Mapping) else {}
@@ -144,23 +145,23 @@ class Revision:
 
         What cannot be told is left out: a file of a folder of which DVC has no listing.
         """
-        return [
-            (name, other, dep["path"])
-            for name, stage in self._locked_stages(task).items()
-            for dep in stage.get("deps", [])
-            for other, maker in self._lock.items()
-            if other != name
-            for out in maker.get("outs", [])
-            if PurePosixPath(dep["path"]).is_relative_to(out["path"])
-            if (then := dep.get("md5")) and self._made_md5(dep["path"], out) not in ("", then)
-        ]
+        found = []
+        for name, stage in self._locked_stages(task).items():
+            others = {other: each for other, each in self._lock.items() if other != name}
+            found += [
+                (name, made[0].name, path)
+                for path, then in stage.inputs.items()
+                if then and (made := maker(others, path))
+                if self._made_md5(path, *made) not in ("", then)
+            ]
+        return found
 
-    def _made_md5(self, path: str, out: Mapping[str, Any]) -> str:
+    def _made_md5(self, path: str, stage: Stage, output: str) -> str:
         """That of an output or of a file of its folder; empty if it cannot be told."""
         from dvc_data.index import DataIndexDirError
 
-        if path == out["path"]:
-            return str(out.get("md5", ""))
+        if path == output:
+            return stage.outputs[output]
         try:
             # Of what DVC records, whatever lies in the workspace.
             return str(self._files.info(f"/{path}").get("dvc_info", {}).get("md5", ""))
@@ -169,17 +170,14 @@ class Revision:
 
     def inputs(self, task: str) -> dict[str, str]:
         """md5 of every file or folder that the task was built from, by dvc.lock: code and data."""
-        stages = self._locked_stages(task).values()
-        made = {out["path"] for stage in self._lock.values() for out in stage.get("outs", [])}
         return {
-            dep["path"]: dep.get("md5", "")
-            for stage in stages
-            for dep in stage.get("deps", [])
-            # Parts of what a stage made, such as one file of its folder, are made as well.
-            if not any(dep["path"] == out or dep["path"].startswith(f"{out}/") for out in made)
+            path: md5
+            for stage in self._locked_stages(task).values()
+            for path, md5 in stage.inputs.items()
+            if not maker(self._lock, path)
         }
 
-    def _locked_stages(self, task: str) -> dict[str, dict[str, Any]]:
+    def _locked_stages(self, task: str) -> Lock:
         return {
             name: stage
             for name, stage in self._lock.items()
@@ -187,11 +185,10 @@ class Revision:
         }
 
     @cached_property
-    def _lock(self) -> dict[str, dict[str, Any]]:
+    def _lock(self) -> Lock:
         if not self._files.exists("/dvc.lock"):
             return {}
-        stages = self._yaml("dvc.lock").get("stages", {})
-        return dict(stages)
+        return parse_lock(self._text("dvc.lock"), f"{self.name}: dvc.lock")
 
     def _yaml(self, path: str) -> dict[str, Any]:
         try:
@@ -284,15 +281,11 @@ def _unambiguous(name: str) -> str:
     )
 
 
-def flatten(content: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def flatten(content: Mapping[str, Any]) -> dict[str, str]:
     """Dotted keys and their values as JSON; a list is one value, an empty section none."""
-    flat: dict[str, str] = {}
-    for key, value in content.items():
-        if isinstance(value, Mapping):
-            flat |= flatten(value, f"{prefix}{key}.")
-        else:
-            flat[f"{prefix}{key}"] = json.dumps(value, ensure_ascii=False, default=str)
-    return flat
+    return {
+        key: json.dumps(value, ensure_ascii=False, default=str) for key, value in dotted(content)
+    }
 
 
 def differing(*flats: Mapping[str, str]) -> list[str]:

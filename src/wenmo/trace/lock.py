@@ -79,7 +79,7 @@ class Stage:
         seed = {"seed": self.params["seed"]} if "seed" in self.params else {}
         sampling = {"sampling": own.pop("sampling")} if "sampling" in own else {}
         chat = {"chat": self.section("chat")} if "chat" in self.params else {}
-        return dict(_dotted(seed | sampling | own | chat))
+        return dict(dotted(seed | sampling | own | chat))
 
 
 Lock = Mapping[str, Stage]
@@ -88,11 +88,16 @@ Lock = Mapping[str, Stage]
 
 def read_lock(path: Path = LOCK_FILE) -> Lock:
     """The stages of a dvc.lock; none where it is not there. Raises UserError if it is none."""
-    return parse_lock(path.read_text(encoding="utf-8"), path) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        return parse_lock(path.read_text(encoding="utf-8"), str(path))
+    except UserError as error:
+        raise UserError(f"{error}; run `git checkout {path}`") from None
 
 
-def parse_lock(text: str, path: Path = LOCK_FILE) -> Lock:
-    """The stages of a dvc.lock's text. Raises UserError if it is none."""
+def parse_lock(text: str, place: str = str(LOCK_FILE)) -> Lock:
+    """The stages of a dvc.lock's text. Raises UserError, naming the place, if it is none."""
     try:
         content = YAML(typ="safe").load(text)
         return {
@@ -107,7 +112,7 @@ def parse_lock(text: str, path: Path = LOCK_FILE) -> Lock:
             for name, stage in content["stages"].items()
         }
     except (YAMLError, TypeError, KeyError, AttributeError):
-        raise UserError(f"{path}: not written by DVC; run `git checkout {path}`") from None
+        raise UserError(f"{place}: not written by DVC") from None
 
 
 def maker(lock: Lock, path: PurePath | str) -> tuple[Stage, str] | None:
@@ -216,9 +221,10 @@ def _unused(name: str, section: Mapping[str, Any]) -> set[str]:
     return set()
 
 
-def _dotted(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def dotted(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value of nested sections by dotted key; a list is one value, an empty section none."""
     for key, value in content.items():
         if isinstance(value, Mapping):
-            yield from _dotted(value, f"{prefix}{key}.")
+            yield from dotted(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
