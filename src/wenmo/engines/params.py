@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from wenmo.llm.endpoints import Access
+from wenmo.llm.endpoints import Access, Asking
 from wenmo.model.loading import Precision
 from wenmo.params import Count, PositiveFloat, PositiveInt, Section
 
@@ -56,15 +56,12 @@ class VllmParams(Section):
     batch_invariant: bool
 
 
-class OpenAIParams(Access):
+class OpenAIParams(Access, Asking):
     """Section `generate.openai`: an endpoint, and what it calls the models."""
 
     base: str = Field(min_length=1)
     tuned: str = Field(min_length=1)
     keep_answers: bool
-    concurrency: PositiveInt
-    timeout_seconds: PositiveFloat
-    max_retries: Count
 
 
 class GenerateParams(Section):

@@ -1,7 +1,7 @@
 """A task's scores for one model: which apply, which decides, and which way is better."""
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean, stdev
 
@@ -102,11 +102,7 @@ def score(
         for name, rouge in _ROUGE.items()
     }
     by_row["length_score"] = list(map(length_score, texts, references))
-    by_row |= _text_scores(texts, setting)
-    by_row["ended"] = [float(ends_properly(each.text, each.finish_reason)) for each in generations]
-    by_row |= _copy_scores(copies)
-    if setting.task == "poetry":
-        by_row |= _verse_scores(generations, setting)
+    by_row |= _own_scores(generations, copies, setting)
     corpus = {name: overlap(texts, references) for name, overlap in _CORPUS.items()}
     overlaps = {name: row_mean(rouge) for name, rouge in _ROUGE.items()} | _CORPUS
     floors = {
@@ -123,17 +119,8 @@ def reference_scores(
 
     `copies` are what the references have in common with the training text.
     """
-    references = [each.reference for each in generations]
-    by_row = _text_scores(references, setting)
-    by_row["ended"] = [float(ends_properly(text, "stop")) for text in references]
-    by_row |= _copy_scores(copies)
-    if setting.task == "poetry":
-        as_written = [
-            Generation(each.id, each.prompt, each.reference, each.reference, "stop", 0)
-            for each in generations
-        ]
-        by_row |= _verse_scores(as_written, setting)
-    return _means(by_row)
+    as_written = [replace(each, text=each.reference, finish_reason="stop") for each in generations]
+    return _means(_own_scores(as_written, copies, setting))
 
 
 def with_loss(card: Scorecard, losses: Sequence[float]) -> Scorecard:
@@ -165,9 +152,11 @@ def seed_noise(cards: Sequence[Scorecard]) -> dict[str, float]:
     return {name: stdev(card.scores[name] for card in cards) for name in cards[0].scores}
 
 
-def _text_scores(texts: Sequence[str], setting: Setting) -> dict[str, Values]:
-    """Scores of a text by itself or among the others."""
-    window = setting.window
+def _own_scores(
+    generations: Sequence[Generation], copies: Sequence[Copied], setting: Setting
+) -> dict[str, Values]:
+    """Scores of a text by itself or among the others, whatever its reference says."""
+    texts, window = [each.text for each in generations], setting.window
     scores: dict[str, Values] = {
         "distinct_2": [distinct_at_equal_length(text, 2, window) for text in texts],
         "distinct_4": [distinct_at_equal_length(text, 4, window) for text in texts],
@@ -178,15 +167,13 @@ def _text_scores(texts: Sequence[str], setting: Setting) -> dict[str, Values]:
         scores["sentence_length"] = [sentence_length(text) for text in texts]
         scores["common_share"] = [common_share(text) for text in texts]
         scores["has_ending"] = [float(has_ending(text)) for text in texts]
+    scores["ended"] = [float(ends_properly(each.text, each.finish_reason)) for each in generations]
+    scores["copied"] = [float(each.flagged) for each in copies]
+    scores["copied_13grams"] = [each.coverage for each in copies]
+    scores["longest_copy"] = [float(each.longest) for each in copies]
+    if setting.task == "poetry":
+        scores |= _verse_scores(generations, setting)
     return scores
-
-
-def _copy_scores(copies: Sequence[Copied]) -> dict[str, Values]:
-    return {
-        "copied": [float(each.flagged) for each in copies],
-        "copied_13grams": [each.coverage for each in copies],
-        "longest_copy": [float(each.longest) for each in copies],
-    }
 
 
 def _verse_scores(generations: Sequence[Generation], setting: Setting) -> dict[str, Values]:
