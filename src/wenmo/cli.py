@@ -1,4 +1,7 @@
-"""The command `wenmo`: what DVC has no command for."""
+"""The command `wenmo`: what DVC has no command for.
+
+Imports within a command are those that take the longest, for which no other command should wait.
+"""
 
 import json
 import os
@@ -6,12 +9,11 @@ import shutil
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import pandas as pd
 import typer
 
-from wenmo import params, presets
+from wenmo import params
 from wenmo.engines import serving
 from wenmo.errors import UserError
 from wenmo.llm import batch
@@ -20,15 +22,13 @@ from wenmo.llm.store import Store, store_path
 from wenmo.model.chat import ChatParams
 from wenmo.model.publishing import publish
 from wenmo.records import Row, read_records, write_json_lines
-from wenmo.report.compare import compare_revisions
-from wenmo.report.compare_page import write_comparison
-from wenmo.report.compare_tables import terminal_page
 from wenmo.report.prosody import poem_lines, prosody_page
 from wenmo.tasks.task import TASKS
 from wenmo.text.prosody import analyse
 from wenmo.trace.address import parse
-from wenmo.trace.card import trace as traced
-from wenmo.trace.page import page
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 BAR_WIDTH = 50
@@ -86,6 +86,10 @@ def compare(
     Nothing is checked out or built: files come from git and from DVC's cache or remote. The exit
     code is 0 however the scores are, 1 where something cannot be read and 2 for wrong arguments.
     """
+    from wenmo.report.compare import compare_revisions
+    from wenmo.report.compare_page import write_comparison
+    from wenmo.report.compare_tables import terminal_page
+
     with told_in_one_line("compare"):
         found = compare_revisions(revisions, task or [])
         html = html or Path(os.path.relpath(found.root / COMPARISON_PAGE))
@@ -100,6 +104,8 @@ def estimate() -> None:
 
     Tokens are an upper bound: one a character. Reads what `dvc repro prepare` wrote.
     """
+    import pandas as pd
+
     with told_in_one_line("estimate"), Store(store_path()) as store:
         content = params.read()
         tasks = [task for task in TASKS if task in content["tasks"]]
@@ -134,9 +140,11 @@ def preset(
 
     `wenmo preset tiny` brings the default back.
     """
+    from wenmo import presets
+
     with told_in_one_line("preset"):
         if not name:
-            typer.echo(presets_table())
+            typer.echo(presets_table(presets.descriptions()))
         elif changes := presets.apply(name):
             typer.echo(changes, nl=False)
         else:
@@ -175,6 +183,9 @@ def trace(
     a raw text. For a page, copy the address of one of its rows out of the browser:
     `wenmo trace 'reports/poetry.html#c87ecb669e29-1'`. Nothing is written.
     """
+    from wenmo.trace.card import trace as traced
+    from wenmo.trace.page import page
+
     with told_in_one_line("trace"):
         address = parse(row)
         with chdir(address.root):
@@ -283,9 +294,8 @@ def served_line(name: str, folder: Path) -> str:
     return line
 
 
-def presets_table() -> str:
+def presets_table(described: dict[str, str]) -> str:
     """A preset a line, with what it is."""
-    described = presets.descriptions()
     width = max(map(len, described))
     return "\n".join(f"{name:<{width}}  {what}" for name, what in described.items())
 
@@ -311,7 +321,9 @@ def length_bars(task: str) -> str:
     return "\n".join(["  from    rows", *lines])
 
 
-def _read(path: Path, task: str) -> pd.DataFrame:
+def _read(path: Path, task: str) -> "pd.DataFrame":
+    import pandas as pd
+
     if not path.is_file():
         raise UserError(f"{path}: no such file; run `dvc repro prepare@{task}` first")
     return pd.read_csv(path)
