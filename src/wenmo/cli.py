@@ -1,6 +1,7 @@
 """The command `wenmo`: what DVC has no command for.
 
-Imports within a command are those that take the longest, for which no other command should wait.
+Imports within a command are those that take the longest, for which no other command should wait:
+git starts `wenmo merge-lock` in the midst of a merge.
 """
 
 import json
@@ -191,6 +192,31 @@ def trace(
         with chdir(address.root):
             sections = traced(address, neighbours)
         typer.echo(page(sections, shutil.get_terminal_size().columns))
+
+
+@app.command("merge-lock")
+def merge_lock(
+    base: Annotated[
+        Path,
+        typer.Argument(
+            help="the common ancestor's, empty if there was none", exists=True, dir_okay=False
+        ),
+    ],
+    ours: Annotated[
+        Path,
+        typer.Argument(help="ours, over which the result is written", exists=True, dir_okay=False),
+    ],
+    theirs: Annotated[Path, typer.Argument(help="theirs", exists=True, dir_okay=False)],
+) -> None:
+    """Merge three versions of dvc.lock stage by stage: git's merge driver, which `make` sets up.
+
+    A stage's entry is taken whole from the side that changed it. If both did and its results differ
+    it is a conflict, told by name and by markers in the file; the exit code is then 1.
+    """
+    from wenmo import merge_lock as driver
+
+    with told_in_one_line("merge-lock"):
+        driver.merge_lock(base, ours, theirs)
 
 
 @app.command()
