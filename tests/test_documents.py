@@ -243,9 +243,10 @@ def is_there(name: str) -> bool:
         return True
     if name in OUTPUTS or any(Path(name) in Path(output).parents for output in OUTPUTS):
         return True
-    # Below an output, or written by a command.
-    made = above & OUTPUTS or Path(name).parent.name in {"reports", ""}
-    return bool(made) and f'{Path(name).name}"' in CODE
+    # Else a file below an output, one told by its bare name, or a page that a command writes.
+    place, file = Path(name).parent, Path(name).name
+    may_be_made = above & OUTPUTS or ("." in file and str(place) in {"reports", "."})
+    return bool(may_be_made) and f'{file}"' in CODE
 
 
 def is_path(span: str) -> bool:
