@@ -170,7 +170,7 @@ def current(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
                 path.write_text("made")
         repo.commit(force=True)
     git(folder, "add", "--all")
-    git(folder, "commit", "--quiet", "--message", "as if it had been built")
+    git(folder, "commit", "--quiet", "--allow-empty", "--message", "as if it had been built")
     assert stale(folder) == set()
     return folder
 
