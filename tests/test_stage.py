@@ -1,4 +1,6 @@
+import errno
 import json
+import os
 import platform
 from pathlib import Path
 
@@ -20,6 +22,16 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (UserError("rows.jsonl:3: not JSON"), 1, "train: rows.jsonl:3: not JSON\n"),
         (ParamsError("params.yaml: seed: missing"), 2, "train: params.yaml: seed: missing\n"),
         (KeyboardInterrupt(), 130, "train: stopped\n"),
+        (
+            OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
+            1,
+            "train: the disk: No space left on device; mend that and run it again\n",
+        ),
+        (
+            OSError(errno.EROFS, os.strerror(errno.EROFS), "outputs/poetry"),
+            1,
+            "train: outputs/poetry: Read-only file system; mend that and run it again\n",
+        ),
     ],
 )
 def test_an_end_is_one_line_and_an_exit_code(
@@ -41,20 +53,37 @@ def test_what_a_stage_cost_is_logged_outside_dvc() -> None:
     with running("train", "poetry"):
         pass
     cost = json.loads(Path("logs/train/poetry.json").read_text())
-    assert list(cost) == ["seconds", "peak_mebibytes"]
+    assert list(cost)[:3] == ["seconds", "peak_mebibytes", "machine"]
     assert cost["peak_mebibytes"] > 0
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the pins are for x86")
 @pytest.mark.parametrize("threads", ["1", "2", "7"])
-def test_the_code_path_is_pinned_before_torch_is_loaded(threads: str) -> None:
+def test_the_code_path_is_pinned_before_torch_is_loaded_and_recorded(
+    threads: str, tmp_path: Path
+) -> None:
+    environment = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
     program = (
-        "import wenmo.stage, torch, os;"
-        "print(torch.backends.cpu.get_cpu_capability(), os.environ['MKL_CBWR'],"
-        " torch.get_num_threads())"
+        "from wenmo.stage import running\n"
+        "import torch\n"
+        "with running('train', 'poetry'): torch.ones(1)"
     )
-    run = run_python("-c", program, environment={"OMP_NUM_THREADS": threads})
-    assert run.stdout.split() == ["AVX2", "COMPATIBLE", "2"]
+    assert run_python("-c", program, cwd=tmp_path, environment=environment).returncode == 0
+    log = json.loads((tmp_path / "logs/train/poetry.json").read_text())
+    assert log["vector_unit"] == "AVX2"
+    assert log["environment"]["MKL_CBWR"] == "COMPATIBLE"
+    assert log["threads"] == 1
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the pins are for x86")
+def test_a_processor_that_cannot_take_the_code_path_is_told(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "DEFAULT")
+    with running("train", "poetry"):
+        pass
+    told = "train: this processor computes by DEFAULT, not AVX2: expect other bytes\n"
+    assert capsys.readouterr().err == told
 
 
 @pytest.mark.parametrize("script", sorted((ROOT / "stages").glob("*.py")), ids=lambda p: p.stem)

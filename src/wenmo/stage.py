@@ -1,6 +1,8 @@
 """What every stage script does around its work: pin the code path, log the cost, end cleanly."""
 
+import errno
 import os
+import platform
 import signal
 import sys
 import time
@@ -11,21 +13,26 @@ from pathlib import Path
 from typing import Any
 
 from wenmo.errors import UserError
-from wenmo.processes import IS_MAIN_PROCESS, PROCESSES, peak_mebibytes
+from wenmo.processes import IS_MAIN_PROCESS, peak_mebibytes
 from wenmo.records import write_json
 
-# One vector unit, one number of threads and one order of sums, so that the same bytes come out on
-# any AVX2 machine. They are read when torch and MKL are first loaded, so this module is imported
-# before them. The last keeps two tokenizer processes from deadlocking after a fork and its warning
-# out of the output.
+# One vector unit, one thread and one order of sums, so that the same bytes come out on any AVX2
+# machine; on a GPU cuBLAS keeps to one order too. MKL parts matrix products among threads, and the
+# last digits depend on where. They are read when torch and MKL are first loaded, so this module is
+# imported before them. The last keeps two tokenizer processes from deadlocking after a fork and its
+# warning out of the output.
 PINNED_ENVIRONMENT = {
     "ATEN_CPU_CAPABILITY": "avx2",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     "MKL_CBWR": "COMPATIBLE",
     "MKL_DYNAMIC": "FALSE",
-    "OMP_NUM_THREADS": "1" if PROCESSES > 1 else "2",
+    "MKL_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
 os.environ.update(PINNED_ENVIRONMENT)
+
+NO_PLACE_TO_WRITE = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EROFS)
 
 LOGS = Path("logs")
 """What varies from run to run; in no DVC output and not in git."""
@@ -43,8 +50,9 @@ def parse_arguments(description: str | None, **options: str) -> Namespace:
 def running(name: str, task: str = "all") -> Iterator[dict[str, Any]]:
     """Run a stage's work: a UserError becomes one line and its exit code, Ctrl-C exit code 130.
 
-    Seconds, peak memory (MiB) and what the stage adds to the dictionary that it is given go to
-    logs/<stage>/<task>.json; what it added, also when the work failed.
+    So does a disk that is full or may not be written to. Seconds, peak memory (MiB), the code path
+    and what the stage adds to the dictionary that it is given go to logs/<stage>/<task>.json; what
+    it added, also when the work failed.
     """
     # DVC stops its stages by SIGTERM; without this, temporary files would be left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -56,6 +64,12 @@ def running(name: str, task: str = "all") -> Iterator[dict[str, Any]]:
         if IS_MAIN_PROCESS:
             print(f"{name}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except OSError as error:
+        if error.errno not in NO_PLACE_TO_WRITE:
+            raise
+        place = error.filename or "the disk"
+        print(f"{name}: {place}: {error.strerror}; mend that and run it again", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print(f"{name}: stopped", file=sys.stderr)
         sys.exit(130)
@@ -65,4 +79,26 @@ def running(name: str, task: str = "all") -> Iterator[dict[str, Any]]:
     if not IS_MAIN_PROCESS:
         return
     cost = {"seconds": round(time.monotonic() - started, 2), "peak_mebibytes": peak_mebibytes()}
-    write_json(LOGS / name / f"{task}.json", cost | log)
+    write_json(LOGS / name / f"{task}.json", cost | code_path(name) | log)
+
+
+def code_path(name: str) -> dict[str, Any]:
+    """By what the bytes were computed: the machine and, where torch has been used, its code path.
+
+    Says so, by the stage's name, if torch could not take the pinned one.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return {"machine": platform.machine()}
+    found = torch.backends.cpu.get_cpu_capability()
+    if found != PINNED_ENVIRONMENT["ATEN_CPU_CAPABILITY"].upper():
+        told = f"{name}: this processor computes by {found}, not AVX2: expect other bytes"
+        print(told, file=sys.stderr)
+    return {
+        "machine": platform.machine(),
+        "environment": PINNED_ENVIRONMENT,
+        "vector_unit": found,
+        "threads": torch.get_num_threads(),
+        "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+    }

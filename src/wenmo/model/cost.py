@@ -19,8 +19,6 @@ def training_cost(trainer: "SFTTrainer", seconds: float) -> dict[str, Any]:
     Tokens are those of the sequences without padding, over all devices. Utilisation is model FLOPs
     a second over what a large matrix product reaches on the same device in the same number format.
     """
-    import torch
-
     # Like the seconds, tokens count from where a resumed training went on.
     tokens = trainer._total_train_tokens
     devices = trainer.args.world_size
@@ -38,7 +36,6 @@ def training_cost(trainer: "SFTTrainer", seconds: float) -> dict[str, Any]:
         "devices": devices,
         "hardware": hardware(),
         "number_format": str(dtype).removeprefix("torch."),
-        "torch_threads": torch.get_num_threads(),
     }
 
 

@@ -35,9 +35,23 @@ def load_model(folder: Path, precision: Precision) -> "PreTrainedModel":
     from transformers import AutoModelForCausalLM
 
     refuse_without_model(folder)
+    choose_deterministic_algorithms()
     return AutoModelForCausalLM.from_pretrained(
         folder, dtype=_dtype(precision), local_files_only=True, use_safetensors=True
     ).to("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def choose_deterministic_algorithms() -> None:
+    """Let torch compute by algorithms that give the same result every time, where it has them.
+
+    For a few operations on GPUs it has none and warns:
+    https://docs.pytorch.org/docs/stable/generated/torch.use_deterministic_algorithms.html
+    """
+    import torch
+
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    # Filling what is about to be written over takes time and changes nothing here.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def refuse_without_model(folder: Path) -> None:
@@ -68,6 +82,7 @@ def load_trainable(
     """
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
+    choose_deterministic_algorithms()
     options = {
         "dtype": _dtype(precision),
         "attn_implementation": attn_implementation,
