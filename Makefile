@@ -13,7 +13,7 @@ MERGE_LOCK := if test -x $(VENV)/bin/wenmo; then $(VENV)/bin/wenmo merge-lock %O
 # DVC starts its stages with the `python` that it finds first.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help repro test check figures experiments preset vllm merge-driver
+.PHONY: help repro test test-full check verify figures experiments preset vllm merge-driver
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -22,13 +22,22 @@ repro: $(VENV)/.installed  ## build the three writers, their scores and their te
 	dvc repro
 	@python -m wenmo.report.tables
 
+# Whole groups of tests go to processes of their own, each with one thread of torch.
+PYTEST := pytest --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+
 test: $(VENV)/.installed-dev check  ## run all checks and tests, one whole pipeline included
-	pytest
+	$(PYTEST) -m 'not full'
+
+test-full: $(VENV)/.installed-dev check  ## the same and tests that take minutes each
+	$(PYTEST)
 
 check: $(VENV)/.installed-dev  ## lint, format and types
 	ruff check
 	ruff format --check
 	mypy
+
+verify: $(VENV)/.installed  ## build all anew in a fresh clone and compare every hash with dvc.lock
+	wenmo verify
 
 figures: $(VENV)/.installed  ## write the tables and texts of the READMEs from committed metrics
 	python -m wenmo.report.readme
