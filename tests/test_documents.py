@@ -96,6 +96,7 @@ CODE = "\n".join(
     for folder in ("src", "stages")
     for path in sorted((ROOT / folder).rglob("*.py"))
 )
+TESTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted(ROOT.glob("tests/*.py")))
 INDEX = Repo(str(ROOT)).index
 STAGES = {stage.addressing for stage in INDEX.stages}
 OUTPUTS = {str(Path(out.fs_path).relative_to(ROOT)) for out in INDEX.outs}
@@ -160,8 +161,8 @@ def split(text: str) -> Iterator[list[str]]:
 
 
 def is_command(span: str) -> bool:
-    first, *rest = dropwhile(IS_VARIABLE_SET, span.split())
-    return first in CHECKS and bool(rest)
+    words = list(dropwhile(IS_VARIABLE_SET, span.split()))
+    return len(words) > 1 and words[0] in CHECKS
 
 
 def commands(path: Path) -> list[list[str]]:
@@ -282,7 +283,7 @@ def is_there(name: str) -> bool:
 
 
 def is_path(span: str) -> bool:
-    names = r"\*?[\w.]*\.(csv|env|html|jsonl?|lock|md|txt|yaml)"
+    names = r"\*?[\w.]*\.(csv|env|html|jsonl?|lock|md|toml|txt|yaml)"
     return ": " not in span and ("/" in span or bool(re.fullmatch(names, span)))
 
 
@@ -304,9 +305,14 @@ def is_option(span: str) -> bool:
 
 
 def is_variable(span: str) -> bool:
-    """Of the environment, as the code or the endpoints of params.yaml name it."""
-    known = span in CODE or span in KEYS.values() or span in OF_REMOTES
-    return bool(re.fullmatch("[A-Z_]+", span)) and known
+    """Of the environment, perhaps with its value, as the code, tests or endpoints name it."""
+    name, _, value = span.partition("=")
+    known = name in CODE + TESTS or name in KEYS.values() or name in OF_REMOTES
+    return bool(re.fullmatch("[A-Z_]+", name)) and known and f'"{value}"' in f'{CODE}""'
+
+
+def is_test(span: str) -> bool:
+    return span.startswith("test_") and f"def {span}(" in TESTS
 
 
 def is_key(span: str) -> bool:
@@ -334,7 +340,7 @@ def fits(key: str, value: Any) -> bool:
 
 
 def is_known(span: str) -> bool:
-    if is_word(span) or is_command(span):
+    if is_word(span) or is_command(span) or is_test(span):
         return True
     if span.startswith("--"):
         return is_option(span)

@@ -1,0 +1,81 @@
+"""`dvc repro` over the whole pipeline, killed again and again, ends with the committed bytes."""
+
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import dvc, git
+from wenmo.trace.lock import md5, read_lock
+
+pytestmark = pytest.mark.full
+
+KILLS = 20
+STAGES_A_RUN = (1, 2, 2)
+"""In which stage of a run it is killed: the first begins where the last run was killed."""
+SECONDS = 6
+"""Within a stage; the next stage may have begun by then, or DVC be storing what was made."""
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        ["dvc", "repro"],
+        cwd=folder,
+        env=os.environ | {"DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def begun(process: subprocess.Popen[str], stages: int) -> str:
+    """The name of the stage, when so many have begun."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        found = re.search(r"Running stage '(.+)'", line)
+        stages -= bool(found)
+        if found and stages == 0:
+            return found[1]
+    raise AssertionError("ended before it was killed")
+
+
+def kill_within(process: subprocess.Popen[str], seconds: float) -> None:
+    """Kill DVC and the stages that it has started, like a machine that is turned off."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, "ended before it was killed"
+
+
+def test_killed_at_random_moments_it_ends_with_the_committed_bytes(
+    clone: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "wenmo"
+    git(tmp_path, "clone", "--quiet", str(clone), str(folder))
+    draw = random.Random(8)
+    killed = []
+    for _ in range(KILLS):
+        process = start(folder)
+        killed.append(begun(process, draw.choice(STAGES_A_RUN)))
+        kill_within(process, draw.uniform(0, SECONDS))
+    print("killed in or soon after", *killed, file=sys.stderr)
+    assert len({name.partition("@")[0] for name in killed}) >= 6
+
+    run = dvc(folder, "repro")
+    assert run.returncode == 0, run.stderr[-3000:]
+    assert git(folder, "status", "--porcelain") == ""
+    outputs = {
+        path: digest
+        for stage in read_lock(folder / "dvc.lock").values()
+        for path, digest in stage.outputs.items()
+    }
+    assert {path: md5(folder / path) for path in outputs} == outputs
+    assert dvc(folder, "repro").stdout.count("Running stage") == 0
