@@ -23,26 +23,32 @@ SECONDS = 6
 
 
 def start(folder: Path) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        ["dvc", "repro"],
-        cwd=folder,
-        env=os.environ | {"DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        start_new_session=True,
-    )
+    with errors(folder).open("w") as told:
+        return subprocess.Popen(
+            ["dvc", "repro"],
+            cwd=folder,
+            env=os.environ | {"DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE,
+            stderr=told,
+            text=True,
+            start_new_session=True,
+        )
 
 
-def begun(process: subprocess.Popen[str], stages: int) -> str:
-    """The name of the stage, when so many have begun."""
+def errors(folder: Path) -> Path:
+    """Where a run's complaints are kept, beside the clone."""
+    return folder.with_suffix(".log")
+
+
+def begun(process: subprocess.Popen[str], stages: int) -> str | None:
+    """The name of the stage, when so many have begun; None if the run ends before."""
     assert process.stdout is not None
     for line in process.stdout:
         found = re.search(r"Running stage '(.+)'", line)
         stages -= bool(found)
         if found and stages == 0:
             return found[1]
-    raise AssertionError("ended before it was killed")
+    return None
 
 
 def kill_within(process: subprocess.Popen[str], seconds: float) -> None:
@@ -64,7 +70,9 @@ def test_killed_at_random_moments_it_ends_with_the_committed_bytes(
     killed = []
     for _ in range(KILLS):
         process = start(folder)
-        killed.append(begun(process, draw.choice(STAGES_A_RUN)))
+        stage = begun(process, draw.choice(STAGES_A_RUN))
+        assert stage, errors(folder).read_text()[-3000:]
+        killed.append(stage)
         kill_within(process, draw.uniform(0, SECONDS))
     print("killed in or soon after", *killed, file=sys.stderr)
     assert len({name.partition("@")[0] for name in killed}) >= 6
