@@ -3,7 +3,6 @@
 The commands for S3 and for raw texts in docs/sharing.md are those that run here.
 """
 
-import os
 import random
 import re
 import shutil
@@ -13,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import digests, dvc, git
-from tests.s3_server import BUCKET, SECRET, WRITER, Line, S3Server
+from tests.s3_remote import (
+    add_remote,
+    become_writer,
+    clone_of,
+    no_credentials_of_this_machine,
+    succeed,
+)
+from tests.s3_server import BUCKET, SECRET, Line, S3Server
 from tests.test_pipeline import outputs_content, stages_run
 from wenmo.tasks.task import TASKS
 
@@ -21,18 +27,11 @@ TEXTS = 40
 """Files of the small repository; with them goes the list of their names."""
 
 
-@pytest.fixture(autouse=True)
-def no_credentials_of_this_machine(
-    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def no_credentials(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A colleague is anonymous, not who happens to run the tests."""
-    empty = tmp_path_factory.getbasetemp() / "empty"
-    empty.touch()
-    for name in filter(re.compile("AWS_").match, dict(os.environ)):
-        monkeypatch.delenv(name)
-    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-        monkeypatch.setenv(name, str(empty))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with no_credentials_of_this_machine(tmp_path_factory.mktemp("nobody")):
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -42,25 +41,21 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
 
 
 @pytest.fixture
-def frail_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
-    """One that a test may fill or kill, of which DVC despairs sooner than by itself."""
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+def frail_server(tmp_path: Path) -> Iterator[S3Server]:
+    """One that a test may fill or kill."""
     folder = tmp_path / "s3"
     folder.mkdir()
     with S3Server(folder) as server:
         yield server
 
 
-def succeed(folder: Path, *arguments: str) -> str:
-    """What DVC said where it did what it was told."""
-    run = dvc(folder, *arguments)
-    assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
-    return run.stdout + run.stderr
-
-
 def fail(folder: Path, *arguments: str) -> str:
     """What DVC said where it could not: an error, no traceback, no password."""
-    run = dvc(folder, *arguments)
+    with pytest.MonkeyPatch.context() as environment:
+        # DVC despairs sooner than by itself. Where it is to succeed it keeps its patience, since a
+        # server that has just come back takes a moment to find what it has.
+        environment.setenv("AWS_MAX_ATTEMPTS", "1")
+        run = dvc(folder, *arguments)
     assert run.returncode != 0
     said = run.stdout + run.stderr
     assert "ERROR: " in said
@@ -73,25 +68,6 @@ def count(said: str, done: str) -> int:
     """How many files DVC says it has pushed or fetched."""
     found = re.search(rf"(\d+) files? {done}", said)
     return int(found[1]) if found else 0
-
-
-def add_remote(folder: Path, name: str, path: str, url: str) -> None:
-    """What everybody may know, committed: where the storage is, and that all may read it."""
-    succeed(folder, "remote", "add", name, f"s3://{BUCKET}/{path}")
-    succeed(folder, "remote", "modify", name, "endpointurl", url)
-    succeed(folder, "remote", "modify", name, "allow_anonymous_login", "true")
-    git(folder, "commit", "--quiet", "--message", f"Name the storage {name}", ".dvc/config")
-
-
-def become_writer(folder: Path, secret: str = SECRET) -> None:
-    succeed(folder, "remote", "modify", "--local", "storage", "allow_anonymous_login", "false")
-    succeed(folder, "remote", "modify", "--local", "storage", "access_key_id", WRITER)
-    succeed(folder, "remote", "modify", "--local", "storage", "secret_access_key", secret)
-
-
-def clone_of(repository: Path, folder: Path) -> Path:
-    git(repository.parent, "clone", "--quiet", str(repository), str(folder))
-    return folder
 
 
 # --- the whole pipeline
