@@ -46,12 +46,7 @@ class Queue(NamedTuple):
 
 @pytest.fixture(scope="module", autouse=True)
 def surroundings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    with (
-        no_credentials_of_this_machine(tmp_path_factory.mktemp("nobody")),
-        pytest.MonkeyPatch.context() as environment,
-    ):
-        # Threads that wait for each other leave their core to those of the other experiment.
-        environment.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    with no_credentials_of_this_machine(tmp_path_factory.mktemp("nobody")):
         yield
 
 
