@@ -185,7 +185,7 @@ def test_a_stage_reads_what_it_declares_and_makes_the_committed_bytes(
     assert done.returncode == 0, f"{name} needs what it has not declared: {done.stderr[-3000:]}"
     outputs = LOCK[name].outputs
     assert {path: md5(isolated / path) for path in outputs} == outputs
-    assert from_elsewhere(isolated, notes) == set()
-    assert superfluous(name, isolated, notes) == set()
+    assert from_elsewhere(isolated, notes) == set(), f"{name} reads what it has not declared"
+    assert superfluous(name, isolated, notes) == set(), f"{name} declares what it does not read"
     for path in outputs:
         copy(isolated / path, made / path)
