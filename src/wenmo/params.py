@@ -7,11 +7,11 @@ wrong in one line. ruamel.yaml reads YAML 1.2, in which 1e-05 is a number.
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Self, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from wenmo.errors import ParamsError
 
@@ -26,7 +26,7 @@ Count = Annotated[int, Field(ge=0)]
 class Section(BaseModel):
     """A section of params.yaml: unknown keys are refused, and no value is converted silently."""
 
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     @classmethod
     def load(cls, name: str, task: str | None = None, path: Path = PARAMS_FILE) -> Self:
@@ -49,6 +49,14 @@ def read(path: Path = PARAMS_FILE) -> dict[str, Any]:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ParamsError(f"{path}:{line}: {error.problem}") from None
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ParamsError(f"{path}:{line}: not UTF-8: {error.reason}") from None
+    except OSError as error:
+        raise ParamsError(f"{path}: {error.strerror}") from None
+    except (YAMLError, ValueError) as error:
+        # A character that YAML does not allow, or what it takes for a date that there is not.
+        raise ParamsError(f"{path}: not YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(content, dict):
         raise ParamsError(f"{path}: expected sections, found {type(content).__name__}")
     return content
@@ -63,6 +71,8 @@ def section(
 ) -> SectionType:
     """Validate section `name` of a file's content, as `Section.load` does."""
     shared = _mapping(content, name, path)
+    if task and task not in content:
+        raise ParamsError(f"{path}: section {task} is missing; it holds what that task has alone")
     own = _mapping(_mapping(content, task, path), name, path, within=task) if task else {}
     try:
         return model.model_validate(deep_merge(shared, own))
@@ -121,28 +131,37 @@ def _explain(
     # A mistyped key is both unknown and missing; the unknown one shows the slip.
     found = error.errors(include_url=False)
     first = min(found, key=lambda each: each["type"] != "extra_forbidden")
-    keys = [str(part) for part in first["loc"]]
+    keys = _keys(first["loc"])
     prefix = f"{task}.{name}" if task and own and _holds(own, keys) else name
     key = ".".join([prefix, *keys])
     if first["type"] == "extra_forbidden":
         return unknown_key(key, _known_keys(model, keys[:-1]), path)
     if first["type"] == "missing":
         return f"{path}: {key}: missing"
-    complaint = first["msg"].removeprefix("Value error, ")
+    # Of a value that may be of several types, each has its own complaint.
+    complaints = [each["msg"] for each in found if _keys(each["loc"])[: len(keys)] == keys]
+    complaint = ", or ".join(dict.fromkeys(complaints)).removeprefix("Value error, ")
     if isinstance(first["input"], Mapping):
         # Values that do not fit each other are named in the complaint; a whole section is no line.
         return f"{path}: {key}: {complaint}"
     return f"{path}: {key}: {first['input']!r}: {complaint}"
 
 
+def _keys(location: tuple[int | str, ...]) -> list[str]:
+    """Where a value stands in the file, without the type that pydantic tried it as (list[str])."""
+    return [str(part) for part in location if "[" not in str(part)]
+
+
 def _known_keys(model: type[BaseModel], keys: list[str]) -> list[str]:
     """The keys of the section that lies at `keys` below the model's."""
+    level: Any = model
     for key in keys:
-        nested = model.model_fields[key].annotation
-        if not (isinstance(nested, type) and issubclass(nested, BaseModel)):
-            break
-        model = nested
-    return list(model.model_fields)
+        if isinstance(level, type) and issubclass(level, BaseModel):
+            level = level.model_fields[key].annotation
+        else:
+            # An entry of a list, or of a mapping by name.
+            level = get_args(level)[-1]
+    return list(level.model_fields)
 
 
 def _holds(own: Mapping[str, Any], keys: list[str]) -> bool:
