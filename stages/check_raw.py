@@ -6,6 +6,7 @@ PYTHONPATH=src python stages/check_raw.py poetry data/sample/poetry
 from collections import Counter
 from pathlib import Path
 
+from wenmo.errors import UserError
 from wenmo.records import write_json
 from wenmo.stage import parse_arguments, running
 from wenmo.tasks.raw import MalformedRows
@@ -25,6 +26,8 @@ if __name__ == "__main__":
             print(
                 f"{characters[source]:>10,} characters {documents[source]:>6,} documents  {source}"
             )
+        if not documents:
+            raise UserError(f"{folder}: its files hold no text")
         prompts = len(read_test_rows(folder))
         print(f"{prompts:>35,} test prompts")
         print(f"{malformed.count:>35,} malformed rows skipped")

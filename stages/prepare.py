@@ -25,6 +25,7 @@ if __name__ == "__main__":
         params = task.PrepareParams.load("prepare", name)
         malformed = MalformedRows(params.skip_malformed)
         documents = list(task.read(folder, params, malformed))
+        test_rows = read_test_rows(folder)
         rows, rejects = defaultdict[str, list[Row]](list), []
         ledgers = defaultdict[str, SourceLedger](SourceLedger)
         prepared_all = tqdm(prepare_all(task, documents, params), "preparing", len(documents))
@@ -41,7 +42,7 @@ if __name__ == "__main__":
         for source, of_source in rows.items():
             if of_source:
                 write_records(Path(f"data/prepared/{name}/{source}.jsonl"), of_source)
-        write_records(Path(f"data/test/{name}.jsonl"), read_test_rows(folder))
+        write_records(Path(f"data/test/{name}.jsonl"), test_rows)
         write_json_lines(Path(f"data/rejected/{name}.jsonl"), rejects)
         write_json(Path(f"metrics/prepare/{name}.json"), totals)
         write_csv(Path(f"metrics/prepare/{name}.csv"), table(ledgers))

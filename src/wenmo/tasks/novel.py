@@ -21,6 +21,9 @@ from wenmo.text.cleaning import Rejected, clean
 from wenmo.text.passages import CLOSING_QUOTES, PassageParams, passages
 from wenmo.text.quality import fault
 
+LONGEST_NAME = 200
+"""Bytes of a book's name; file systems take 255, and names of files have more in them."""
+
 
 class PrepareParams(SharedPrepareParams):
     """Sections `prepare` and `novel.prepare`."""
@@ -100,7 +103,7 @@ def _books(path: Path, malformed: MalformedRows) -> Iterator[tuple[str, str, str
 
 
 def _book_fault(name: str, text: str, names: set[str]) -> str | None:
-    if not name or "/" in name or name.startswith("."):
+    if not name or "/" in name or name.startswith(".") or len(name.encode()) > LONGEST_NAME:
         return f"{name!r} cannot name a file; change the book's name"
     if name in names:
         return f"a second book named {name!r}"

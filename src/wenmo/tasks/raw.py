@@ -40,7 +40,7 @@ class MalformedRows:
 def raw_files(folder: Path, *patterns: str) -> list[Path]:
     """The raw files of a task in order of name. Raises UserError where there is none."""
     found = sorted({path for pattern in patterns for path in folder.glob(pattern)})
-    files = [path for path in found if path.name != TEST_FILE]
+    files = [path for path in found if path.name != TEST_FILE and path.is_file()]
     if not files:
         raise UserError(f"{folder}: no raw texts; expected {' or '.join(patterns)}")
     return files
@@ -107,7 +107,7 @@ def read_csv(path: Path, columns: tuple[str, ...], malformed: MalformedRows) -> 
     try:
         missing = [column for column in columns if column not in (reader.fieldnames or ())]
         if missing:
-            raise UserError(f"{path}:1: no column {missing[0]!r}; found {reader.fieldnames}")
+            raise UserError(f"{path}:1: no column {missing[0]!r}; found {reader.fieldnames or []}")
         line = reader.line_num + 1
         for content in reader:
             if None in content or None in content.values():
