@@ -1,6 +1,5 @@
 """The base model that all tasks start from."""
 
-import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -55,8 +54,6 @@ def provide(output: Path, params: BaseModelParams, seed: int) -> dict[str, float
 
 
 def _build_tiny(output: Path, params: BaseModelParams, seed: int) -> dict[str, float]:
-    if output.exists():
-        shutil.rmtree(output)
     ledger = tiny.build(Path(params.path), output, params.tiny, seed)
     write_record(output, "tiny")
     return ledger
@@ -66,6 +63,8 @@ def _copy_folder(output: Path, folder: Path) -> dict[str, float]:
     origin = f"base_model.path: {folder}"
     if not folder.is_dir():
         raise UserError(f"{origin}: no such folder")
+    if folder.resolve() == output.resolve():
+        raise UserError(f"{origin}: that is where the copy goes; move your model to another folder")
     names = select((path.name for path in folder.iterdir() if path.is_file()), origin)
     parameters = count_parameters(folder, origin)
     place(folder, names, output, link_weights=False)

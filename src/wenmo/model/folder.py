@@ -1,6 +1,7 @@
 """A model's folder: which files belong to it, whether it is whole, how it is copied."""
 
 import errno
+import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -50,7 +51,7 @@ def select(names: Iterable[str], origin: str) -> list[str]:
 def count_parameters(folder: Path, origin: str) -> int:
     """How many numbers the weights hold, by the headers of the safetensors files.
 
-    Raises UserError if a shard is missing or a file is no safetensors.
+    Raises UserError if a shard is missing or a file of the model cannot be read.
     https://huggingface.co/docs/safetensors/index#format
     """
     from huggingface_hub import get_local_safetensors_metadata
@@ -69,7 +70,33 @@ def count_parameters(folder: Path, origin: str) -> int:
         raise UserError(
             f"{origin}: a weights file is broken or a git-lfs pointer (`git lfs pull` fetches it)"
         ) from None
+    except json.JSONDecodeError:
+        raise UserError(f"{origin}: the weights' index is not JSON") from None
+    if fault := broken_file(folder):
+        raise UserError(f"{origin}: {fault}")
     return sum(metadata.parameter_count.values())
+
+
+def broken_file(folder: Path) -> str:
+    """What is wrong with a model's first file that is not whole; empty if all are.
+
+    Of weights the header is read, and whether the file is as long as that says.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    for path in sorted(path for path in folder.iterdir() if belongs(path.name)):
+        if path.suffix == ".json":
+            try:
+                json.loads(path.read_bytes())
+            except ValueError:
+                return f"{path.name} is not JSON"
+        if path.match(WEIGHTS):
+            try:
+                with safe_open(path, framework="numpy"):
+                    pass
+            except SafetensorError:
+                return f"{path.name} is cut short or no safetensors file"
+    return ""
 
 
 def place(source: Path, names: Iterable[str], output: Path, *, link_weights: bool) -> None:

@@ -7,8 +7,11 @@ exactly as it treats Qwen2.5-7B: a folder with config, safetensors weights and a
 import json
 import random
 import re
+import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import model_validator
 
 from wenmo.errors import UserError
 from wenmo.model.chat import CHATML_TEMPLATE, answer_messages, prompt_messages
@@ -37,12 +40,20 @@ class TinyParams(Section):
     batch_size: PositiveInt
     learning_rate: PositiveFloat
 
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError(
+                f"hidden_size ({self.hidden_size}) is no multiple of twice heads ({self.heads})"
+            )
+        return self
+
 
 def build(text_folder: Path, output: Path, params: TinyParams, seed: int) -> dict[str, float]:
     """Train tokenizer and model on `text_folder`'s prose.txt and verse.txt; save into `output`.
 
     Returns the parameter count and the last pre-training loss (nats a token). Raises UserError
-    if a text file is missing or empty.
+    if a text file is missing or empty or will not do; `output` is then as it was.
     """
     prose, verse = read_pieces(text_folder / "prose.txt"), read_pieces(text_folder / "verse.txt")
     tokenizer = train_tokenizer(prose + verse, params.vocabulary, params.max_position_embeddings)
@@ -50,6 +61,8 @@ def build(text_folder: Path, output: Path, params: TinyParams, seed: int) -> dic
     model = new_model(tokenizer, params, seed)
     blocks = pack(tokenizer, documents, params.block_length)
     loss = pretrain(model, blocks, params, seed)
+    if output.exists():
+        shutil.rmtree(output)
     model.save_pretrained(output)
     tokenizer.save_pretrained(output)
     return {"parameters": model.num_parameters(), "loss": round(loss, 4)}
@@ -59,7 +72,12 @@ def read_pieces(path: Path) -> list[str]:
     """The pieces of a text file, parted by blank lines."""
     if not path.is_file():
         raise UserError(f"{path}: no such file; the tiny base model is trained on it")
-    pieces = [piece.strip() for piece in path.read_text(encoding="utf-8").split("\n\n")]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{path}:{line}: not UTF-8: {error.reason}") from None
+    pieces = [piece.strip() for piece in text.split("\n\n")]
     pieces = [piece for piece in pieces if piece]
     if not pieces:
         raise UserError(f"{path}: empty; the tiny base model is trained on it")
@@ -182,7 +200,10 @@ def pack(tokenizer: Any, documents: list[str], length: int) -> "torch.Tensor":
     ids = [token for document in documents for token in tokenizer(document)["input_ids"]]
     blocks = len(ids) // length
     if blocks == 0:
-        raise UserError(f"the general text has {len(ids)} tokens, less than one block of {length}")
+        raise UserError(
+            f"the general text has {len(ids)} tokens, less than one block of {length}; give"
+            " base_model.path more text or lower base_model.tiny.block_length"
+        )
     return torch.tensor(ids[: blocks * length]).view(blocks, length)
 
 
