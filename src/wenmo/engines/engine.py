@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 from wenmo.engines.params import Sampling
 from wenmo.errors import UserError
 from wenmo.model.chat import Message, chat_text
+from wenmo.model.loading import refuse_without_adapter, refuse_without_model
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -75,6 +76,14 @@ class Engine(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(self, *_: object) -> None: ...
+
+
+def refuse_without(models: Sequence[Model]) -> None:
+    """Raise UserError for the first model or adapter that is not there or not whole."""
+    for model in models:
+        refuse_without_model(model.folder)
+        if model.adapter:
+            refuse_without_adapter(model.adapter)
 
 
 def prompt_seed(seed: int, row_id: str, draw: int = 0) -> int:

@@ -25,7 +25,7 @@ from wenmo.engines.vllm import (
     refuse_full_precision,
 )
 from wenmo.errors import UserError
-from wenmo.model.folder import belongs, disk_errors_told
+from wenmo.model.folder import belongs, broken_file, disk_errors_told
 from wenmo.model.loading import Precision
 from wenmo.records import write_json, write_text
 
@@ -175,9 +175,10 @@ def lay_out(models: Mapping[str, Path], cache: Path) -> None:
 
 
 def check_folder(folder: Path, file: str, stage: str) -> None:
-    """Raise UserError naming the stage to run if a model is not there."""
-    if not (folder / file).is_file():
-        raise UserError(f"{folder}: no {file}; run `dvc repro {stage}`")
+    """Raise UserError naming the stage to run if a model is not there or not whole."""
+    fault = broken_file(folder) if (folder / file).is_file() else f"no {file}"
+    if fault:
+        raise UserError(f"{folder}: {fault}; run `dvc repro {stage}`")
 
 
 def check_port(host: str, port: int) -> None:

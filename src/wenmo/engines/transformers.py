@@ -12,10 +12,23 @@ from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from tqdm import tqdm
 
 from wenmo.engines.decoding import decode, padded_length, rows_at_once
-from wenmo.engines.engine import Completion, Model, Prompt, completion, prompt_tokens
+from wenmo.engines.engine import (
+    Completion,
+    Model,
+    Prompt,
+    completion,
+    prompt_tokens,
+    refuse_without,
+)
 from wenmo.engines.params import GenerateParams, Sampling
 from wenmo.errors import UserError
-from wenmo.model.loading import context_length, end_tokens, load_model, load_tokenizer
+from wenmo.model.loading import (
+    context_length,
+    end_tokens,
+    load_model,
+    load_tokenizer,
+    misfits_told,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -88,7 +101,8 @@ class TransformersEngine:
             return self.model
         if model.adapter not in self.adapters:
             name = f"adapter_{len(self.adapters)}"
-            self.model.load_adapter(str(model.adapter), adapter_name=name)
+            with misfits_told(model.adapter):
+                self.model.load_adapter(str(model.adapter), adapter_name=name)
             self.adapters.append(model.adapter)
         self.model.enable_adapters()
         self.model.set_adapter(f"adapter_{self.adapters.index(model.adapter)}")
@@ -136,5 +150,6 @@ def rows_that_fit(model: "PreTrainedModel", tokens: int) -> int:
 
 
 def load(params: GenerateParams, models: Sequence[Model]) -> TransformersEngine:
-    """The engine; models are loaded when they are asked."""
+    """The engine; models are loaded when they are asked. Raises UserError if one is not there."""
+    refuse_without(models)
     return TransformersEngine(params)

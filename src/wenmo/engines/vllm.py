@@ -22,16 +22,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tqdm import tqdm
 
-from wenmo.engines.engine import Completion, Model, Prompt, completion, prompt_tokens
+from wenmo.engines.engine import (
+    Completion,
+    Model,
+    Prompt,
+    completion,
+    prompt_tokens,
+    refuse_without,
+)
 from wenmo.engines.params import GenerateParams, Sampling, VllmParams
 from wenmo.errors import UserError
-from wenmo.model.loading import (
-    Precision,
-    context_length,
-    end_tokens,
-    load_tokenizer,
-    refuse_without_model,
-)
+from wenmo.model.loading import Precision, context_length, end_tokens, load_tokenizer
 
 if TYPE_CHECKING:
     from vllm.sampling_params import SamplingParams
@@ -109,7 +110,6 @@ class VllmEngine:
         self, model: Model, prompts: Sequence[Prompt], sampling: Sampling
     ) -> Iterator[Completion]:
         """One completion a prompt, as vLLM finishes them."""
-        refuse_without_model(model.folder)
         tokenizer = load_tokenizer(model.folder)
         arguments = engine_arguments(model.folder, self.adapters, self.params, for_cpus())
         tokens = prompt_tokens(prompts, tokenizer, sampling, arguments["max_model_len"])
@@ -235,6 +235,8 @@ def lora_rank(adapter: Path) -> int:
     Raises UserError for one that it cannot read.
     """
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
+    if "r" not in config:
+        raise UserError(f"{adapter}: adapter_config.json names no rank (r), so this is no LoRA")
     rank = max(config["r"], *config.get("rank_pattern", {}).values(), 1)
     if config.get("use_dora") or rank > LORA_RANKS[-1]:
         raise UserError(
@@ -357,5 +359,9 @@ def sampling_params(sampling: Sampling, seed: int, ends: list[int]) -> "Sampling
 
 
 def load(params: GenerateParams, models: Sequence[Model]) -> VllmEngine:
-    """The engine for these models; vLLM starts when one of them is asked."""
+    """The engine for these models; vLLM starts when one of them is asked.
+
+    Raises UserError if one is not there.
+    """
+    refuse_without(models)
     return VllmEngine(params, [model.adapter for model in models if model.adapter])

@@ -1,11 +1,31 @@
 """Held-out loss: how surprised a model is by texts that it has not seen."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from wenmo.model.chat import ChatParams, chat_text, prompt_messages
-from wenmo.model.loading import Precision, load_model, load_tokenizer
+from wenmo.model.loading import (
+    Precision,
+    load_model,
+    load_tokenizer,
+    refuse_without_model,
+)
 from wenmo.records import Row
+
+
+def losses_of_models(
+    folders: Mapping[str, Path], rows: Sequence[Row], chat: ChatParams, precision: Precision
+) -> dict[str, list[float]]:
+    """The losses of each model by its name.
+
+    Raises UserError if one of the folders holds no whole model, before any is read.
+    """
+    for folder in folders.values():
+        refuse_without_model(folder)
+    return {
+        name: losses_per_character(folder, rows, chat, precision, f"held-out loss of {name}")
+        for name, folder in folders.items()
+    }
 
 
 def losses_per_character(

@@ -1,11 +1,13 @@
 """Opening a folder of weights: safetensors only, nothing fetched, no remote code."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from wenmo.errors import UserError
 from wenmo.model.chat import close_answers
-from wenmo.model.folder import TOKENIZERS, WEIGHTS
+from wenmo.model.folder import PICKLED_WEIGHTS, TOKENIZERS, WEIGHTS, broken_file
 
 if TYPE_CHECKING:
     import torch
@@ -29,16 +31,18 @@ def resolved(precision: Precision | Literal["auto"]) -> Precision:
 def load_model(folder: Path, precision: Precision) -> "PreTrainedModel":
     """The causal language model in `folder`, on the first GPU if there is one.
 
-    Raises UserError if there is none.
+    Raises UserError if there is none, or one that transformers cannot read.
     """
     import torch
     from transformers import AutoModelForCausalLM
 
     refuse_without_model(folder)
     choose_deterministic_algorithms()
-    return AutoModelForCausalLM.from_pretrained(
-        folder, dtype=_dtype(precision), local_files_only=True, use_safetensors=True
-    ).to("cuda" if torch.cuda.is_available() else "cpu")
+    with misfits_told(folder):
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, dtype=_dtype(precision), local_files_only=True, use_safetensors=True
+        )
+    return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def choose_deterministic_algorithms() -> None:
@@ -55,16 +59,55 @@ def choose_deterministic_algorithms() -> None:
 
 
 def refuse_without_model(folder: Path) -> None:
-    """Raise UserError if a folder holds no weights as safetensors or no tokenizer."""
+    """Raise UserError if a folder lacks weights as safetensors, configuration or a tokenizer.
+
+    So it does if one of its files is broken or cut short.
+    """
+    _refuse_incomplete(folder, "config.json")
+    if not any(path for pattern in TOKENIZERS for path in folder.glob(pattern)):
+        raise _unusable(folder, "no tokenizer in this folder")
+
+
+def refuse_without_adapter(folder: Path) -> None:
+    """Raise UserError if a folder holds no whole adapter: configuration, weights as safetensors."""
+    _refuse_incomplete(folder, "adapter_config.json")
+
+
+def _refuse_incomplete(folder: Path, configuration: str) -> None:
     if not folder.is_dir():
-        missing = "no such folder"
-    elif not any(folder.glob(WEIGHTS)):
-        missing = f"no weights ({WEIGHTS}) in this folder"
-    elif not any(path for pattern in TOKENIZERS for path in folder.glob(pattern)):
-        missing = "no tokenizer in this folder"
-    else:
-        return
-    raise UserError(f"{folder}: {missing}; `dvc repro` makes it, `dvc checkout` brings it back")
+        raise _unusable(folder, "no such folder")
+    if not any(folder.glob(WEIGHTS)):
+        pickles = sorted(path.name for each in PICKLED_WEIGHTS for path in folder.glob(each))
+        reason = f"; {pickles[0]} is a pickle, which can run code when opened" if pickles else ""
+        raise _unusable(folder, f"no weights ({WEIGHTS}) in this folder{reason}")
+    if not (folder / configuration).is_file():
+        raise _unusable(folder, f"no {configuration} in this folder")
+    if fault := broken_file(folder):
+        raise _unusable(folder, fault)
+
+
+def _unusable(folder: Path, fault: str) -> UserError:
+    return UserError(f"{folder}: {fault}; `dvc repro` makes it, `dvc checkout` brings it back")
+
+
+@contextmanager
+def misfits_told(folder: Path) -> Iterator[None]:
+    """Whole files that do not fit each other, or that no library knows, in one line.
+
+    Which weights do not fit, transformers tells on stderr before.
+    """
+    from huggingface_hub.errors import StrictDataclassError
+
+    try:
+        yield
+    except (KeyError, ValueError, StrictDataclassError) as error:
+        reason = " ".join(str(error).split()).partition(". ")[0]
+        raise _unusable(folder, f"it cannot be opened: {reason}") from None
+    except RuntimeError as error:
+        # peft's words, and those of transformers.
+        if not any(each in str(error) for each in ("size mismatch", "mismatched_sizes")):
+            raise
+        raise _unusable(folder, "the weights do not fit what its configuration says") from None
 
 
 def load_trainable(
@@ -78,7 +121,7 @@ def load_trainable(
     """The base model for training, its weights in fewer bits where asked.
 
     Where it goes is left to the trainer, which may part it over devices; quantised weights cannot
-    be moved and are read onto this process's device.
+    be moved and are read onto this process's device. Raises UserError as `load_model` does.
     """
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
@@ -89,8 +132,10 @@ def load_trainable(
         "local_files_only": True,
         "use_safetensors": True,
     }
+    refuse_without_model(folder)
     if quantization == "none":
-        return AutoModelForCausalLM.from_pretrained(folder, **options)
+        with misfits_told(folder):
+            return AutoModelForCausalLM.from_pretrained(folder, **options)
 
     from accelerate import PartialState
     from peft import prepare_model_for_kbit_training
@@ -102,9 +147,10 @@ def load_trainable(
         bnb_4bit_use_double_quant=bnb_4bit_use_double_quant,
         bnb_4bit_compute_dtype=_dtype(precision),
     )
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, quantization_config=bits, device_map={"": PartialState().device}, **options
-    )
+    with misfits_told(folder):
+        model = AutoModelForCausalLM.from_pretrained(
+            folder, quantization_config=bits, device_map={"": PartialState().device}, **options
+        )
     for layer in model.modules():
         # On CPUs with AVX-512 BF16, bitsandbytes 0.50 repacks 4-bit weights when a held-out loss is
         # measured, for a kernel without gradients, and training then goes on without them.
@@ -137,12 +183,23 @@ def end_tokens(folder: Path) -> frozenset[int]:
 def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     """The tokenizer beside the weights, padding on the left, as generation in batches needs.
 
-    Its chat template closes every answer, also where the published one does not.
+    Its chat template closes every answer, also where the published one does not. Raises UserError
+    if there is no template that can word a conversation.
     """
+    from jinja2 import TemplateError
     from transformers import AutoTokenizer
 
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
-    close_answers(tokenizer)
+    with misfits_told(folder):
+        tokenizer = AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, padding_side="left"
+        )
+    if not tokenizer.chat_template:
+        raise UserError(f"{folder}: no chat template; set base_model to a chat or instruct model")
+    try:
+        close_answers(tokenizer)
+    except TemplateError as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{folder}: the chat template words no conversation: {reason}") from None
     return tokenizer
 
 

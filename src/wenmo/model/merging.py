@@ -9,7 +9,13 @@ from pydantic import Field
 
 from wenmo.errors import UserError
 from wenmo.model.chat import ChatParams, chat_text, prompt_messages
-from wenmo.model.loading import Precision, load_model, load_tokenizer
+from wenmo.model.loading import (
+    Precision,
+    load_model,
+    load_tokenizer,
+    misfits_told,
+    refuse_without_adapter,
+)
 from wenmo.params import PositiveInt, Section
 from wenmo.records import Row
 
@@ -66,7 +72,10 @@ def merge(
     from peft import PeftModel
 
     compared = rows[: params.compared_rows]
-    model = PeftModel.from_pretrained(load_model(base, params.precision), adapter).eval()
+    refuse_without_adapter(adapter)
+    model = load_model(base, params.precision)
+    with misfits_told(adapter):
+        model = PeftModel.from_pretrained(model, adapter).eval()
     expected = scores(model, base, compared, chat)
     merged = model.merge_and_unload(progressbar=True, safe_merge=True)
     merged.save_pretrained(output, max_shard_size=params.max_shard_size)

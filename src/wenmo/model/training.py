@@ -17,7 +17,14 @@ from wenmo.model.checkpoints import Checkpoints, fingerprint, refuse_if_stopped,
 from wenmo.model.combinations import refuse_impossible
 from wenmo.model.cost import training_cost
 from wenmo.model.curves import curves_callback, keep_curves
-from wenmo.model.loading import Precision, Quantization, load_tokenizer, load_trainable, resolved
+from wenmo.model.loading import (
+    Precision,
+    Quantization,
+    load_tokenizer,
+    load_trainable,
+    refuse_without_model,
+    resolved,
+)
 from wenmo.params import Count, Fraction, PositiveFloat, PositiveInt, Section
 from wenmo.processes import IS_MAIN_PROCESS, PROCESSES
 from wenmo.records import Row, write_json
@@ -105,9 +112,10 @@ def train(
     rows and base goes on from its last checkpoint. The trainer's arguments and what the training
     cost are entered into `log`. Returns the ledger: rows and tokens learnt from and left out,
     steps, trainable parameters, mean loss of the last tenth of the logged steps, last and least
-    held-out loss (nats a token). Raises UserError if more rows than `max_truncated` are longer than
-    `max_length` or none is left, and StoppedError after a signal.
+    held-out loss (nats a token). Raises UserError if there is no base, if more rows than
+    `max_truncated` are longer than `max_length` or none is left, and StoppedError after a signal.
     """
+    refuse_without_model(base)
     tokenizer = load_tokenizer(base)
     learnt = lengths.measure(rows, tokenizer, chat, params.max_length)
     held_out = lengths.measure(eval_rows, tokenizer, chat, params.max_length)
@@ -159,28 +167,39 @@ def new_trainer(
     seed: int,
     checkpoints: Checkpoints,
 ) -> "SFTTrainer":
-    """TRL's trainer with the base model and a new adapter, both drawn from the seed."""
+    """TRL's trainer with the base model and a new adapter, both drawn from the seed.
+
+    Raises UserError if the base has none of the layers that are to get an adapter.
+    """
     from datasets import Dataset
     from peft import LoraConfig
+    from peft.utils.error import NoMatchingPeftModuleError
     from transformers import set_seed
     from trl import SFTTrainer
 
     set_seed(seed)
-    return SFTTrainer(
-        model=load_trainable(
-            base,
-            resolved(params.precision),
-            params.attn_implementation,
-            params.quantization,
-            params.bnb_4bit_quant_type,
-            params.bnb_4bit_use_double_quant,
-        ),
-        args=trainer_arguments(params, checkpoints, seed),
-        train_dataset=Dataset.from_list([turns(row, chat) for row in rows]),
-        eval_dataset=Dataset.from_list([turns(row, chat) for row in eval_rows]),
-        processing_class=load_tokenizer(base),
-        peft_config=LoraConfig(task_type="CAUSAL_LM", **params.lora.model_dump()),
+    model = load_trainable(
+        base,
+        resolved(params.precision),
+        params.attn_implementation,
+        params.quantization,
+        params.bnb_4bit_quant_type,
+        params.bnb_4bit_use_double_quant,
     )
+    try:
+        return SFTTrainer(
+            model=model,
+            args=trainer_arguments(params, checkpoints, seed),
+            train_dataset=Dataset.from_list([turns(row, chat) for row in rows]),
+            eval_dataset=Dataset.from_list([turns(row, chat) for row in eval_rows]),
+            processing_class=load_tokenizer(base),
+            peft_config=LoraConfig(task_type="CAUSAL_LM", **params.lora.model_dump()),
+        )
+    except NoMatchingPeftModuleError:
+        raise UserError(
+            f"train.lora.target_modules: {base} has no layers {params.lora.target_modules}; name"
+            " others or set it to all-linear"
+        ) from None
 
 
 def trainer_arguments(params: TrainParams, checkpoints: Checkpoints, seed: int) -> "SFTConfig":
