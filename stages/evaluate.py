@@ -6,10 +6,11 @@ PYTHONPATH=src python stages/evaluate.py poetry
 from pathlib import Path
 
 from wenmo import params
+from wenmo.inputs import read_generations, read_rows
 from wenmo.llm.client import Usage
 from wenmo.model.chat import ChatParams
-from wenmo.model.heldout import losses_per_character
-from wenmo.records import Generation, Row, read_records, write_csv, write_json, write_json_lines
+from wenmo.model.heldout import losses_of_models
+from wenmo.records import write_csv, write_json, write_json_lines
 from wenmo.report.page import Report, read_curve, write_page
 from wenmo.scoring.comparison import EvaluateParams
 from wenmo.scoring.evaluation import Written, evaluate
@@ -22,10 +23,13 @@ if __name__ == "__main__":
     task = parse_arguments(__doc__, task="novel, fairytale or poetry").task
     with running("evaluate", task) as log:
         steering, chat = EvaluateParams.load("evaluate", task), ChatParams.load("chat", task)
-        rows = read_records(Row, Path(f"data/merged/{task}/eval.jsonl"))
-        training = read_records(Row, Path(f"data/merged/{task}/train.jsonl"))
-        base = read_records(Generation, Path(f"outputs/{task}/eval.base.jsonl"))
-        tuned = read_records(Generation, Path(f"outputs/{task}/eval.tuned.jsonl"))
+        data, outputs, curves = (
+            Path(folder, task) for folder in ("data/merged", "outputs", "plots/train")
+        )
+        rows = read_rows(data / "eval.jsonl", f"merge@{task}")
+        training = read_rows(data / "train.jsonl", f"merge@{task}")
+        base, tuned = read_generations(outputs, rows, steering.seeds, f"generate@{task}")
+        loss, held_out_loss = read_curve(curves / "loss.tsv"), read_curve(curves / "eval/loss.tsv")
         # Before the slower losses, so that a missing key shows at once.
         usage = Usage()
         log["judge"] = vars(usage)  # as it stands when the stage ends, well or not
@@ -33,18 +37,14 @@ if __name__ == "__main__":
         judged = judge(base, tuned, steering.judge, endpoint, usage) if endpoint else {}
 
         models = {"base": Path("models/base"), "tuned": Path(f"models/merged/{task}")}
-        losses = [
-            losses_per_character(folder, rows, chat, steering.precision, f"held-out loss of {name}")
-            for name, folder in models.items()
-        ]
-        written = Written(base, losses[0]), Written(tuned, losses[1])
+        losses = losses_of_models(models, rows, chat, steering.precision)
+        written = Written(base, losses["base"]), Written(tuned, losses["tuned"])
         result = evaluate(task, rows, training, *written, steering, params.seed(), judged)
 
         write_json(Path(f"metrics/{task}.json"), result.metrics)
         write_json(Path(f"metrics/evaluate/{task}.json"), result.details)
         write_json_lines(Path(f"reports/{task}.jsonl"), result.by_row)
         write_csv(Path(f"plots/evaluate/{task}.csv"), result.bars)
-        curves = Path(f"plots/train/{task}")
         report = Report(
             task=task,
             metrics=result.metrics,
@@ -52,8 +52,8 @@ if __name__ == "__main__":
             base=base,
             tuned=tuned,
             by_row=result.by_row,
-            training_loss=read_curve(curves / "loss.tsv"),
-            held_out_loss=read_curve(curves / "eval/loss.tsv"),
+            training_loss=loss,
+            held_out_loss=held_out_loss,
             signatures=signatures(),
         )
         write_page(Path(f"reports/{task}.html"), report)

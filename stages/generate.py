@@ -16,8 +16,9 @@ from wenmo.engines.answers import (
 )
 from wenmo.engines.journal import JOURNALS, finish
 from wenmo.engines.params import GenerateParams, Repeats
+from wenmo.inputs import read_prompts, read_rows
 from wenmo.model.chat import ChatParams
-from wenmo.records import Row, read_records, write_json, write_json_lines, write_records
+from wenmo.records import write_json, write_json_lines, write_records
 from wenmo.stage import parse_arguments, running
 
 if __name__ == "__main__":
@@ -26,9 +27,9 @@ if __name__ == "__main__":
         steering = GenerateParams.load("generate", task)
         chat, seed = ChatParams.load("chat", task), params.seed()
         seeds = Repeats.load("evaluate").seeds
-        held_out = read_records(Row, Path(f"data/merged/{task}/eval.jsonl"))
+        held_out = read_rows(Path(f"data/merged/{task}/eval.jsonl"), f"merge@{task}")
         # Without test prompts of its own, a task submits its held-out prompts.
-        test = read_records(Row, Path(f"data/test/{task}.jsonl")) or held_out
+        test = read_prompts(Path(f"data/test/{task}.jsonl"), f"prepare@{task}") or held_out
         journals, models = JOURNALS / task, models_of(task, steering)
         with load_engine(steering, models) as engine:
             base, tuned = (

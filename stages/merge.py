@@ -6,7 +6,8 @@ PYTHONPATH=src python stages/merge.py poetry
 from pathlib import Path
 
 from wenmo import params
-from wenmo.records import Row, read_records, write_json, write_records
+from wenmo.inputs import read_sources
+from wenmo.records import write_json, write_records
 from wenmo.stage import parse_arguments, running
 from wenmo.text.holdout import MergeParams, split
 from wenmo.text.leakage import measure, refuse_leakage
@@ -15,8 +16,8 @@ if __name__ == "__main__":
     task = parse_arguments(__doc__, task="novel, fairytale or poetry").task
     with running("merge", task):
         steering = MergeParams.load("merge", task)
-        files = sorted(Path(f"data/summarized/{task}").glob("*.jsonl"))
-        rows = [row for path in files for row in read_records(Row, path)]
+        sources = read_sources(Path(f"data/summarized/{task}"), f"summarize@{task}")
+        rows = [row for of_source in sources.values() for row in of_source]
         parts = split(rows, steering, params.seed())
         leakage = measure(parts.train, parts.eval)
         refuse_leakage(leakage, steering.max_leakage, task)

@@ -5,12 +5,13 @@ PYTHONPATH=src python stages/merge_weights.py poetry
 
 from pathlib import Path
 
+from wenmo.inputs import made, read_rows
 from wenmo.model.card import CARD, model_card
 from wenmo.model.chat import ChatParams
 from wenmo.model.merging import MergeWeightsParams, merge
 from wenmo.model.provenance import read_record, sha256
 from wenmo.model.training import TrainParams
-from wenmo.records import Row, read_records, write_json, write_text
+from wenmo.records import write_json, write_text
 from wenmo.stage import parse_arguments, running
 
 if __name__ == "__main__":
@@ -19,24 +20,26 @@ if __name__ == "__main__":
         base, output = Path("models/base"), Path(f"models/merged/{task}")
         data = Path(f"data/merged/{task}")
         params, chat = MergeWeightsParams.load("merge_weights", task), ChatParams.load("chat", task)
-        agreement = merge(
-            base=base,
-            adapter=Path(f"models/adapters/{task}"),
-            output=output,
-            rows=read_records(Row, data / "eval.jsonl"),
-            params=params,
-            chat=chat,
-        )
+        rows = read_rows(data / "eval.jsonl", f"merge@{task}")
+        # Before the weights, so that nothing half done is left where a file is missing.
         card = model_card(
             task=task,
             base=read_record(base),
-            data_sha256=sha256(data / "train.jsonl"),
+            data_sha256=sha256(made(data / "train.jsonl", f"merge@{task}")),
             parameters={
                 "chat": chat.model_dump(),
                 "train": TrainParams.load("train", task).model_dump(),
                 "merge_weights": params.model_dump(),
             },
             library="transformers",
+        )
+        agreement = merge(
+            base=base,
+            adapter=Path(f"models/adapters/{task}"),
+            output=output,
+            rows=rows,
+            params=params,
+            chat=chat,
         )
         write_text(output / CARD, card)
         write_json(Path(f"metrics/merge_weights/{task}.json"), agreement)

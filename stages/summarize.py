@@ -7,18 +7,18 @@ from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
 
+from wenmo.inputs import read_sources
 from wenmo.llm.client import Usage
 from wenmo.llm.params import SummarizeParams
 from wenmo.llm.prompt_writer import refuse_failures, write_prompts
-from wenmo.records import Row, read_records, write_json, write_records
+from wenmo.records import Row, write_json, write_records
 from wenmo.stage import parse_arguments, running
 
 if __name__ == "__main__":
     task = parse_arguments(__doc__, task="novel, fairytale or poetry").task
     with running("summarize", task) as log:
         params = SummarizeParams.load("summarize", task)
-        files = sorted(Path(f"data/prepared/{task}").glob("*.jsonl"))
-        rows = {path.name: read_records(Row, path) for path in files}
+        rows = read_sources(Path(f"data/prepared/{task}"), f"prepare@{task}")
         usage = Usage()
         try:
             every_row = [row for of_file in rows.values() for row in of_file]

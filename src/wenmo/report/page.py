@@ -15,6 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
+from wenmo.errors import UserError
 from wenmo.records import Generation, write_text
 from wenmo.report import charts, wording
 from wenmo.report.names import (
@@ -95,10 +96,19 @@ def write_page(path: Path, report: Report) -> None:
 
 
 def read_curve(path: Path) -> list[tuple[float, float]]:
-    """The points (step, loss) of plots/train/<task>/loss.tsv or eval/loss.tsv."""
-    with path.open(encoding="utf-8", newline="") as file:
-        lines = csv.DictReader(file, delimiter="\t")
-        return [(float(line["step"]), float(line["loss"])) for line in lines]
+    """The points (step, loss) of plots/train/<task>/loss.tsv or eval/loss.tsv.
+
+    Raises UserError if there is no such file or it is none of points.
+    """
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            lines = csv.DictReader(file, delimiter="\t")
+            return [(float(line["step"]), float(line["loss"])) for line in lines]
+    except FileNotFoundError:
+        fault = "no such file"
+    except (KeyError, TypeError, ValueError):
+        fault = "no table of step and loss"
+    raise UserError(f"{path}: {fault}; `dvc repro` makes it, `dvc checkout` brings it back")
 
 
 def _pictures(report: Report) -> Iterator[tuple[str, str, Markup]]:
