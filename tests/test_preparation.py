@@ -201,5 +201,5 @@ def test_inspect_shows_what_prepare_left(workspace: Path, monkeypatch: pytest.Mo
 
 def test_inspect_refuses_an_unknown_task_in_one_line() -> None:
     run = run_python("-c", "from wenmo.cli import app; app()", "inspect", "poetri")
-    assert run.returncode == 1
+    assert run.returncode == 2
     assert run.stderr == "inspect: 'poetri' is no task; allowed are novel, fairytale, poetry\n"

@@ -230,7 +230,7 @@ def test_a_new_key_of_a_task_stands_in_a_block_before_the_next_comment(root: Pat
 
 
 WRONG = {
-    "no such preset": ("other", None, 1, "'own' is no preset; there are tiny, "),
+    "no such preset": ("other", None, 2, "'own' is no preset; there are tiny, "),
     "an unknown key": ("own", "train:\n  max_stpes: 5\n", 2, "train.max_stpes: unknown key; "),
     "an unknown section": ("own", "trian:\n  max_steps: 5\n", 2, "trian: unknown key; "),
     "a wrong value": ("own", "train:\n  max_steps: many\n", 2, "train.max_steps: 'many': "),

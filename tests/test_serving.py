@@ -213,10 +213,10 @@ def test_the_server_takes_the_place_of_the_command(
     assert environment["HF_HUB_OFFLINE"] == "1"
 
 
-def refusal(*arguments: str) -> str:
-    """The one line with which `wenmo serve` ends with exit code 1."""
+def refusal(*arguments: str, code: int = 1) -> str:
+    """The one line with which `wenmo serve` ends with an exit code."""
     result = CliRunner().invoke(cli.app, ["serve", "--port", str(free_port()), *arguments])
-    assert result.exit_code == 1, result.output
+    assert result.exit_code == code, result.output
     assert result.stdout == ""
     [line] = result.stderr.splitlines()
     return line
@@ -238,7 +238,7 @@ def put(folder: Path, file: str, **content: Any) -> Path:
 
 
 def test_what_is_missing_is_named_in_one_line(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert refusal("--task", "verse") == (
+    assert refusal("--task", "verse", code=2) == (
         "serve: 'verse' is no task; allowed are novel, fairytale, poetry"
     )
     assert refusal() == "serve: models/base: no config.json; run `dvc repro base_model`"

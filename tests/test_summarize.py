@@ -534,7 +534,7 @@ def test_the_commands_estimate_export_and_import(server: FaultServer, tmp_path: 
 
 def test_the_offline_stand_in_has_nothing_to_estimate(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
-    write_records(tmp_path / "data/prepared/novel/a.jsonl", bare_rows(1))
+    write_records(tmp_path / "data/prepared/novel/source.jsonl", bare_rows(1))
     result = CliRunner().invoke(cli.app, ["estimate"])
     assert result.exit_code == 1
     assert "summarize.provider is offline and costs nothing" in result.stderr

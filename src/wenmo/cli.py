@@ -17,13 +17,14 @@ import typer
 
 from wenmo import params
 from wenmo.engines import serving
-from wenmo.errors import UserError
+from wenmo.errors import UserError, WrongArgumentsError
+from wenmo.inputs import read_sources
 from wenmo.llm import batch
 from wenmo.llm.params import OFFLINE, SummarizeParams
 from wenmo.llm.store import Store, store_path
 from wenmo.model.chat import ChatParams
 from wenmo.model.publishing import publish
-from wenmo.records import Row, read_records, write_json_lines
+from wenmo.records import Row, write_json_lines
 from wenmo.report.prosody import poem_lines, prosody_page
 from wenmo.tasks.task import TASKS
 from wenmo.text.prosody import analyse
@@ -109,8 +110,7 @@ def estimate() -> None:
     import pandas as pd
 
     with told_in_one_line("estimate"), Store(store_path()) as store:
-        content = params.read()
-        tasks = [task for task in TASKS if task in content["tasks"]]
+        tasks = listed_tasks()
         lines = {
             task: batch.estimate(prepared_rows(task), endpoint_params(task), store)
             for task in tasks
@@ -239,8 +239,7 @@ def serve(
     with told_in_one_line("serve"):
         for name in task or []:
             check_task(name)
-        content = params.read()
-        tasks = task or [name for name in TASKS if name in content["tasks"]]
+        tasks = task or listed_tasks()
         server = serving.prepare(tasks, host, port, only_trained=not task)
         typer.echo(f"{server.name} on http://{host}:{port}/v1 with")
         for name, folder in server.models.items():
@@ -290,14 +289,18 @@ app.add_typer(
 
 @batch_app.command("export")
 def batch_export(
-    task: TaskName, path: Annotated[Path, typer.Argument(help="file to write")]
+    task: TaskName,
+    path: Annotated[Path, typer.Argument(help="file to write", dir_okay=False)],
 ) -> None:
     """Write the requests about TASK that have no answer yet, for a batch or `vllm run-batch`."""
     with told_in_one_line("batch export"), Store(store_path()) as store:
         check_task(task)
         requests = batch.pending_requests(prepared_rows(task), endpoint_params(task), store)
         lines = list(batch.batch_lines(requests))
-        write_json_lines(path, lines)
+        try:
+            write_json_lines(path, lines)
+        except OSError as error:
+            raise UserError(f"{path}: {error.strerror}; name another file") from None
         typer.echo(f"{len(lines)} requests in {path}")
 
 
@@ -334,16 +337,20 @@ def endpoint_params(task: str) -> SummarizeParams:
 
 def prepared_rows(task: str) -> list[Row]:
     """What prepare wrote. Raises UserError if it has not run."""
-    files = sorted(Path(f"data/prepared/{task}").glob("*.jsonl"))
-    if not files:
-        raise UserError(f"data/prepared/{task}: no rows; run `dvc repro prepare@{task}` first")
-    return [row for path in files for row in read_records(Row, path)]
+    sources = read_sources(Path(f"data/prepared/{task}"), f"prepare@{task}")
+    return [row for of_source in sources.values() for row in of_source]
+
+
+def listed_tasks() -> list[str]:
+    """The tasks of params.yaml. Raises ParamsError if it has no list of them."""
+    listed = params.value(params.read(), "tasks", list)
+    return [task for task in TASKS if task in listed]
 
 
 def check_task(task: str) -> None:
-    """Raise UserError for an unknown task."""
+    """Raise WrongArgumentsError for an unknown task."""
     if task not in TASKS:
-        raise UserError(f"{task!r} is no task; allowed are {', '.join(TASKS)}")
+        raise WrongArgumentsError(f"{task!r} is no task; allowed are {', '.join(TASKS)}")
 
 
 def served_line(name: str, folder: Path) -> str:
@@ -363,7 +370,7 @@ def presets_table(described: dict[str, str]) -> str:
 
 def sources_table(task: str) -> str:
     """Markdown: a source a row and their sum; characters without white space."""
-    sources = _read(Path(f"metrics/prepare/{task}.csv"), task).set_index("source")
+    sources = _read(Path(f"metrics/prepare/{task}.csv"), "source", task).set_index("source")
     sources.loc["sum"] = sources.sum()
     shown = sources.map(lambda count: f"{count:,}")
     return str(
@@ -373,7 +380,7 @@ def sources_table(task: str) -> str:
 
 def length_bars(task: str) -> str:
     """A bar for each step of length, in characters."""
-    lengths = _read(Path(f"plots/prepare/{task}.csv"), task)
+    lengths = _read(Path(f"plots/prepare/{task}.csv"), "characters", task)
     most = lengths["rows"].max()
     lines = (
         f"{characters:>6} {rows:>7,} {'█' * -(-rows * BAR_WIDTH // most)}"
@@ -382,9 +389,18 @@ def length_bars(task: str) -> str:
     return "\n".join(["  from    rows", *lines])
 
 
-def _read(path: Path, task: str) -> "pd.DataFrame":
+def _read(path: Path, first: str, task: str) -> "pd.DataFrame":
+    """A table of whole numbers, but for the column `first`, that prepare wrote."""
     import pandas as pd
 
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; run `dvc repro prepare@{task}` first")
-    return pd.read_csv(path)
+    fault = "no such file"
+    if path.is_file():
+        fault = "not the table that prepare wrote"
+        try:
+            table = pd.read_csv(path)
+        except ValueError:  # of what is no table all of pandas' complaints are such
+            table = pd.DataFrame()
+        numbers = table.drop(columns=first, errors="ignore").dtypes
+        if first in table and len(numbers) and all(map(pd.api.types.is_integer_dtype, numbers)):
+            return table
+    raise UserError(f"{path}: {fault}; run `dvc repro prepare@{task}` first")

@@ -13,6 +13,12 @@ class ParamsError(UserError):
     exit_code = 2
 
 
+class WrongArgumentsError(UserError):
+    """What a command is asked for cannot be: no fault of the files."""
+
+    exit_code = 2
+
+
 class StoppedError(UserError):
     """A signal ended the work before its end; what is done is kept."""
 

@@ -15,7 +15,7 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.tokens import CommentToken
 
 from wenmo import params, schema
-from wenmo.errors import ParamsError, UserError
+from wenmo.errors import ParamsError, UserError, WrongArgumentsError
 from wenmo.params import PARAMS_FILE
 from wenmo.records import write_text
 
@@ -42,7 +42,7 @@ def apply(name: str) -> str:
     """
     known = descriptions()
     if name not in known:
-        raise UserError(f"{name!r} is no preset; there are {', '.join(known)}")
+        raise WrongArgumentsError(f"{name!r} is no preset; there are {', '.join(known)}")
     yaml, stream = _round_trip(), StringIO()
     document = _load(yaml, PARAMS_FILE)
     for each in dict.fromkeys((DEFAULT, name)):
@@ -73,7 +73,8 @@ def lay_over(document: CommentedMap, overlay: CommentedMap) -> None:
 
 
 def _first_comment(path: Path) -> str:
-    first, *_ = path.read_text(encoding="utf-8").splitlines() or [""]
+    # What is no UTF-8 is told where the preset is read to be applied.
+    first, *_ = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
     return first.removeprefix("#").strip() if first.startswith("#") else ""
 
 

@@ -46,7 +46,8 @@ def import_results(path: Path, store: Store) -> tuple[int, int]:
     kept = failed = 0
     for place, line in read_json_lines(path):
         response = line.get("response")
-        if "custom_id" not in line or not (isinstance(response, dict) or line.get("error")):
+        is_result = isinstance(response, dict) or line.get("error")
+        if not isinstance(line.get("custom_id"), str) or not is_result:
             raise UserError(f"{place}: expected custom_id and response, as in a batch's results")
         if line.get("error") or not response or response.get("status_code", 200) != 200:
             failed += 1

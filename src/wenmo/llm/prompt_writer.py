@@ -48,6 +48,11 @@ def _ask_about(
     """The outcome for each row, from the store as far as it goes."""
     dialogues = [partial(next_request, row.output, params, store.get) for row in rows]
     broken_off = ask_all(dialogues, params.endpoint, params, store, usage, "prompt")
+    if len(broken_off) == len(rows):
+        raise UserError(
+            f"{params.endpoint.base_url}: no row got an answer: {broken_off[0]}; is that the"
+            f" endpoint to ask (summarize.provider is {params.provider}), and does it run?"
+        )
     return [
         Failed(f"no answer: {broken_off[number]}")
         if number in broken_off

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from wenmo.environment import secret
 from wenmo.errors import UserError
 from wenmo.model.card import CARD, add_scores, as_adapter_card, hub_base_model
-from wenmo.model.folder import belongs
+from wenmo.model.folder import belongs, broken_file
 from wenmo.model.hubs import hugging_face_errors
 
 if TYPE_CHECKING:
@@ -77,13 +77,15 @@ def published_files(task: str, adapter: bool) -> dict[str, Path | bytes]:
     card = add_scores(
         _read(merged / CARD, f"merge_weights@{task}"),
         task,
-        json.loads(_read(Path(f"metrics/{task}.json"), f"evaluate@{task}")),
+        _read_json(Path(f"metrics/{task}.json"), ("base", "tuned", "delta"), f"evaluate@{task}"),
     )
     folder = own if adapter else merged
     stage, weights = ("train", "adapter_model") if adapter else ("merge_weights", "model")
     names = [path.name for path in folder.glob("*") if path.is_file() and belongs(path.name)]
     if not any(fnmatch(name, f"{weights}*.safetensors") for name in names):
         raise UserError(f"{folder}: no weights; run `dvc repro {stage}@{task}`")
+    if fault := broken_file(folder):
+        raise UserError(f"{folder}: {fault}; run `dvc repro {stage}@{task}`")
     files: dict[str, Path | bytes] = {name: folder / name for name in sorted(names)}
     if adapter:
         card = as_adapter_card(card)
@@ -119,6 +121,16 @@ def _deletions(api: "HfApi", repository: str, files: dict[str, Path | bytes]) ->
         for name in api.list_repo_files(repository)
         if name not in files and any(fnmatch(name, pattern) for pattern in MERGED_WEIGHTS)
     ]
+
+
+def _read_json(path: Path, keys: tuple[str, ...], stage: str) -> dict[str, Any]:
+    try:
+        content = json.loads(_read(path, stage))
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or not all(key in content for key in keys):
+        raise UserError(f"{path}: expected the keys {', '.join(keys)}; run `dvc repro {stage}`")
+    return content
 
 
 def _read(path: Path, stage: str) -> str:

@@ -11,7 +11,7 @@ from statistics import fmean
 
 from tqdm import tqdm
 
-from wenmo.errors import UserError
+from wenmo.errors import UserError, WrongArgumentsError
 from wenmo.records import Generation
 from wenmo.report.names import SCORE_NAMES, better_direction
 from wenmo.report.revisions import WORKSPACE, Revision, ScoredRow, differing, flatten
@@ -24,12 +24,6 @@ LEAST_SHOWN = 0.0005
 
 MOST_NAMED = 6
 """Files that are named where many differ."""
-
-
-class WrongArgumentsError(UserError):
-    """What is asked for cannot be: no fault of the files."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)

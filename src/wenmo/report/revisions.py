@@ -108,11 +108,11 @@ class Revision:
         path = f"metrics/{task}.json"
         try:
             scores = json.loads(self._text(path, task))["tuned"]
+            return {key: float(value) for key, value in scores.items()}
         except json.JSONDecodeError as error:
             raise UserError(f"{self.name}: {path}: not JSON: {error}") from None
-        except (KeyError, TypeError):
+        except (AttributeError, KeyError, TypeError, ValueError):
             raise UserError(f"{self.name}: {path}: no scores of tuned") from None
-        return {key: float(value) for key, value in scores.items()}
 
     def scored_rows(self, task: str) -> list[ScoredRow]:
         """Held-out rows with their own scores, in the order of the file."""

@@ -91,7 +91,7 @@ def read_lock(path: Path = LOCK_FILE) -> Lock:
     if not path.is_file():
         return {}
     try:
-        return parse_lock(path.read_text(encoding="utf-8"), str(path))
+        return parse_lock(path.read_text(encoding="utf-8", errors="replace"), str(path))
     except UserError as error:
         raise UserError(f"{error}; run `git checkout {path}`") from None
 

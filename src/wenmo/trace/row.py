@@ -180,6 +180,8 @@ def _scores(address: Address, files: TaskFiles) -> Traced:
     notes = {}
     for model in ("base", "tuned"):
         if isinstance(scores := content.get(model), dict):
+            if not all(isinstance(value, int | float) for value in scores.values()):
+                raise UserError(f"{address}: the scores of {model} are not numbers alone")
             told = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
             draws = len(drawn[model])
             means = f" (means of {draws} texts)" if draws > 1 else ""
