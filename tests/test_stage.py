@@ -25,12 +25,13 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         (
             OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)),
             1,
-            "train: the disk: No space left on device; mend that and run it again\n",
+            "\ntrain: the disk of this folder or of temporary files: No space left on device;"
+            " mend that and run it again\n",
         ),
         (
             OSError(errno.EROFS, os.strerror(errno.EROFS), "outputs/poetry"),
             1,
-            "train: outputs/poetry: Read-only file system; mend that and run it again\n",
+            "\ntrain: outputs/poetry: Read-only file system; mend that and run it again\n",
         ),
     ],
 )

@@ -1,6 +1,5 @@
 """What every stage script does around its work: pin the code path, log the cost, end cleanly."""
 
-import errno
 import os
 import platform
 import signal
@@ -12,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from wenmo.disk import refusal_to_write, try_disk
 from wenmo.errors import UserError
 from wenmo.processes import IS_MAIN_PROCESS, peak_mebibytes
 from wenmo.records import write_json
@@ -31,8 +31,6 @@ PINNED_ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",
 }
 os.environ.update(PINNED_ENVIRONMENT)
-
-NO_PLACE_TO_WRITE = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EROFS)
 
 LOGS = Path("logs")
 """What varies from run to run; in no DVC output and not in git."""
@@ -60,26 +58,37 @@ def running(name: str, task: str = "all") -> Iterator[dict[str, Any]]:
     log: dict[str, Any] = {}
     try:
         yield log
+        try_disk()
     except UserError as error:
         if IS_MAIN_PROCESS:
             print(f"{name}: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    except OSError as error:
-        if error.errno not in NO_PLACE_TO_WRITE:
-            raise
-        place = error.filename or "the disk"
-        print(f"{name}: {place}: {error.strerror}; mend that and run it again", file=sys.stderr)
-        sys.exit(1)
     except KeyboardInterrupt:
         print(f"{name}: stopped", file=sys.stderr)
         sys.exit(130)
+    except Exception as error:
+        refusal = refusal_to_write(error)
+        if not refusal:
+            raise
+        # A progress bar may have left its line open.
+        print(f"\n{name}: {refusal}; mend that and run it again", file=sys.stderr)
+        sys.exit(1)
     finally:
         if log and IS_MAIN_PROCESS:
-            write_json(LOGS / name / f"{task}.json", log)
+            keep_log(name, task, log)
     if not IS_MAIN_PROCESS:
         return
     cost = {"seconds": round(time.monotonic() - started, 2), "peak_mebibytes": peak_mebibytes()}
-    write_json(LOGS / name / f"{task}.json", cost | code_path(name) | log)
+    keep_log(name, task, cost | code_path(name) | log)
+
+
+def keep_log(name: str, task: str, log: dict[str, Any]) -> None:
+    """Write a stage's log. Where that is impossible say so: it must not cost the stage's work."""
+    path = LOGS / name / f"{task}.json"
+    try:
+        write_json(path, log)
+    except OSError as error:
+        print(f"{name}: {path} is not written: {error.strerror}", file=sys.stderr)
 
 
 def code_path(name: str) -> dict[str, Any]:

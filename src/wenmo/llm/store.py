@@ -57,6 +57,7 @@ class Store:
     """The answers in one file. Raises UserError where it cannot be opened."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Each statement is its own transaction: an answer is on disk when `put` returns.
@@ -93,18 +94,24 @@ class Store:
         return Reply(*found) if found else None
 
     def put(self, key: str, model: str, reply: Reply) -> None:
-        """Keep an answer; the first one to a request stays."""
-        self.connection.execute(
-            "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)",
-            (
-                key,
-                model,
-                reply.text,
-                reply.finish_reason,
-                reply.prompt_tokens,
-                reply.completion_tokens,
-            ),
-        )
+        """Keep an answer; the first one to a request stays. Raises UserError on a full disk."""
+        try:
+            self.connection.execute(
+                "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    key,
+                    model,
+                    reply.text,
+                    reply.finish_reason,
+                    reply.prompt_tokens,
+                    reply.completion_tokens,
+                ),
+            )
+        except sqlite3.OperationalError as error:
+            raise UserError(
+                f"{self.path}: {error}; free some space, or set {LOCATION} to another file, and run"
+                " it again: the answers so far are kept"
+            ) from None
 
     def __enter__(self) -> Self:
         return self
