@@ -7,6 +7,7 @@ git starts `wenmo merge-lock` in the midst of a merge.
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
@@ -279,6 +280,71 @@ def verify(
         if found:
             raise UserError(f"{len(found)} of {count} hashes are not those of commit {commit}")
         typer.echo(f"All {count} hashes of {len(before)} stages are those of commit {commit}.")
+
+
+@app.command()
+def write(
+    prompt: Annotated[
+        str,
+        typer.Argument(
+            help="theme, or a poem's first line or title",
+            show_default="a session, or a pipe's lines",
+        ),
+    ] = "",
+    task: Annotated[
+        str | None, typer.Option(help=f"one of {', '.join(TASKS)}", show_default="poetry")
+    ] = None,
+    model: Annotated[str, typer.Option(help="who writes: base, tuned or both")] = "tuned",
+    form: Annotated[
+        str, typer.Option(help="a poem's form, 五言 or 七言 with 绝句 or 律诗")
+    ] = "五言绝句",
+    seed: Annotated[
+        int | None,
+        typer.Option(help="what the draw starts from", show_default="that of params.yaml"),
+    ] = None,
+    temperature: Annotated[
+        float | None,
+        typer.Option(help="sharpness of the draw", show_default="that of params.yaml"),
+    ] = None,
+    tones: Annotated[
+        bool | None,
+        typer.Option(help="a poem's tones under its lines", show_default="in a terminal"),
+    ] = None,
+    endpoint: Annotated[str, typer.Option(help="an OpenAI-compatible server to ask instead")] = "",
+) -> None:
+    """Write with the models: `wenmo write --task poetry 赤膊汗流浓`; the text comes as it is drawn.
+
+    Without a prompt it is a session, in which /help tells the commands; in a pipe each line is a
+    prompt, and nothing but texts is printed. Reads what `make repro` built, or asks the server at
+    --endpoint, such as `wenmo serve`.
+    """
+    from wenmo.demo import opening
+    from wenmo.demo.session import Choice, converse, history_file
+
+    with told_in_one_line("write"):
+        if task:
+            check_task(task)
+        talk = not prompt and sys.stdin.isatty()
+        tasks = [name for name in TASKS if name in params.read()["tasks"]]
+        asked = [task] if task and not talk else tasks
+        writer = opening.open_writer(endpoint, asked, only_trained=not task)
+        choice = Choice(
+            task=task or opening.favourite(writer.tasks),
+            model=model,
+            form=form,
+            seed=params.seed() if seed is None else seed,
+            temperature=temperature,
+        )
+        session = opening.open_session(writer, choice, tones=tones)
+        session.screen.note("reading the models")
+        writer.read()
+        if talk:
+            converse(session, history_file())
+            return
+        for line in [prompt] if prompt else opening.piped_lines():
+            session.take(line)
+            if session.stopped:
+                raise typer.Exit(130)
 
 
 batch_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)

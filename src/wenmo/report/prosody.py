@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from wenmo.errors import UserError
 from wenmo.text.prosody import Analysis, Fault, Licence, Rule
-from wenmo.text.readings import ALL_TONES, LEVEL, OBLIQUE, rhyme_name
+from wenmo.text.readings import ALL_TONES, LEVEL, OBLIQUE, Reading, rhyme_name, tones
 from wenmo.text.verse import verse_lines
 
 # As wide as the characters above them in every terminal, which ○ and ● are not.
@@ -45,6 +45,11 @@ def prosody_page(analysis: Analysis) -> str:
     return "\n\n".join(text for part in parts if (text := "\n".join(part)))
 
 
+def tone_mark(readings: frozenset[Reading]) -> str:
+    """What a character's readings let it be: 平, 仄, 中 for either, ？ if there are none."""
+    return _MARKS[tones(readings)] if readings else _UNLISTED
+
+
 def _title(analysis: Analysis) -> str:
     lines, length = len(analysis.lines), len(analysis.lines[0])
     if analysis.checks:
@@ -59,9 +64,8 @@ def _title(analysis: Analysis) -> str:
 
 def _toned_lines(analysis: Analysis) -> Iterator[str]:
     for number, line in enumerate(analysis.lines, 1):
-        listed = zip(analysis.readings[number - 1], analysis.tones[number - 1], strict=True)
         yield f"{number:>2}  {line}"
-        yield "    " + "".join(_MARKS[tones] if found else _UNLISTED for found, tones in listed)
+        yield "    " + "".join(map(tone_mark, analysis.readings[number - 1]))
         faulty = {fault.character for fault in analysis.faults if fault.line == number} - {0}
         if faulty:
             places = range(1, max(faulty) + 1)

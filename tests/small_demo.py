@@ -1,0 +1,42 @@
+"""A folder in which `wenmo write` and `wenmo web` find small models."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from tests.conftest import ROOT
+from tests.small_models import random_adapter
+
+TASKS = ("novel", "poetry")
+"""Those with a model; the third is as if it had not been trained."""
+
+COMMAND = [sys.executable, "-c", "from wenmo.cli import app; app()"]
+
+LONGEST = 60
+"""Tokens of a text."""
+
+
+def small_repository(folder: Path, base: Path) -> Path:
+    """params.yaml with short texts, the base, and an adapter a task with random weights."""
+    params = (ROOT / "params.yaml").read_text(encoding="utf-8")
+    for tokens in (320, 160):
+        params = params.replace(f"max_new_tokens: {tokens}", f"max_new_tokens: {LONGEST}")
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "params.yaml").write_text(params, encoding="utf-8")
+    shutil.copytree(base, folder / "models/base")
+    for rank, task in enumerate(TASKS, start=2):
+        random_adapter(base, folder / "models/adapters" / task, rank)
+    return folder
+
+
+def environment(home: Path) -> dict[str, str]:
+    """For a command in a process of its own, with nothing of the user's."""
+    return {
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "OMP_NUM_THREADS": "1",
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(ROOT / "src"),
+        "TERM": "dumb",
+    }
