@@ -3,13 +3,11 @@
 import os
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from tests.conftest import ROOT
 from tests.small_models import random_adapter
-
-TASKS = ("novel", "poetry")
-"""Those with a model; the third is as if it had not been trained."""
 
 COMMAND = [sys.executable, "-c", "from wenmo.cli import app; app()"]
 
@@ -17,15 +15,15 @@ LONGEST = 60
 """Tokens of a text."""
 
 
-def small_repository(folder: Path, base: Path) -> Path:
-    """params.yaml with short texts, the base, and an adapter a task with random weights."""
+def small_repository(folder: Path, base: Path, tasks: Sequence[str]) -> Path:
+    """params.yaml with short texts, the base, and an adapter with random weights a task."""
     params = (ROOT / "params.yaml").read_text(encoding="utf-8")
     for tokens in (320, 160):
         params = params.replace(f"max_new_tokens: {tokens}", f"max_new_tokens: {LONGEST}")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "params.yaml").write_text(params, encoding="utf-8")
     shutil.copytree(base, folder / "models/base")
-    for rank, task in enumerate(TASKS, start=2):
+    for rank, task in enumerate(tasks, start=2):
         random_adapter(base, folder / "models/adapters" / task, rank)
     return folder
 

@@ -34,8 +34,10 @@ POEM_REQUEST = "以“一篙春水绿”为首句，写一首五言绝句。"
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory, small_base: Path) -> Path:
-    return small_repository(tmp_path_factory.mktemp("write") / "wenmo", small_base)
+def repository(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    """In which the third task has not been trained."""
+    folder = tmp_path_factory.mktemp("write") / "wenmo"
+    return small_repository(folder, tiny_model, ["novel", "poetry"])
 
 
 @pytest.fixture(scope="module")

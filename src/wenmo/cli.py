@@ -347,6 +347,49 @@ def write(
                 raise typer.Exit(130)
 
 
+@app.command()
+def web(
+    task: Annotated[
+        list[str] | None,
+        typer.Option(help="a tab for this task; repeat for several", show_default="all trained"),
+    ] = None,
+    host: Annotated[str, typer.Option(help="address; others than loopback need --auth")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[
+        int, typer.Option(help="port; if it is busy, the next free one", min=0, max=65535)
+    ] = 7860,
+    auth: Annotated[
+        str, typer.Option(metavar="USER:VARIABLE", help="variable with the password")
+    ] = "",
+    endpoint: Annotated[str, typer.Option(help="an OpenAI-compatible server to ask instead")] = "",
+) -> None:
+    """Write with the models in a browser, base beside tuned, until Ctrl-C.
+
+    Needs `pip install -c constraints.txt -e '.[demo]'`. Reads what `make repro` built, or asks the
+    server at --endpoint, such as `wenmo serve`.
+    """
+    from wenmo.demo import opening
+    from wenmo.demo import web as server
+
+    with told_in_one_line("web"):
+        for name in task or []:
+            check_task(name)
+        access = server.check_access(host, auth)
+        tasks = task or [name for name in TASKS if name in params.read()["tasks"]]
+        writer = opening.open_writer(endpoint, tasks, only_trained=not task)
+        blocks = opening.open_page(writer)
+        sock = server.listening(host, port)
+        typer.echo("reading the models")
+        writer.read()
+        taken = sock.getsockname()[1]
+        if port not in (0, taken):
+            typer.echo(f"port {port} is busy; taking {taken}")
+        address = f"[{host}]" if ":" in host else host
+        print(f"http://{address}:{taken}", flush=True)
+        server.serve(blocks, sock, access)
+
+
 batch_app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(
     batch_app, name="batch", help="Write requests as an OpenAI batch file and read its results."

@@ -2,14 +2,20 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
 
+from wenmo import params
 from wenmo.demo.endpoint import EndpointWriter
 from wenmo.demo.local import LocalWriter, trained
 from wenmo.demo.screen import Screen
 from wenmo.demo.session import Choice, Session
-from wenmo.demo.writing import Writer
+from wenmo.demo.writing import TaskParams, Writer
 from wenmo.errors import UserError
 from wenmo.tasks.poetry import PrepareParams
+
+if TYPE_CHECKING:
+    from gradio import Blocks
 
 FAVOURITE = "poetry"
 """The task of whoever names none: its texts are short, and their form can be seen."""
@@ -35,6 +41,18 @@ def open_session(writer: Writer, choice: Choice, *, tones: bool | None) -> Sessi
         poem_prompts=poem_prompts(),
         with_tones=not plain if tones is None else tones,
     )
+
+
+def open_page(writer: Writer) -> "Blocks":
+    """The page of these models. Raises UserError where Gradio is not installed."""
+    if find_spec("gradio") is None:
+        raise UserError(
+            "Gradio is not installed; `pip install -c constraints.txt -e '.[demo]'` brings it"
+        )
+    from wenmo.demo.page import Desk, build
+
+    sampling = {task: TaskParams.load(task).generate.sampling for task in writer.tasks}
+    return build(Desk(writer, sampling, params.seed(), poem_prompts(), writer.models))
 
 
 def poem_prompts() -> str:

@@ -1,0 +1,525 @@
+"""`wenmo web` in a real browser: tabs, links, many users, and what it asks of the network."""
+
+import json
+import os
+import shutil
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.small_demo import COMMAND, LONGEST, environment, small_repository
+from tests.streaming_server import StreamingServer
+from wenmo.demo.link import Linked, linked
+from wenmo.demo.verse import facts, poem_html
+from wenmo.demo.writing import MAX_TYPED
+from wenmo.engines.params import Sampling
+from wenmo.errors import ParamsError
+from wenmo.tasks.task import TASKS
+
+CHROMIUM = shutil.which("chromium")
+if not CHROMIUM and not os.environ.get("WENMO_REQUIRE_CHROMIUM"):
+    pytest.skip("Chromium is not installed: `apt-get install chromium`", allow_module_level=True)
+
+PATIENCE = 120_000
+"""Milliseconds that the browser waits for what must come."""
+
+USERS = 20
+PHONE = {"width": 390, "height": 844}
+ATTACK = (
+    "<script>window.ran = 1</script><img src='https://example.org/' onerror='ran = 1'>${ran = 1}"
+)
+TYPED = {"novel": "灯塔", "fairytale": "一颗怕黑的星星", "poetry": "一篙春水绿"}
+
+# How long the text was each time that the page showed more of it.
+WATCH = """(panel) => {
+  window.lengths = [];
+  new MutationObserver(() => {
+    const text = panel.querySelector(".text");
+    if (text) window.lengths.push(text.innerText.length);
+  }).observe(panel, {childList: true, subtree: true, characterData: true});
+}"""
+
+
+@contextmanager
+def served(repository: Path, *arguments: str, **variables: str) -> Iterator[tuple[str, str]]:
+    """The page's address, and what the command said before it."""
+    process = subprocess.Popen(
+        [*COMMAND, "web", *arguments],
+        cwd=repository,
+        env=environment(repository) | variables,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        said = ""
+        for line in process.stdout or ():
+            if line.startswith("http://"):
+                break
+            said += line
+        else:
+            raise AssertionError(said)
+        yield line.strip(), said
+    finally:
+        process.terminate()
+        rest, _ = process.communicate(timeout=60)
+        assert "Traceback" not in rest, rest
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
+    return small_repository(tmp_path_factory.mktemp("web") / "wenmo", tiny_model, TASKS)
+
+
+@pytest.fixture(scope="module")
+def address(repository: Path) -> Iterator[str]:
+    """The page of the models themselves."""
+    with served(repository, "--port", "0") as (address, _):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[StreamingServer]:
+    with StreamingServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def of_endpoint(repository: Path, server: StreamingServer) -> Iterator[str]:
+    """The page of a server, which is told what to answer."""
+    with served(repository, "--port", "0", "--endpoint", server.url) as (address, _):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        # Chromium's sandbox refuses to run as root, as tests in a container do.
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM or "chromium", args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A user, whose page must neither complain nor ask another host for anything."""
+    yield from user(browser)
+
+
+def user(browser: Browser, **options: Any) -> Iterator[BrowserContext]:
+    context = browser.new_context(locale="en-US", **options)
+    context.set_default_timeout(PATIENCE)
+    complaints, hosts = list[str](), set[str | None]()
+    context.on("weberror", lambda error: complaints.append(str(error.error)))
+    context.on(
+        "console",
+        lambda message: complaints.append(message.text) if message.type == "error" else None,
+    )
+    context.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
+    yield context
+    context.close()
+    assert complaints == []
+    assert hosts - {None, "", "127.0.0.1"} == set()
+
+
+def opened(context: BrowserContext, address: str, task: str = "", **query: str) -> Page:
+    """A page, at a task's tab."""
+    page = context.new_page()
+    page.goto(f"{address}/?{urlencode(query)}" if query else address)
+    if task:
+        names = {"novel": "Novel", "fairytale": "Fairy tale", "poetry": "Poem"}
+        page.get_by_role("tab", name=names[task]).click()
+    return page
+
+
+def ask(page: Page, typed: str) -> None:
+    page.locator(".typed textarea:visible").fill(typed)
+    page.get_by_role("button", name="Write").locator("visible=true").click()
+
+
+def whole_texts(page: Page) -> list[str]:
+    """What base and tuned wrote, once both have ended, as the page shows it without the tones."""
+    expect(page.locator(".facts.ended:visible")).to_have_count(2, timeout=PATIENCE)
+    return shown_texts(page)
+
+
+def shown_texts(page: Page) -> list[str]:
+    without_tones = """(each) => {
+      const copy = each.cloneNode(true);
+      copy.querySelectorAll("rt").forEach((mark) => mark.remove());
+      copy.querySelectorAll("br").forEach((line) => line.replaceWith("\\n"));
+      return [...copy.children].map((line) => line.textContent).join("\\n");
+    }"""
+    return [each.evaluate(without_tones) for each in page.locator(".panel .text:visible").all()]
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_each_tab_shows_both_texts_as_they_grow(
+    context: BrowserContext, address: str, task: str
+) -> None:
+    page = opened(context, address, task)
+    panels = page.locator(f".written.tuned .panel.{task}:visible > div, .tuned .panel:visible")
+    panels.first.evaluate(WATCH)
+    ask(page, TYPED[task])
+    base, tuned = whole_texts(page)
+    assert base
+    assert tuned
+    assert base != tuned
+    lengths = page.evaluate("window.lengths")
+    assert len(set(lengths)) > 3
+    assert lengths == sorted(lengths)
+    told = page.locator(".written.tuned .facts:visible").inner_text()
+    assert told.startswith(f"{len(''.join(tuned.split()))} characters · ")
+    assert "% repeated" in told
+    assert page.locator(".poem ruby.level:visible").count() if task == "poetry" else True
+
+
+def test_an_example_can_be_tried(context: BrowserContext, of_endpoint: str) -> None:
+    page = opened(context, of_endpoint, "poetry")
+    page.get_by_text("雨歇长街唤卖花").locator("visible=true").click()
+    expect(page.locator(".typed textarea:visible")).to_have_value("雨歇长街唤卖花")
+
+
+def test_a_link_calls_up_the_very_texts(
+    context: BrowserContext, browser: Browser, address: str
+) -> None:
+    page = opened(context, address, "poetry")
+    page.get_by_text("七言律诗").locator("visible=true").click()
+    page.get_by_role("button", name="Sampling").locator("visible=true").click()
+    temperature = page.get_by_role("spinbutton", name="Temperature").locator("visible=true")
+    temperature.fill("1.3")
+    temperature.press("Tab")
+    ask(page, "秋夜 & <雪>")
+    texts = whole_texts(page)
+    link = page.locator(".link input:visible").input_value()
+    assert page.url == link
+    seed = page.locator(".seed input:visible").input_value()
+    assert f"seed={seed}&temperature=1.3" in link
+
+    for other in user(browser):
+        called = other.new_page()
+        called.goto(link)
+        assert whole_texts(called) == texts
+        assert called.locator(".typed textarea:visible").input_value() == "秋夜 & <雪>"
+        # Writing again takes the same seed until a new one is asked for.
+        called.get_by_role("button", name="Write").locator("visible=true").click()
+        expect(called.locator(".facts.ended:visible")).to_have_count(2)
+        assert whole_texts(called) == texts
+        assert called.url == link
+        others = link.replace("models=", "models=0")
+        called.goto(others)
+        expect(called.locator("#notice")).to_contain_text("models have changed", timeout=PATIENCE)
+
+
+def test_each_text_has_a_new_seed_and_so_differs(context: BrowserContext, address: str) -> None:
+    page = opened(context, address, "novel")
+    ask(page, "灯塔")
+    first, link = whole_texts(page), page.url
+    ask(page, "灯塔")
+    page.wait_for_url(lambda url: url != link)
+    assert whole_texts(page) != first
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"task": "poetry", "text": "雪", "form": ATTACK},
+        {"task": "poetry", "text": "雪", "temperature": ATTACK},
+        {"task": "poetry", "text": "雪", "top_p": "7"},
+        {"task": "poetry", "text": "雪" * (MAX_TYPED + 1)},
+    ],
+)
+def test_a_link_that_is_no_good_is_told_as_text(
+    context: BrowserContext, of_endpoint: str, server: StreamingServer, query: dict[str, str]
+) -> None:
+    asked = len(server.asked)
+    page = opened(context, of_endpoint, **query)
+    expect(page.locator("#notice")).to_contain_text("This link cannot be read", timeout=PATIENCE)
+    assert page.evaluate("window.ran") is None
+    assert len(server.asked) == asked
+
+
+def test_a_script_in_prompt_and_text_is_shown_as_text(
+    context: BrowserContext, of_endpoint: str, server: StreamingServer
+) -> None:
+    server.pieces, before = (ATTACK, "雪，"), server.pieces
+    try:
+        for task in TASKS:
+            page = opened(context, of_endpoint, task)
+            ask(page, ATTACK)
+            for text in whole_texts(page):
+                assert text == f"{ATTACK}雪，"
+            assert ATTACK in server.asked[-1]["messages"][-1]["content"]
+            assert page.evaluate("window.ran") is None
+            page.close()
+    finally:
+        server.pieces = before
+
+
+def test_stop_ends_both_texts_and_nobody_elses(
+    context: BrowserContext, of_endpoint: str, server: StreamingServer
+) -> None:
+    server.endless, left = True, server.left
+    try:
+        mine, other = (opened(context, of_endpoint, "novel") for _ in range(2))
+        for page in (mine, other):
+            ask(page, "灯塔")
+            expect(page.locator(".panel .text:visible").first).to_contain_text("杏花齐。一篙春")
+        mine.get_by_role("button", name="Stop").locator("visible=true").click()
+        while server.left < left + 2:
+            mine.wait_for_timeout(50)
+        before = len(shown_texts(other)[0])
+        while len(shown_texts(other)[0]) < before + 40:
+            other.wait_for_timeout(50)
+        kept = shown_texts(mine)
+        assert all(kept)
+        assert server.left == left + 2
+        # One who leaves is written for no longer.
+        other.close()
+        while server.left < left + 4:
+            mine.wait_for_timeout(50)
+        server.endless = False
+        ask(mine, "灯塔")
+        assert whole_texts(mine) == ["一篙春水绿，\n两岸杏花齐。"] * 2
+    finally:
+        server.endless = False
+
+
+def test_twenty_users_at_once_all_get_their_texts(browser: Browser, address: str) -> None:
+    query = {"task": "poetry", "form": "五言绝句", "seed": "1", "max_new_tokens": "20"}
+    with ExitStack() as users:
+        pages = []
+        for number in range(USERS):
+            page = users.enter_context(contextmanager(user)(browser)).new_page()
+            query["text"] = f"第{number}首"
+            page.goto(f"{address}/?{urlencode(query)}", wait_until="commit")
+            pages.append(page)
+        texts = [tuple(whole_texts(page)) for page in pages]
+        assert not any(page.locator(".toast-body").count() for page in pages)
+    assert all(all(each) for each in texts)
+    assert len(set(texts)) == USERS
+
+
+def test_it_can_be_used_on_a_phone(browser: Browser, of_endpoint: str) -> None:
+    for context in user(browser, viewport=PHONE):
+        for task in TASKS:
+            page = opened(context, of_endpoint, task)
+            ask(page, TYPED[task])
+            whole_texts(page)
+            assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+            boxes = [each.bounding_box() for each in page.locator(".written:visible").all()]
+            assert len({box["x"] for box in boxes if box}) == 1
+            assert all(box["width"] > 300 for box in boxes if box)
+            page.close()
+
+
+def test_it_speaks_the_browsers_language(browser: Browser, of_endpoint: str) -> None:
+    context = browser.new_context(locale="zh-CN")
+    page = context.new_page()
+    page.goto(of_endpoint)
+    page.get_by_role("tab", name="古诗").click()
+    page.locator(".typed textarea:visible").fill("一篙春水绿")
+    page.get_by_role("button", name="写", exact=True).locator("visible=true").click()
+    expect(page.locator(".facts.ended:visible")).to_have_count(2, timeout=PATIENCE)
+    assert "10 字" not in page.locator(".facts:visible").first.inner_text()
+    assert page.locator(".facts:visible").first.inner_text().startswith("12 字 · 重复 0% · ")
+    context.close()
+
+
+def test_a_text_can_be_copied_and_downloaded(browser: Browser, of_endpoint: str) -> None:
+    for context in user(browser, permissions=["clipboard-read", "clipboard-write"]):
+        page = opened(context, of_endpoint, "poetry")
+        ask(page, "一篙春水绿")
+        (text, _) = whole_texts(page)
+        page.get_by_role("button", name="Copy").locator("visible=true").first.click()
+        page.wait_for_function("async () => (await navigator.clipboard.readText()).length")
+        assert page.evaluate("navigator.clipboard.readText()") == text
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Download").locator("visible=true").last.click()
+        seed = page.url.partition("seed=")[2].partition("&")[0]
+        assert download.value.suggested_filename == f"poetry-tuned-{seed}.txt"
+        assert Path(download.value.path()).read_text(encoding="utf-8") == f"{text}\n"
+
+
+def test_an_error_of_the_endpoint_is_shown(
+    browser: Browser, of_endpoint: str, server: StreamingServer
+) -> None:
+    server.status = 500
+    try:
+        context = browser.new_context(locale="en-US")
+        page = opened(context, of_endpoint, "novel")
+        ask(page, "灯塔")
+        assert "500: Error code: 500 - not with" in page.locator(".toast-body").inner_text()
+        page.close()
+        page = opened(context, of_endpoint, "novel")
+        page.get_by_role("button", name="Write").locator("visible=true").click()
+        assert "Type something first." in page.locator(".toast-body").inner_text()
+        context.close()
+    finally:
+        server.status = 200
+
+
+def join(address: str, session: str, data: list[Any], which: int) -> int:
+    """Ask as a browser does, but whatever one likes; the status of the answer."""
+    body = {"data": data, "fn_index": which, "session_hash": session}
+    request = urllib.request.Request(
+        f"{address}/gradio_api/queue/join",
+        json.dumps(body).encode(),
+        {"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(request, timeout=60) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_more_than_the_queue_holds_are_asked_to_wait(
+    repository: Path, server: StreamingServer
+) -> None:
+    server.endless = True
+    try:
+        with served(repository, "--port", "0", "--endpoint", server.url) as (address, _):
+            with urllib.request.urlopen(f"{address}/config", timeout=60) as answer:
+                config = json.load(answer)
+            # What takes a prompt and has the two texts as outputs: typed, form, seed, numbers.
+            writing = next(
+                each["id"] for each in config["dependencies"] if len(each["inputs"]) == 8
+            )
+            data = ["灯塔", "五言绝句", 1, 0.7, 0.9, 0, 1.0, 20]
+            statuses = [join(address, f"user{n}", data, writing) for n in range(90)]
+    finally:
+        server.endless = False
+    assert statuses[:60] == [200] * 60
+    assert set(statuses[-10:]) == {503}
+
+
+def test_with_a_password_nobody_else_gets_in(browser: Browser, repository: Path) -> None:
+    with (
+        StreamingServer() as server,
+        served(
+            repository,
+            *("--port", "0", "--endpoint", server.url, "--auth", "editor:DEMO_PASSWORD"),
+            DEMO_PASSWORD="correct horse",
+        ) as (address, _),
+    ):
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            urllib.request.urlopen(f"{address}/config", timeout=60)
+        context = browser.new_context(locale="en-US")
+        hosts = set[str | None]()
+        context.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
+        page = opened(context, address)
+        for password, tabs in (("wrong", 0), ("correct horse", 3)):
+            page.get_by_label("username").fill("editor")
+            page.get_by_label("password").fill(password)
+            page.get_by_role("button", name="Login").click()
+            expect(page.get_by_role("tab")).to_have_count(tabs, timeout=PATIENCE)
+        assert hosts == {"127.0.0.1"}
+        context.close()
+
+
+def test_a_busy_port_gives_the_next_free_one(of_endpoint: str, repository: Path) -> None:
+    taken = urlsplit(of_endpoint).port
+    with (
+        StreamingServer() as server,
+        served(repository, "--port", str(taken), "--endpoint", server.url) as (address, said),
+    ):
+        other = urlsplit(address).port
+        assert other != taken
+        assert f"port {taken} is busy; taking {other}" in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told", "code"),
+    [
+        (["--host", "0.0.0.0"], "web: --host 0.0.0.0 lets others in; add --auth user:VARIABLE", 2),
+        (["--host", "::", "--auth", "me"], "web: --auth me: expected user:VARIABLE", 2),
+        (["--auth", "me:NO_SUCH_VARIABLE"], "web: --auth: the environment variable NO_SUCH_V", 2),
+        (["--task", "essay"], "web: 'essay' is no task; allowed are novel, fairytale, poetry", 1),
+    ],
+)
+def test_what_cannot_be_is_one_line(
+    repository: Path, arguments: list[str], told: str, code: int
+) -> None:
+    run = web(COMMAND, *arguments, cwd=repository)
+    assert run.stderr.startswith(told)
+    assert run.stderr.count("\n") == 1
+    assert run.returncode == code
+
+
+def test_without_models_or_gradio_it_says_how_to_have_them(
+    repository: Path, tmp_path: Path
+) -> None:
+    shutil.copy2(repository / "params.yaml", tmp_path)
+    run = web(COMMAND, cwd=tmp_path)
+    assert run.stderr == "web: models/base: no model there; `make repro` builds it\n"
+    assert run.returncode == 1
+
+    code = "import sys; sys.modules['gradio'] = None; from wenmo.cli import app; app()"
+    run = web([COMMAND[0], "-c", code], cwd=repository)
+    assert run.stderr == (
+        "web: Gradio is not installed; `pip install -c constraints.txt -e '.[demo]'` brings it\n"
+    )
+    assert run.returncode == 1
+
+
+def web(command: list[str], *arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*command, "web", *arguments],
+        cwd=cwd,
+        env=environment(cwd),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE / 1000,
+    )
+
+
+# --- Without a browser.
+
+SAMPLING = Sampling(
+    max_new_tokens=LONGEST,
+    temperature=0.7,
+    top_p=0.9,
+    top_k=0,
+    repetition_penalty=1.0,
+    stop=[],
+    n=1,
+)
+
+
+def test_a_link_brings_back_what_it_was_made_of() -> None:
+    wanted = Linked("poetry", "秋夜 & <雪>?#=%", "七言律诗", 7, SAMPLING, "c0ffee")
+    query = dict(part.split("=", 1) for part in wanted.query()[1:].split("&"))
+    decoded = {
+        name: urllib.request.unquote(value.replace("+", " ")) for name, value in query.items()
+    }
+    assert linked(decoded, dict.fromkeys(TASKS, SAMPLING)) == wanted
+    assert linked({"task": "poetry"}, {"poetry": SAMPLING}) is None
+    with pytest.raises(ParamsError, match="task: 'essay': allowed are poetry"):
+        linked({"task": "essay", "text": "雪"}, {"poetry": SAMPLING})
+    with pytest.raises(ParamsError, match=r"seed: '1\.5': expected a number"):
+        linked({"task": "poetry", "text": "雪", "seed": "1.5"}, {"poetry": SAMPLING})
+
+
+def test_a_poem_is_marked_by_tone_rhyme_and_fault() -> None:
+    html = poem_html("空山新雨后，天气晚来秋。\n明月松间照，清泉石上<b>。")
+    assert '<ruby class="level">空<rt>平</rt></ruby>' in html
+    assert '<ruby class="oblique">雨<rt>仄</rt></ruby>' in html
+    assert '秋<rt>平</rt></ruby>。<br><ruby class="level">明' in html
+    assert '<span class="fault">&lt;</span>' in html
+    whole = poem_html("空山新雨后，天气晚来秋。\n明月松间照，清泉石上流。")
+    assert '<ruby class="level rhyme">流<rt>平</rt></ruby>。' in whole
+    assert "fault" not in whole
+    assert "押下平十一尤 · 格律 0 处不合" in facts(
+        "空山新雨后，天气晚来秋。明月松间照，清泉石上流。", "stop", 1, "poetry", "zh"
+    )
