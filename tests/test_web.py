@@ -235,7 +235,8 @@ def test_each_text_has_a_new_seed_and_so_differs(context: BrowserContext, addres
     [
         {"task": "poetry", "text": "雪", "form": ATTACK},
         {"task": "poetry", "text": "雪", "temperature": ATTACK},
-        {"task": "poetry", "text": "雪", "top_p": "7"},
+        {"task": "poetry", "text": "雪", "temperature": "nan"},
+        {"task": "poetry", "text": "雪", "max_new_tokens": "1000000"},
         {"task": "poetry", "text": "雪" * (MAX_TYPED + 1)},
     ],
 )

@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
 from pathlib import Path
@@ -380,13 +381,13 @@ def web(
         writer = opening.open_writer(endpoint, tasks, only_trained=not task)
         blocks = opening.open_page(writer)
         sock = server.listening(host, port)
-        typer.echo("reading the models")
-        writer.read()
         taken = sock.getsockname()[1]
         if port not in (0, taken):
             typer.echo(f"port {port} is busy; taking {taken}")
         address = f"[{host}]" if ":" in host else host
         print(f"http://{address}:{taken}", flush=True)
+        # Meanwhile the browser opens the page; who asks before it is done waits for it.
+        threading.Thread(target=writer.read, daemon=True).start()
         server.serve(blocks, sock, access)
 
 

@@ -9,6 +9,9 @@ from wenmo.demo.writing import MAX_SEED, MAX_TYPED, changed
 from wenmo.engines.params import Sampling
 from wenmo.errors import ParamsError
 
+MAX_SEEN = 40
+"""So much of a wrong value is shown (characters)."""
+
 NUMBERS: dict[str, type[int] | type[float]] = {
     "temperature": float,
     "top_p": float,
@@ -17,6 +20,15 @@ NUMBERS: dict[str, type[int] | type[float]] = {
     "max_new_tokens": int,
 }
 """What of the sampling can be set on the page; the rest is that of params.yaml."""
+
+RANGES: dict[str, tuple[float, float, float]] = {
+    "temperature": (0, 2, 0.05),
+    "top_p": (0.05, 1, 0.05),
+    "top_k": (0, 200, 1),
+    "repetition_penalty": (1, 2, 0.05),
+    "max_new_tokens": (1, 2048, 1),
+}
+"""Least, most and step of what can be set."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +65,10 @@ def linked(query: Mapping[str, str], sampling: Mapping[str, Sampling]) -> Linked
     if len(typed) > MAX_TYPED:
         raise ParamsError(f"text: longer than {MAX_TYPED} characters")
     found = {name: _number(query, name, kind) for name, kind in NUMBERS.items() if name in query}
+    for name, value in found.items():
+        least, most = RANGES[name][0], most_allowed(name, sampling[task])
+        if not least <= value <= most:
+            raise ParamsError(f"{name}: {value}: allowed are {least:g} to {most:g}")
     return Linked(
         task=task,
         typed=typed,
@@ -63,8 +79,9 @@ def linked(query: Mapping[str, str], sampling: Mapping[str, Sampling]) -> Linked
     )
 
 
-MAX_SEEN = 40
-"""So much of a wrong value is shown (characters)."""
+def most_allowed(name: str, sampling: Sampling) -> float:
+    """The largest value of a number, which that of params.yaml may exceed."""
+    return max(RANGES[name][1], float(getattr(sampling, name)))
 
 
 def _number(query: Mapping[str, str], name: str, kind: type[int] | type[float]) -> float:

@@ -13,7 +13,7 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup, escape
 
-from wenmo.demo.link import NUMBERS, Linked, linked
+from wenmo.demo.link import NUMBERS, RANGES, Linked, linked, most_allowed
 from wenmo.demo.together import Runs, Side, write_together
 from wenmo.demo.verse import facts, poem_html, text_html
 from wenmo.demo.wording import FORMS, request
@@ -28,15 +28,6 @@ WRITING = 8
 
 WAITING = 64
 """Pages that may wait; more are asked to come again later."""
-
-RANGES: dict[str, tuple[float, float, float]] = {
-    "temperature": (0, 2, 0.05),
-    "top_p": (0.05, 1, 0.05),
-    "top_k": (0, 200, 1),
-    "repetition_penalty": (1, 2, 0.05),
-    "max_new_tokens": (1, 2048, 1),
-}
-"""Least, most and step of what can be set."""
 
 translated = gr.I18n(**translations())
 
@@ -223,13 +214,13 @@ def _tab(desk: Desk, runs: Runs, task: str) -> Tab:
                 numbers = {
                     name: gr.Slider(
                         least,
-                        max(most, getattr(sampling, name)),
+                        most_allowed(name, sampling),
                         value=getattr(sampling, name),
                         step=step,
                         label=translated(name),
                         min_width=200,
                     )
-                    for name, (least, most, step) in RANGES.items()
+                    for name, (least, _, step) in RANGES.items()
                 }
             with gr.Row():
                 seed = gr.Number(

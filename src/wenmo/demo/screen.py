@@ -104,4 +104,5 @@ def poem_facts(text: str) -> str:
         return "no verse"
     analysis = analyse(lines)
     rhyme = f"rhyme {rhyme_name(analysis.rhyme)}" if analysis.rhyme else "no rhyme"
-    return f"{rhyme}, {len(analysis.faults)} faults"
+    count = len(analysis.faults)
+    return f"{rhyme}, {count} fault" + ("" if count == 1 else "s")

@@ -115,6 +115,7 @@ def serve(blocks: Any, sock: socket.socket, auth: tuple[str, str] | None) -> Non
         path="/",
         auth=auth,
         allowed_paths=[],
+        show_error=False,
         max_file_size=1,
         footer_links=[],
         run_history=False,
