@@ -514,7 +514,9 @@ def test_a_link_brings_back_what_it_was_made_of() -> None:
 
 def test_a_poem_is_marked_by_tone_rhyme_and_fault() -> None:
     html = poem_html("空山新雨后，天气晚来秋。\n明月松间照，清泉石上<b>。")
-    assert '<ruby class="level">空<rt>平</rt></ruby>' in html
+    assert (
+        '<ruby class="either">空<rt>中</rt></ruby><ruby class="level">山<rt>平</rt></ruby>' in html
+    )
     assert '<ruby class="oblique">雨<rt>仄</rt></ruby>' in html
     assert '秋<rt>平</rt></ruby>。<br><ruby class="level">明' in html
     assert '<span class="fault">&lt;</span>' in html

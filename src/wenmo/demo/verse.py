@@ -60,14 +60,16 @@ def facts(text: str, finish_reason: str, seed: int, task: str, language: Languag
 def _characters(analysis: Analysis, number: int) -> Iterator[Markup]:
     """The characters of a verse line, counted from 1; what is not Chinese has no tone."""
     line, readings = analysis.lines[number - 1], analysis.readings[number - 1]
-    faults = {fault.character: fault.rule for fault in analysis.faults if fault.line == number}
+    faults = [fault for fault in analysis.faults if fault.line == number]
+    faulty = {fault.character for fault in faults}
+    strange = {fault.character for fault in faults if fault.rule is Rule.CHARACTER}
     for at, (character, found) in enumerate(zip(line, readings, strict=True), 1):
         mark = tone_mark(found)
         is_foot = at == len(line) and (number % 2 == 0 or number == 1)
         classes = [_CLASSES.get(mark, "either")]
         classes += ["rhyme"] if is_foot and analysis.rhyme in found else []
-        classes += ["fault"] if at in faults else []
-        if faults.get(at) is Rule.CHARACTER:
+        classes += ["fault"] if at in faulty else []
+        if at in strange:
             yield Markup('<span class="fault">{}</span>').format(character)
         else:
             yield Markup('<ruby class="{}">{}<rt>{}</rt></ruby>').format(
