@@ -4,9 +4,10 @@ import json
 import os
 import shutil
 import subprocess
+import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,14 @@ def shown_texts(page: Page) -> list[str]:
     return [each.evaluate(without_tones) for each in page.locator(".panel .text:visible").all()]
 
 
+def until(page: Page, holds: Callable[[], bool]) -> None:
+    """Let the page go on until something holds."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while not holds():
+        assert time.monotonic() < deadline
+        page.wait_for_timeout(50)
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_each_tab_shows_both_texts_as_they_grow(
     context: BrowserContext, address: str, task: str
@@ -277,18 +286,15 @@ def test_stop_ends_both_texts_and_nobody_elses(
             ask(page, "灯塔")
             expect(page.locator(".panel .text:visible").first).to_contain_text("杏花齐。一篙春")
         mine.get_by_role("button", name="Stop").locator("visible=true").click()
-        while server.left < left + 2:
-            mine.wait_for_timeout(50)
+        until(mine, lambda: server.left == left + 2)
         before = len(shown_texts(other)[0])
-        while len(shown_texts(other)[0]) < before + 40:
-            other.wait_for_timeout(50)
+        until(other, lambda: len(shown_texts(other)[0]) > before + 40)
         kept = shown_texts(mine)
         assert all(kept)
         assert server.left == left + 2
         # One who leaves is written for no longer.
         other.close()
-        while server.left < left + 4:
-            mine.wait_for_timeout(50)
+        until(mine, lambda: server.left == left + 4)
         server.endless = False
         ask(mine, "灯塔")
         assert whole_texts(mine) == ["一篙春水绿，\n两岸杏花齐。"] * 2
