@@ -4,7 +4,6 @@ A text is drawn by the engine `transformers` itself, so that request, seed and s
 very text that the pipeline would write with `generate.weights: adapter`.
 """
 
-import os
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,10 +23,6 @@ from wenmo.model.provenance import RECORD_FILE, fingerprint
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-# Read when torch is first loaded. A thread that waits for the other one sleeps instead of spinning:
-# where programs share the cores, a token then takes 12 ms instead of 280.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 BASE = Path("models/base")
 ADAPTERS = Path("models/adapters")
