@@ -23,7 +23,7 @@ repro: $(VENV)/.installed  ## build the three writers, their scores and their te
 	@python -m wenmo.report.tables
 
 # Whole groups of tests go to processes of their own, each with one thread of torch.
-PYTEST := pytest --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+PYTEST := pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 test: $(VENV)/.installed-dev check  ## run all checks and tests, one whole pipeline included
 	$(PYTEST) -m 'not full'

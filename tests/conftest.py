@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 import wenmo.stage  # noqa: F401  (pins the code path before torch is imported)
 from wenmo.model.tiny import TinyParams, build
@@ -42,20 +44,39 @@ PREPARE = {
 """Section `prepare` for tests of one thing at a time: no text is too bad."""
 
 
-# These take the longest, so that they are begun first.
+SHARE_THE_BUILT_CLONE = {
+    "test_experiments",
+    "test_faults",
+    "test_pipeline",
+    "test_sharing",
+    "test_summarize",
+    "test_trace",
+    "test_vllm",
+}
+"""Files that one process has to run, or else the clone is built once more."""
 FIRST = ("built", "test_killed", "test_isolated_stages")
+"""What takes the longest, so that it is begun first."""
+
+
+def group(nodeid: str) -> str:
+    """What one process has to run: a file, or those that share the built clone."""
+    file = Path(nodeid.partition("::")[0]).stem
+    return "built" if file in SHARE_THE_BUILT_CLONE else file
+
+
+class ByGroup(LoadScopeScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        return group(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByGroup:
+    """https://pytest-xdist.readthedocs.io/en/stable/distribution.html"""
+    return ByGroup(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process runs all tests of a file, and one all that share the built clone."""
-    groups = {item: group(item) for item in items}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(groups[item]))
+    groups = {item: group(item.nodeid) for item in items}
     items.sort(key=lambda item: FIRST.index(groups[item]) if groups[item] in FIRST else len(FIRST))
-
-
-def group(item: pytest.Item) -> str:
-    return "built" if "built" in getattr(item, "fixturenames", ()) else item.path.stem
 
 
 @pytest.fixture(scope="session")
