@@ -19,7 +19,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 repro: $(VENV)/.installed  ## build the three writers, their scores and their texts (dvc repro)
-	dvc repro
+	dvc --wait-for-lock repro
 	@python -m wenmo.report.tables
 
 # Whole groups of tests go to processes of their own, each with one thread of torch.

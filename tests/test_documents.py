@@ -60,14 +60,17 @@ WORDS = {
 }
 """Code spans that name nothing of this repository, or a value that params.yaml has not now."""
 
-OF_REMOTES = (
+OF_OTHERS = (
     *("--local", "allow_anonymous_login", "endpointurl"),
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_MAX_ATTEMPTS"),
     *("Forbidden", "Access Denied", "Unable to locate credentials"),
     *("Could not connect to the endpoint URL", "failed to transfer … PutObject"),
     "… is supported, but requires 'dvc-s3' to be installed",
+    *("Unable to acquire lock", "is busy, it is being blocked by", "Unable to read RWLock-file"),
+    "failed to reproduce 'check_params': 'outs'",
+    "find .dvc/cache/runs -name '.*.tmp' -delete",
 )
-"""Words of DVC and its storage for docs/sharing.md; tests/test_sharing.py provokes the messages."""
+"""Words of DVC, its storage and the system; test_sharing.py and test_faults.py provoke messages."""
 
 RUN = (
     "wenmo inspect",
@@ -294,7 +297,7 @@ def is_word(span: str) -> bool:
     parts = {part for key in KEYS for part in key.split(".")}
     values = {value for value in KEYS.values() if isinstance(value, str)}
     columns = {field.name for field in fields(Row)}
-    return span in {*names, *presets, *parts, *values, *columns, *WORDS, *OF_REMOTES}
+    return span in {*names, *presets, *parts, *values, *columns, *WORDS, *OF_OTHERS}
 
 
 def is_option(span: str) -> bool:
@@ -307,7 +310,7 @@ def is_option(span: str) -> bool:
 def is_variable(span: str) -> bool:
     """Of the environment, perhaps with its value, as the code, tests or endpoints name it."""
     name, _, value = span.partition("=")
-    known = name in CODE + TESTS or name in KEYS.values() or name in OF_REMOTES
+    known = name in CODE + TESTS or name in KEYS.values() or name in OF_OTHERS
     return bool(re.fullmatch("[A-Z_]+", name)) and known and f'"{value}"' in f'{CODE}""'
 
 
