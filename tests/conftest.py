@@ -4,6 +4,7 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,6 +21,9 @@ from wenmo.tasks.task import TASKS
 from wenmo.text.quality import QualityParams
 
 ROOT = Path(__file__).parents[1]
+
+# A shell ignores Ctrl-C in what it starts in the background, and so would every command of a test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TASK_STAGES = (
     "check_raw",

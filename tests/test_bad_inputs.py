@@ -1184,10 +1184,10 @@ def told(errors: str) -> list[str]:
     """The lines of stderr, but for what others say there.
 
     They are progress bars, which go back to the start of their line, how argparse and click tell a
-    command's use, and make's word that a target failed. The log of transformers is not among them:
+    command's use, and make's words of its own. The log of transformers is not among them:
     it goes where stderr was when that was imported.
     """
-    besides = re.compile(r".*\r|usage: |Usage: |Try '.* --help' for help\.$|make: \*\*\* |$")
+    besides = re.compile(r".*\r|usage: |Usage: |Try '.* --help' for help\.$|make(\[\d+\])?: |$")
     return [line for line in errors.split("\n") if not besides.match(line)]
 
 

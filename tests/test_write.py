@@ -236,7 +236,7 @@ def test_a_pipe_gets_the_texts_and_nothing_else(
             "write: models/adapters/fairytale: no model there; `make",
             1,
         ),
-        (["--task", "essay", "雪"], "write: 'essay' is no task; allowed are novel, fair", 1),
+        (["--task", "essay", "雪"], "write: 'essay' is no task; allowed are novel, fair", 2),
         (["--form", "俳句", "雪"], "write: form: '俳句': allowed are 五言绝句, ", 2),
         (["--model", "mine", "雪"], "write: model: 'mine': allowed are base, tuned, both", 2),
         (["--temperature", "-1", "雪"], "write: temperature: -1.0: Input should be greater", 2),
