@@ -58,7 +58,7 @@ def main() -> None:
             runs.append(run(options.task, Path(folder)))
     log = runs[0]["log"]
     print(f"`python -m bench.variance --task {options.task} --runs {options.runs}`\n")
-    print(f"{log['hardware']}, {log['number_format']}, {log['threads']} threads of torch\n")
+    print(f"{log['hardware']}, {log['number_format']}, threads: {log['threads']}\n")
     print("| | versions in all runs |")
     print("|:--|--:|")
     for name in runs[0]["hashes"]:
