@@ -1,6 +1,6 @@
 """How much repeated runs of the same training, writing and scoring differ on this machine.
 
-python -m bench.variance                            # 5 runs of poetry
+python -m bench.variance --runs 3                   # of poetry; 5 by default
 python -m bench.variance --task novel --runs 10
 """
 
