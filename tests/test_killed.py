@@ -51,6 +51,13 @@ def begun(process: subprocess.Popen[str], stages: int) -> str | None:
     return None
 
 
+def cure(folder: Path) -> None:
+    """Do what docs/reproducibility.md says about the one line with which DVC may have ended."""
+    said = errors(folder).read_text()
+    assert "Unable to read RWLock-file" in said, said[-3000:]
+    (folder / ".dvc/tmp/rwlock").unlink()
+
+
 def kill_within(process: subprocess.Popen[str], seconds: float) -> None:
     """Kill DVC and the stages that it has started, like a machine that is turned off."""
     try:
@@ -68,15 +75,21 @@ def test_killed_at_random_moments_it_ends_with_the_committed_bytes(
     git(tmp_path, "clone", "--quiet", str(clone), str(folder))
     draw = random.Random(8)
     killed = []
-    for _ in range(KILLS):
+    while len(killed) < KILLS:
         process = start(folder)
         stage = begun(process, draw.choice(STAGES_A_RUN))
-        assert stage, errors(folder).read_text()[-3000:]
+        if stage is None:
+            cure(folder)
+            continue
         killed.append(stage)
         kill_within(process, draw.uniform(0, SECONDS))
     print("killed in or soon after", *killed, file=sys.stderr)
     assert len({name.partition("@")[0] for name in killed}) >= 6
 
+    process = start(folder)
+    process.communicate()
+    if process.returncode:
+        cure(folder)
     run = dvc(folder, "repro")
     assert run.returncode == 0, run.stderr[-3000:]
     assert git(folder, "status", "--porcelain") == ""
