@@ -67,7 +67,7 @@ OF_OTHERS = (
     *("Could not connect to the endpoint URL", "failed to transfer … PutObject"),
     "… is supported, but requires 'dvc-s3' to be installed",
     *("Unable to acquire lock", "is busy, it is being blocked by", "Unable to read RWLock-file"),
-    "failed to reproduce 'check_params': 'outs'",
+    *("failed to reproduce 'check_params': 'outs'", "'./dvc.lock' validation failed"),
     "find .dvc/cache/runs -name '.*.tmp' -delete",
 )
 """Words of DVC, its storage and the system; test_sharing.py and test_faults.py provoke messages."""
