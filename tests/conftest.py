@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from xdist.remote import Producer
@@ -19,6 +20,9 @@ from wenmo.model.tiny import TinyParams, build
 from wenmo.records import Row, row_id
 from wenmo.tasks.task import TASKS
 from wenmo.text.quality import QualityParams
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 ROOT = Path(__file__).parents[1]
 
@@ -160,6 +164,44 @@ def dvc(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["dvc", *arguments], cwd=folder, capture_output=True, text=True, env=environment
     )
+
+
+def start_dvc(folder: Path, *arguments: str, **streams: Any) -> subprocess.Popen[str]:
+    """DVC in a session of its own, not waited for; what it says goes where `streams` tell."""
+    return subprocess.Popen(
+        ["dvc", *arguments],
+        cwd=folder,
+        env=os.environ | {"DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"},
+        text=True,
+        start_new_session=True,
+        **streams,
+    )
+
+
+def edit_a_poem(folder: Path) -> None:
+    """Turn a line of a raw poem round."""
+    poems = folder / "data/sample/poetry/poems.csv"
+    text = poems.read_text("utf-8")
+    line = re.search(r'"(.{5})，', text)
+    assert line
+    poems.write_text(text.replace(line[1], line[1][::-1], 1), "utf-8")
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """Debian's Chromium; without it the test is skipped, unless it is required."""
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium")
+    if not chromium and not os.environ.get("WENMO_REQUIRE_CHROMIUM"):
+        pytest.skip("Chromium is not installed: `apt-get install chromium`")
+    with sync_playwright() as playwright:
+        # Chromium's sandbox refuses to run as root, as tests in a container do.
+        browser = playwright.chromium.launch(
+            executable_path=chromium or "chromium", args=["--no-sandbox"]
+        )
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")

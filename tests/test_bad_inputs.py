@@ -983,6 +983,10 @@ CASES = [
         1,
         rf"{BASE}: no config.json; run `dvc repro base_model`",
     ),
+    *(
+        Case("no list of tasks", param("tasks", ...), command, 2, "params.yaml: tasks: None: exp")
+        for command in ("wenmo serve", "wenmo web", "wenmo write 灯塔")
+    ),
     Case(
         "no tuned model",
         together(remove(ADAPTER), remove(MERGED)),

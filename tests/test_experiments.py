@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import psutil
 import pytest
 
-from tests.conftest import dvc, git
+from tests.conftest import dvc, git, start_dvc
 from tests.s3_remote import (
     add_remote,
     become_writer,
@@ -114,15 +114,9 @@ def state(folder: Path) -> dict[str, Any]:
 
 def work_off_queue(folder: Path) -> None:
     """Start two workers and wait until they have ended, which they do when nothing is left."""
-    with subprocess.Popen(
-        ["dvc", "queue", "start", "--jobs", "2"],
-        cwd=folder,
-        env=os.environ | {"DVC_NO_ANALYTICS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as start:
+    command = ("queue", "start", "--jobs", "2")
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    with start_dvc(folder, *command, **streams) as start:
         try:
             # The command ends at once, but the workers keep this pipe open as long as they live.
             said, _ = start.communicate(timeout=PATIENCE)

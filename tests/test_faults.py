@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import digests, dvc
+from tests.conftest import digests, dvc, edit_a_poem, start_dvc
 from tests.mounts import Mounts, NoMountsError
 from tests.test_pipeline import stages_run
 
@@ -46,14 +46,6 @@ def folder(built: Path, tmp_path: Path) -> Iterator[Path]:
     folder = copy_of(built, tmp_path / "wenmo")
     yield folder
     shutil.rmtree(folder)
-
-
-def edit_a_poem(folder: Path) -> None:
-    poems = folder / "data/sample/poetry/poems.csv"
-    text = poems.read_text("utf-8")
-    line = re.search(r'"(.{5})，', text)
-    assert line
-    poems.write_text(text.replace(line[1], line[1][::-1], 1), "utf-8")
 
 
 def shorten_training(folder: Path) -> None:
@@ -285,15 +277,7 @@ def test_logs_that_cannot_be_written_do_not_cost_the_work(
 
 def begin(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """DVC in a process group of its own, which does not wait for this one."""
-    return subprocess.Popen(
-        ["dvc", *arguments],
-        cwd=folder,
-        env=os.environ | {"DVC_NO_ANALYTICS": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    return start_dvc(folder, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
 def test_a_run_beside_another_is_refused_or_does_not_disturb_it(

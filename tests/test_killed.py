@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import dvc, git
+from tests.conftest import dvc, git, start_dvc
 from wenmo.trace.lock import md5, read_lock
 
 pytestmark = pytest.mark.full
@@ -24,15 +24,7 @@ SECONDS = 6
 
 def start(folder: Path) -> subprocess.Popen[str]:
     with errors(folder).open("w") as told:
-        return subprocess.Popen(
-            ["dvc", "repro"],
-            cwd=folder,
-            env=os.environ | {"DVC_NO_ANALYTICS": "1", "PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE,
-            stderr=told,
-            text=True,
-            start_new_session=True,
-        )
+        return start_dvc(folder, "repro", stdout=subprocess.PIPE, stderr=told)
 
 
 def errors(folder: Path) -> Path:

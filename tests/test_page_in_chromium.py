@@ -1,15 +1,12 @@
 """The report page in a real browser: Debian's Chromium, without a network."""
 
 import base64
-import os
-import shutil
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, Request
 
 from tests.small_report import (
     COMPAT,
@@ -22,10 +19,6 @@ from tests.small_report import (
     report,
 )
 from wenmo.report.page import Report, write_page
-
-CHROMIUM = shutil.which("chromium")
-if not CHROMIUM and not os.environ.get("WENMO_REQUIRE_CHROMIUM"):
-    pytest.skip("Chromium is not installed: `apt-get install chromium`", allow_module_level=True)
 
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 812}
 EVERYTHING = DETAILS | {"judge": JUDGE, "seed_noise": SEED_NOISE, "compat": COMPAT}
@@ -60,17 +53,6 @@ class Opened:
         """The articles that can be seen."""
         articles = self.page.locator("article:visible")
         return [str(each.get_attribute("id")) for each in articles.all()]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        # Chromium's sandbox refuses to run as root, as tests in a container do.
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM or "chromium", args=["--no-sandbox"]
-        )
-        yield browser
-        browser.close()
 
 
 def opened(browser: Browser, path: Path, size: Any = DESKTOP, scheme: Any = "light") -> Opened:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import TASK_STAGES, dvc, git
+from tests.conftest import TASK_STAGES, dvc, edit_a_poem, git, start_dvc
 from wenmo.tasks.task import TASKS
 
 
@@ -43,14 +43,8 @@ def test_everything_comes_out_with_the_committed_bytes(built: Path) -> None:
 
 def test_a_repro_killed_in_training_goes_on_to_the_committed_bytes(restored: Path) -> None:
     """DVC and its stage are killed past the first checkpoint; then the same command runs again."""
-    with subprocess.Popen(
-        ["dvc", "repro", "--single-item", "--force", "train@poetry"],
-        cwd=restored,
-        env=os.environ | {"DVC_NO_ANALYTICS": "1"},
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    ) as process:
+    command = ("repro", "--single-item", "--force", "train@poetry")
+    with start_dvc(restored, *command, stderr=subprocess.PIPE) as process:
         assert process.stderr is not None
         read = ""
         while not re.search(r"\b(?:5[5-9]|[6-9]\d)/100 \[", read):
@@ -209,11 +203,7 @@ def test_one_task_runs_alone(restored: Path) -> None:
 
 
 def test_an_edited_poem_reruns_poetry_alone(restored: Path) -> None:
-    poems = restored / "data/sample/poetry/poems.csv"
-    text = poems.read_text("utf-8")
-    line = re.search(r'"(.{5})，', text)
-    assert line
-    poems.write_text(text.replace(line[1], line[1][::-1], 1), "utf-8")
+    edit_a_poem(restored)
     run = dvc(restored, "repro")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     assert stages_run(run) == [f"{stage}@poetry" for stage in TASK_STAGES]

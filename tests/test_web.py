@@ -1,7 +1,6 @@
 """`wenmo web` in a real browser: tabs, links, many users, and what it asks of the network."""
 
 import json
-import os
 import shutil
 import subprocess
 import time
@@ -14,7 +13,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.small_demo import COMMAND, LONGEST, environment, small_repository
 from tests.streaming_server import StreamingServer
@@ -24,10 +23,6 @@ from wenmo.demo.writing import MAX_TYPED
 from wenmo.engines.params import Sampling
 from wenmo.errors import ParamsError
 from wenmo.tasks.task import TASKS
-
-CHROMIUM = shutil.which("chromium")
-if not CHROMIUM and not os.environ.get("WENMO_REQUIRE_CHROMIUM"):
-    pytest.skip("Chromium is not installed: `apt-get install chromium`", allow_module_level=True)
 
 PATIENCE = 120_000
 """Milliseconds that the browser waits for what must come."""
@@ -98,17 +93,6 @@ def of_endpoint(repository: Path, server: StreamingServer) -> Iterator[str]:
     """The page of a server, which is told what to answer."""
     with served(repository, "--port", "0", "--endpoint", server.url) as (address, _):
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        # Chromium's sandbox refuses to run as root, as tests in a container do.
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM or "chromium", args=["--no-sandbox"]
-        )
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

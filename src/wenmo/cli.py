@@ -326,8 +326,7 @@ def write(
         if task:
             check_task(task)
         talk = not prompt and sys.stdin.isatty()
-        tasks = [name for name in TASKS if name in params.read()["tasks"]]
-        asked = [task] if task and not talk else tasks
+        asked = [task] if task and not talk else listed_tasks()
         writer = opening.open_writer(endpoint, asked, only_trained=not task)
         choice = Choice(
             task=task or opening.favourite(writer.tasks),
@@ -377,7 +376,7 @@ def web(
         for name in task or []:
             check_task(name)
         access = server.check_access(host, auth)
-        tasks = task or [name for name in TASKS if name in params.read()["tasks"]]
+        tasks = task or listed_tasks()
         writer = opening.open_writer(endpoint, tasks, only_trained=not task)
         blocks = opening.open_page(writer)
         sock = server.listening(host, port)
