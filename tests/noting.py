@@ -6,10 +6,9 @@ before any other. Notes go to the file that NOTES names, a line each.
 
 import os
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
-
-from wenmo import params
 
 NOTES = os.open(os.environ["NOTES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
 
@@ -46,6 +45,10 @@ class Heard(dict[str, Any]):
             return default
 
 
-read = params.read
-params.read = lambda *arguments: Heard(read(*arguments))  # type: ignore[assignment]
+# A stage that reads no parameters has not declared the module either.
+if find_spec("wenmo.params"):
+    from wenmo import params
+
+    read = params.read
+    params.read = lambda *arguments: Heard(read(*arguments))  # type: ignore[assignment]
 sys.addaudithook(hear)

@@ -19,7 +19,7 @@ import pytest
 from dvc.repo import Repo
 from dvc.repo.reproduce import plan_repro
 
-from tests.conftest import ROOT, git
+from tests.conftest import ROOT, git, run_python
 from wenmo import params
 from wenmo.tasks.task import TASKS
 
@@ -59,21 +59,22 @@ Those of a task's own section are the task's alone. check_params reads every key
 
 WAITS_FOR = {
     "check_params": "",
-    "base_model": "check_params",
+    "libraries": "",
+    "base_model": "check_params libraries",
     "check_raw": "check_params",
-    "prepare": "check_raw",
-    "summarize": "prepare",
-    "merge": "summarize",
-    "train": "base_model merge",
-    "merge_weights": "base_model merge train",
+    "prepare": "libraries check_raw",
+    "summarize": "libraries prepare",
+    "merge": "libraries summarize",
+    "train": "libraries base_model merge",
+    "merge_weights": "libraries base_model merge train",
     # prepare has the prompts of test.jsonl.
-    "generate": "base_model prepare merge train merge_weights",
+    "generate": "libraries base_model prepare merge train merge_weights",
     # train has the loss curve.
-    "evaluate": "base_model merge train merge_weights generate",
+    "evaluate": "libraries base_model merge train merge_weights generate",
 }
 """The stages whose outputs a stage reads: of its own task, or of none."""
 
-OF_NO_TASK = ("check_params", "base_model")
+OF_NO_TASK = ("check_params", "libraries", "base_model")
 
 TEMPLATED = {
     "tasks": TASKS[:-1],
@@ -161,6 +162,7 @@ def current(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("affected") / "wenmo"
     shutil.copytree(clone, folder)
     shutil.copytree(folder / "data/sample", folder / "data/raw")
+    write_libraries(folder)
     with chdir(folder), Repo() as repo:
         outputs = {Path(out.fs_path) for out in repo.index.outs}
         below = {path for dep in repo.index.deps if (path := Path(dep.fs_path)).parent in outputs}
@@ -180,6 +182,13 @@ def copied(current: Path) -> Iterator[Path]:
     """The same to change, brought back to its commit afterwards."""
     yield current
     git(current, "checkout", "--quiet", ".")
+    write_libraries(current)
+
+
+def write_libraries(folder: Path) -> None:
+    """Run the stage on which all that depend on a library's version wait."""
+    done = run_python("stages/libraries.py", cwd=folder, environment={"PYTHONPATH": "src"})
+    assert done.returncode == 0, done.stderr
 
 
 def stale(folder: Path) -> set[str]:
@@ -310,7 +319,9 @@ def test_another_version_of_a_library_reruns_the_stages_that_it_may_change(
     before = path.read_text(encoding="utf-8")
     path.write_text(before.replace(f'    "{library}', f'    "{library}1'), encoding="utf-8")
     assert path.read_text(encoding="utf-8") != before
-    assert stale(copied) == stages(rerun)
+    assert stale(copied) == stages("libraries" if rerun else "")
+    write_libraries(copied)
+    assert stale(copied) - {"libraries"} == stages(rerun)
 
 
 def test_a_stage_waits_for_what_it_reads_and_for_no_other_task() -> None:

@@ -1,6 +1,8 @@
 """What is held out: whole groups, by a hash that no other row moves; nothing of it is learnt."""
 
+import random
 from dataclasses import replace
+from itertools import combinations
 
 import pytest
 from hypothesis import given, settings
@@ -110,6 +112,23 @@ def test_near_duplicates_are_found_by_their_shared_5_grams() -> None:
     assert similarity(texts[0], texts[2]) < 0.8
     assert list(near_duplicates(texts, 0.6)) == [(0, 2)]
     assert list(near_duplicates(texts, 0.9)) == []
+
+
+@pytest.mark.parametrize("jaccard", [0.3, 0.5, 0.7, 0.9])
+def test_all_near_duplicates_are_found_that_comparing_all_with_all_finds(jaccard: float) -> None:
+    draw = random.Random(1)
+    characters = "天地人山水风花雪月春夏秋冬东南西北"
+    texts = ["".join(draw.choices(characters, k=100)) for _ in range(150)]
+    for text in texts[:75]:
+        share = draw.random() * 0.3
+        texts.append("".join(draw.choice(characters) if draw.random() < share else c for c in text))
+    expected = {
+        (earlier, later)
+        for earlier, later in combinations(range(len(texts)), 2)
+        if similarity(texts[earlier], texts[later]) >= jaccard
+    }
+    assert len(expected) > 5
+    assert set(near_duplicates(texts, jaccard)) == expected
 
 
 def test_of_near_duplicates_the_first_is_kept_or_all_are_of_one_group() -> None:

@@ -37,7 +37,7 @@ ELSEWHERE = {
 }
 
 WAITED_FOR = ("data/checked/",)
-"""What nobody reads: that it is there says that parameters and raw texts are well."""
+"""What nobody reads: that parameters and raw texts are well, and which libraries there are."""
 
 BY_OTHER_SETTINGS = {
     "generate": {"models/adapters": "generate.weights: adapter"},
@@ -110,6 +110,8 @@ def isolated(request: pytest.FixtureRequest, made: Path, tmp_path: Path) -> Path
         copy(package, folder / package.relative_to(ROOT))
     copy(ROOT / "tests/noting.py", folder / "src/sitecustomize.py")
     write_params(folder / "params.yaml", declared_params(name))
+    if any(dep.def_path == "pyproject.toml" for dep in STAGES[name].params):
+        copy(ROOT / "pyproject.toml", folder / "pyproject.toml")
     return folder
 
 

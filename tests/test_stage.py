@@ -92,3 +92,14 @@ def test_every_stage_explains_itself(script: Path) -> None:
     run = run_python(script, "--help")
     assert run.returncode == 0
     assert f"PYTHONPATH=src python stages/{script.name}" in run.stdout
+
+
+def test_memory_is_a_process_own_and_not_that_of_who_started_it() -> None:
+    """DVC may have taken much more than a stage takes."""
+    child = "from wenmo.processes import peak_mebibytes; print(peak_mebibytes())"
+    parent = f"""
+import subprocess, sys
+taken = b"x" * 400_000_000
+subprocess.run([sys.executable, "-c", {child!r}], check=True)
+"""
+    assert 1 < int(run_python("-c", parent).stdout) < 200

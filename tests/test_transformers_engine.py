@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,9 @@ def test_a_prompt_gets_the_same_text_alone_in_any_batch_and_in_any_order(tiny_mo
     assert answers(tiny_model, few, asked[::-1]) == together
     for prompt in asked[::8]:
         assert answers(tiny_model, few, [prompt]) == {prompt.id: together[prompt.id]}
+    for threads in (1, 3):
+        shared = settings(**penalty, transformers={"threads": threads})
+        assert answers(tiny_model, shared, asked) == together
 
 
 def test_a_text_follows_from_its_seed(tiny_model: Path) -> None:
@@ -155,7 +159,8 @@ from wenmo.engines.engine import Model
 from wenmo.engines.transformers import TransformersEngine
 
 folder, room = Path(sys.argv[1]), int(sys.argv[2])
-params = greedy(sampling={"max_new_tokens": 12}, transformers={"batch_size": 2048})
+sizes = {"batch_size": 2048, "threads": 1}
+params = greedy(sampling={"max_new_tokens": 12}, transformers=sizes)
 asked = prompts(2048)
 with TransformersEngine(params) as engine:
     model = Model("base", folder)
@@ -168,7 +173,10 @@ print(len(found), hash(tuple(sorted(found.items()))))
 
 
 def test_out_of_memory_makes_the_batch_smaller_and_goes_on(tiny_model: Path) -> None:
-    """The memory that a process may take is bounded, so that an allocation really fails."""
+    """The memory that a process may take is bounded, so that an allocation really fails.
+
+    By one thread: another would need some of that memory to start.
+    """
     root = Path(__file__).parents[1]
     environment = {"PYTHONPATH": f"{root}:{root / 'src'}", "PYTHONHASHSEED": "0"}
     free, tight = (
@@ -180,6 +188,24 @@ def test_out_of_memory_makes_the_batch_smaller_and_goes_on(tiny_model: Path) -> 
     assert said, tight.stderr[-2000:]
     assert int(said[2]) == int(said[1]) // 2
     assert tight.stdout.splitlines()[-1] == free.stdout.splitlines()[-1]
+
+
+def test_each_thread_makes_its_batches_smaller(
+    tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for memory that holds 16 prompts a thread."""
+    asked, decode, sizes = prompts(100), engine_module.decode, []
+    whole = answers(tiny_model, settings(), asked)
+
+    def bounded(model: Any, batch: list[list[int]], *rest: Any) -> Iterator[tuple[int, list[int]]]:
+        sizes.append(len(batch))
+        if len(batch) > 16:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+        return decode(model, batch, *rest)
+
+    monkeypatch.setattr(engine_module, "decode", bounded)
+    assert answers(tiny_model, settings(transformers={"threads": 2}), asked) == whole
+    assert max(sizes) > 16
 
 
 def test_memory_for_not_even_the_smallest_batch_is_one_line(
@@ -196,7 +222,7 @@ def test_memory_for_not_even_the_smallest_batch_is_one_line(
     with pytest.raises(
         UserError, match=r"^out of memory with the smallest batch \(8\); lower"
     ) as line:
-        answers(tiny_model, settings(), [prompts(1)[0]] * 36)
+        answers(tiny_model, settings(transformers={"threads": 1}), [prompts(1)[0]] * 36)
     assert sizes == [36, 18, 9, 8]
     assert "\n" not in str(line.value)
 

@@ -4,8 +4,10 @@ torchrun and accelerate launch tell their children the former.
 """
 
 import os
+import re
 import resource
 import sys
+from pathlib import Path
 
 RANK = int(os.environ.get("RANK", "0"))
 PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))
@@ -15,5 +17,10 @@ IS_MAIN_PROCESS = RANK == 0
 
 def peak_mebibytes() -> int:
     """The most memory that this process has used."""
+    # Linux's getrusage begins with what the parent had when it started this process.
+    status = Path("/proc/self/status")
+    if status.is_file():
+        (peak,) = re.findall(r"^VmHWM:\s+(\d+) kB$", status.read_text(), re.MULTILINE)
+        return round(int(peak) / 2**10)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return round(peak / 2**20 if sys.platform == "darwin" else peak / 2**10)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from transformers import DynamicCache
 
+from wenmo.engines.cache import new_cache
 from wenmo.engines.drawing import next_tokens, penalised, random_numbers
 from wenmo.engines.params import Sampling
 
@@ -56,7 +56,7 @@ def decode(
     inputs, attended = _padded([*prompts, *[prompts[0]] * fill], model.device)
     positions = (attended.cumsum(-1) - 1).clamp_min(0)
     numbers = random_numbers([*seeds, *[0] * fill], sampling.max_new_tokens)
-    cache = DynamicCache(config=model.config)
+    cache = new_cache(model.config)
     seen = None
 
     for step in range(sampling.max_new_tokens):

@@ -42,6 +42,7 @@ class TransformersParams(Section):
     """Section `generate.transformers`."""
 
     batch_size: PositiveInt
+    threads: Count
 
 
 class VllmParams(Section):

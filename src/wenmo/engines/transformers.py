@@ -1,9 +1,9 @@
-"""The default engine: transformers, in left-padded batches sorted by length."""
+"""The default engine: transformers, in left-padded batches sorted by length, a thread a core."""
 
 import sys
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any, Self
 
 import psutil
@@ -21,6 +21,7 @@ from wenmo.engines.engine import (
     refuse_without,
 )
 from wenmo.engines.params import GenerateParams, Sampling
+from wenmo.engines.threads import at_once, threads_for
 from wenmo.errors import UserError
 from wenmo.model.loading import (
     context_length,
@@ -61,33 +62,42 @@ class TransformersEngine:
         tokenizer = load_tokenizer(model.folder)
         tokens = prompt_tokens(prompts, tokenizer, sampling, context_length(model.folder))
         ends = end_tokens(model.folder)
-        stopped = partial(is_stopped, tokenizer=tokenizer, stop=sampling.stop)
+        order = sorted(range(len(prompts)), key=lambda index: (len(tokens[index]), index))
+        threads = threads_for(weights.device, self.params.transformers.threads)
+        threads = min(threads, -(-len(prompts) // rows_at_once(weights.device)))
+        halted = Event()
 
-        waiting = sorted(range(len(prompts)), key=lambda index: (len(tokens[index]), index))
-        size = self.params.transformers.batch_size
-        while waiting:
-            length = padded_length(len(tokens[waiting[0]]))
-            size = min(size, rows_that_fit(weights, length + sampling.max_new_tokens))
-            self.cost["batch_size"] = size
-            batch = [i for i in waiting[:size] if padded_length(len(tokens[i])) == length]
-            try:
-                for at, answer in decode(
-                    weights,
-                    [tokens[index] for index in batch],
-                    [prompts[index].seed for index in batch],
-                    sampling,
-                    ends,
-                    stopped,
-                ):
-                    waiting.remove(batch[at])
-                    prompt, ended = prompts[batch[at]], answer[-1] in ends
-                    yield completion(prompt, answer, ended, tokenizer, sampling.stop)
-            except Exception as error:
-                if not should_reduce_batch_size(error):
-                    raise
-                size = halved(len(batch), rows_at_once(weights.device))
-            # Here and not above, since the traceback holds on to the batch.
-            clear_device_cache(garbage_collection=True)
+        def stopped(answer: list[int]) -> bool:
+            return halted.is_set() or is_stopped(answer, tokenizer, sampling.stop)
+
+        def completions(waiting: list[int]) -> Iterator[Completion]:
+            size = self.params.transformers.batch_size
+            while waiting:
+                length = padded_length(len(tokens[waiting[0]]))
+                size = min(size, rows_that_fit(weights, length + sampling.max_new_tokens, threads))
+                self.cost["batch_size"] = size
+                batch = [i for i in waiting[:size] if padded_length(len(tokens[i])) == length]
+                try:
+                    for at, answer in decode(
+                        weights,
+                        [tokens[index] for index in batch],
+                        [prompts[index].seed for index in batch],
+                        sampling,
+                        ends,
+                        stopped,
+                    ):
+                        waiting.remove(batch[at])
+                        prompt, ended = prompts[batch[at]], answer[-1] in ends
+                        yield completion(prompt, answer, ended, tokenizer, sampling.stop)
+                except Exception as error:
+                    if not should_reduce_batch_size(error):
+                        raise
+                    size = halved(len(batch), rows_at_once(weights.device))
+                # Here and not above, since the traceback holds on to the batch.
+                clear_device_cache(garbage_collection=True)
+
+        # Every thread has short and long prompts alike.
+        yield from at_once([completions(order[at::threads]) for at in range(threads)], halted)
 
     def loaded(self, model: Model) -> "PreTrainedModel":
         """The model's weights, read unless they are in memory, with its adapter on or none."""
@@ -129,8 +139,8 @@ def halved(size: int, least: int) -> int:
     return smaller
 
 
-def rows_that_fit(model: "PreTrainedModel", tokens: int) -> int:
-    """How many rows of so many tokens the free memory of the model's device holds.
+def rows_that_fit(model: "PreTrainedModel", tokens: int, threads: int = 1) -> int:
+    """How many rows of so many tokens a thread's part of the device's free memory holds.
 
     A row has keys and values, layer by layer, and some copies of its scores in double precision.
     No fewer than are computed at once.
@@ -145,7 +155,7 @@ def rows_that_fit(model: "PreTrainedModel", tokens: int) -> int:
     else:
         free = psutil.virtual_memory().available
     multiple = rows_at_once(model.device)
-    blocks = SHARE_OF_MEMORY * free / (keys_and_values + scores) / multiple
+    blocks = SHARE_OF_MEMORY * free / threads / (keys_and_values + scores) / multiple
     return max(1, int(blocks)) * multiple
 
 

@@ -5,26 +5,36 @@ Broder 1997, https://doi.org/10.1109/SEQUEN.1997.666900.
 
 from collections.abc import Iterator, Sequence
 
-import xxhash
-from datasketch import MinHash, MinHashLSH
+from rensa import RMinHash, RMinHashLSH
 from tqdm import tqdm
 
 NGRAM = 5
 PERMUTATIONS = 128
 SEED = 1
+MISSED = 0.001
+"""The share of pairs just at the bound that may go unproposed."""
 
 
 def near_duplicates(texts: Sequence[str], jaccard: float) -> Iterator[tuple[int, int]]:
     """Pairs (earlier, later) of positions whose sets of 5-grams overlap by at least `jaccard`."""
-    # Asking for a little less finds the pairs whose estimate falls short by chance.
-    index = MinHashLSH(threshold=max(0.1, jaccard - 0.1), num_perm=PERMUTATIONS)
+    index = RMinHashLSH(jaccard, PERMUTATIONS, number_of_bands(jaccard))
     for later, text in enumerate(tqdm(texts, desc="looking for near-duplicates", unit="row")):
-        sketch = MinHash(num_perm=PERMUTATIONS, seed=SEED, hashfunc=xxhash.xxh32_intdigest)
-        sketch.update_batch([ngram.encode() for ngram in ngrams(text)])
+        sketch = RMinHash(PERMUTATIONS, SEED)
+        sketch.update(list(ngrams(text)))
         for earlier in sorted(index.query(sketch)):
             if similarity(texts[earlier], text) >= jaccard:
                 yield earlier, later
         index.insert(later, sketch)
+
+
+def number_of_bands(jaccard: float) -> int:
+    """Into how many bands sketches are cut, of which texts that are proposed share one or more.
+
+    The fewest, which propose the fewest pairs, such that no more than MISSED of the pairs with this
+    similarity share none.
+    """
+    sizes = (size for size in (16, 8, 4, 2) if _missed(jaccard, size) <= MISSED)
+    return PERMUTATIONS // next(sizes, 1)
 
 
 def similarity(one: str, other: str) -> float:
@@ -37,3 +47,8 @@ def ngrams(text: str) -> set[str]:
     """The 5-grams of a text, white space aside; the text itself where it is shorter."""
     visible = "".join(text.split())
     return {visible[at : at + NGRAM] for at in range(max(1, len(visible) - NGRAM + 1))}
+
+
+def _missed(jaccard: float, size: int) -> float:
+    """The share of pairs of this similarity that agree in no band of so many of the numbers."""
+    return (1 - jaccard**size) ** (PERMUTATIONS // size)
