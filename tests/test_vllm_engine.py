@@ -203,6 +203,16 @@ def test_each_model_side_by_side_has_gpus_of_its_own(monkeypatch: pytest.MonkeyP
         gpus()
 
 
+def test_replicas_share_the_cores_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever number of threads a stage allows itself."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    for replicas, threads in ((1, "8"), (4, "2"), (16, "1")):
+        params = settings(vllm={"data_parallel_size": replicas}).vllm
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(replicas))))
+        assert replica_environment(0, params)["OMP_NUM_THREADS"] == threads
+
+
 def test_what_the_user_has_set_in_the_environment_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VLLM_CPU_KVCACHE_SPACE", raising=False)
     assert replica_environment(0, settings().vllm)["VLLM_CPU_KVCACHE_SPACE"] == "2"

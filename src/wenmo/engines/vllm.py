@@ -256,6 +256,10 @@ def replica_environment(rank: int, params: VllmParams) -> dict[str, str]:
     environment |= {name: value for name, value in ENVIRONMENT.items() if name not in os.environ}
     if params.batch_invariant and not for_cpus():
         environment["VLLM_BATCH_INVARIANT"] = "1"
+    if for_cpus():
+        # A stage allows one thread for the sake of bytes that vLLM does not promise anyway.
+        threads = str(max(1, (os.cpu_count() or 1) // params.data_parallel_size))
+        environment |= {"MKL_NUM_THREADS": threads, "OMP_NUM_THREADS": threads}
     if params.data_parallel_size > 1:
         gpus, replicas = params.tensor_parallel_size, params.data_parallel_size
         own = os.environ.get("CUDA_VISIBLE_DEVICES")
