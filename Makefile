@@ -10,13 +10,16 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint con
 # `wenmo` is not installed it merges lines, as it would by itself.
 MERGE_LOCK := if test -x $(VENV)/bin/wenmo; then $(VENV)/bin/wenmo merge-lock %O %A %B; \
     else git merge-file -L ours -L base -L theirs %A %O %B; fi
+GPU_EXTRAS ?= bench,gpu,vllm
+# pip wheel leaves out what builds wenmo itself.
+BUILD_REQUIRES = $(shell sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml)
 # DVC starts its stages with the `python` that it finds first.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help repro test test-full check verify figures experiments preset vllm merge-driver
+.PHONY: help repro test test-full check verify figures experiments bench bench-gpu wheels preset vllm merge-driver
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 repro: $(VENV)/.installed  ## build the three writers, their scores and their texts (dvc repro)
 	dvc --wait-for-lock repro
@@ -46,6 +49,17 @@ experiments: $(VENV)/.installed  ## compare 100 with 500 training steps and show
 	dvc exp run --force --name steps-500 --set-param train.max_steps=500
 	dvc exp show --hide-workspace --drop '.*' --keep 'Experiment|^train.max_steps|base.form|tuned.form'
 
+bench: $(VENV)/.installed-dev $(VENV)/.installed-vllm repro  ## measure each stage beside today's way of doing it (NAMES=…; 20 minutes)
+	python -m bench $(NAMES)
+
+bench-gpu: $(VENV)/.created  ## the same for training and generation on a GPU (WHEELS=folder: without network)
+	$(PIP) $(if $(WHEELS),--no-index --find-links $(WHEELS)) --editable '.[$(GPU_EXTRAS)]'
+	python -m bench.gpu $(OPTIONS)
+
+wheels: $(VENV)/.created  ## gather all that bench-gpu installs in wheels/, for a machine without network
+	$(BIN)/python -m pip wheel --constraint constraints.txt --wheel-dir wheels \
+	    '.[$(GPU_EXTRAS)]' $(BUILD_REQUIRES)
+
 preset: $(VENV)/.installed  ## make params.yaml a published configuration (NAME=…; without it: list them)
 	@wenmo preset $(NAME)
 
@@ -55,8 +69,11 @@ vllm: $(VENV)/.installed-vllm  ## install vLLM for CPUs into .venv as well
 merge-driver:
 	-@test ! -e .git || git config merge.wenmo-lock.driver '$(MERGE_LOCK)'
 
-$(VENV)/.installed: pyproject.toml constraints.txt | merge-driver
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+$(VENV)/.created:
+	$(PYTHON) -m venv $(VENV)
+	touch $@
+
+$(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt | merge-driver
 	$(PIP) --editable .
 	touch $@
 

@@ -1,117 +1,128 @@
-"""How fast prepare cuts books into passages, and how well, beside the baseline's splitter.
+"""prepare beside the novel baseline's splitter: characters a second, memory, what the passages are.
 
-python -m bench.prepare data/raw/novel > bench/prepare.md
+Both read 10 million characters and write their passages, start of Python included. The splitter
+cleans nothing, loses every 。 and cuts closing quotes off; the second table shows it.
 
-The baseline is that of the novel challenge: split at every 。 and pack at most 800 characters.
-Each row is timed from reading the file to having written the passages, start of Python included for
-ours; the median and the range of three runs are given.
+python -m bench.prepare data/raw/novel > bench/prepare.md     on real novels
 """
 
 import json
-import os
-import resource
-import statistics
-import subprocess
-import sys
-import time
 from argparse import ArgumentParser
-from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
-from ruamel.yaml import YAML
+from bench import machine, markdown
+from bench.corpus import write_novels
+from bench.markdown import Table
+from bench.rounds import Measurement, Runs, in_turn, rates, spread, times_faster
+from bench.stage_run import run_python, run_stage, write_params
 
-from wenmo.records import read_json_lines, write_json_lines
+from wenmo.records import read_json_lines
 from wenmo.text.passages import CLOSING_QUOTES, quotes_balance
 
-ROOT = Path(__file__).parents[1]
-RUNS = 3
+CHARACTERS = 10_000_000
 LIMITS = {"target": 800, "minimum": 600, "maximum": 900}
+ROUNDS = 3
 
 
-def baseline(data: Path, folder: Path) -> None:
-    """Write the passages of split('。'), packed to 800 characters."""
-    passages = []
-    for line in (data / "train.jsonl").read_text(encoding="utf-8").splitlines():
-        passage = ""
-        for sentence in json.loads(line)["text"].split("。"):
-            if passage and len(passage) + len(sentence) > LIMITS["target"]:
-                passages.append(passage)
-                passage = ""
-            passage += sentence
-        passages.append(passage)
-    write_json_lines(folder / "data/prepared/novel/all.jsonl", ({"output": p} for p in passages))
+def measure(folder: Path, scale: float) -> dict[str, Any]:
+    """The splitter, and wenmo with one process and with two, on drawn books."""
+    write_novels(folder / "raw", round(CHARACTERS * scale))
+    return compare(folder / "raw", folder)
 
 
-def ours(processes: int) -> Callable[[Path, Path], None]:
-    """The stage prepare with that many processes."""
+def compare(raw: Path, folder: Path) -> dict[str, Any]:
+    """The same on any folder with a train.jsonl."""
+    books = (book["text"] for _, book in read_json_lines(raw / "train.jsonl"))
+    done = {"characters": sum(map(len, books))}
 
-    def prepare(data: Path, folder: Path) -> None:
-        yaml = YAML()
-        params = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-        params["prepare"]["processes"] = processes
-        params["novel"]["prepare"]["passages"].update(LIMITS)
-        yaml.dump(params, folder / "params.yaml")
-        subprocess.run(
-            [sys.executable, ROOT / "stages/prepare.py", "novel", data],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-            stderr=subprocess.DEVNULL,
-            check=True,
-        )
+    def split() -> Measurement:
+        output = folder / "split.jsonl"
+        cost = run_python(folder, "-m", "bench.peers.splitter", raw, output)
+        return done | {"seconds": cost["seconds"]} | json.loads(cost["stdout"])
 
-    return prepare
+    def prepare(processes: int) -> Measurement:
+        within = folder / f"{processes}"
+        passages = {"novel": {"prepare": {"passages": LIMITS}}}
+        write_params(within, passages | {"prepare": {"processes": processes}})
+        cost = run_stage(within, "prepare", "novel", raw)
+        memory = cost["log"]["peak_mebibytes"]
+        return done | {"seconds": cost["seconds"], "peak_mebibytes": memory}
 
-
-def measure(prepare: Callable[[Path, Path], None], data: Path) -> tuple[list[float], list[str]]:
-    """Seconds of each run, and the passages that the last one wrote."""
-    seconds = []
-    for _ in range(RUNS):
-        with TemporaryDirectory() as folder:
-            started = time.perf_counter()
-            prepare(data, Path(folder))
-            seconds.append(time.perf_counter() - started)
-            files = sorted(Path(folder, "data/prepared/novel").glob("*.jsonl"))
-            passages = [row["output"] for path in files for _, row in read_json_lines(path)]
-    return seconds, passages
+    contenders = {
+        "the baseline's splitter": split,
+        "wenmo, 1 process": lambda: prepare(1),
+        "wenmo, 2 processes": lambda: prepare(2),
+    }
+    runs = in_turn(contenders, ROUNDS, "prepare")
+    texts = {
+        "the baseline's splitter": passages_of([folder / "split.jsonl"]),
+        "wenmo": passages_of(sorted((folder / "1/data/prepared/novel").glob("*.jsonl"))),
+    }
+    return {"runs": runs, "passages": {name: quality(found) for name, found in texts.items()}}
 
 
-def table_row(name: str, seconds: list[float], characters: int, passages: list[str]) -> str:
-    """A line of the table."""
-    median = statistics.median(seconds)
+def passages_of(files: list[Path]) -> list[str]:
+    """The passages in JSON Lines."""
+    return [row["output"] for path in files for _, row in read_json_lines(path)]
+
+
+def quality(passages: list[str]) -> dict[str, float]:
+    """How many there are, the longest, and the shares that open with an orphan or balance."""
     orphans = sum(passage.strip().startswith(tuple(CLOSING_QUOTES)) for passage in passages)
-    balanced = sum(map(quotes_balance, passages))
-    cells = (
-        name,
-        f"{median:.1f} ({min(seconds):.1f} to {max(seconds):.1f})",
-        f"{characters / median:,.0f}",
-        f"{len(passages):,}",
-        f"{max(map(len, passages)):,}",
-        f"{orphans / len(passages):.1%}",
-        f"{balanced / len(passages):.1%}",
-    )
-    return f"| {' | '.join(cells)} |"
+    return {
+        "passages": len(passages),
+        "longest": max(map(len, passages)),
+        "orphans": orphans / len(passages),
+        "balanced": sum(map(quotes_balance, passages)) / len(passages),
+    }
+
+
+def tables(result: dict[str, Any]) -> list[Table]:
+    """Speed, and what the passages are."""
+    runs: Runs = result["runs"]
+    baseline = runs["the baseline's splitter"]
+    speed = [
+        [
+            name,
+            spread([run["seconds"] for run in of_one]).shown(),
+            spread(rates(of_one, "characters")).shown(0),
+            times_faster(of_one, baseline, "characters").shown(3),
+            f"{max(run['peak_mebibytes'] for run in of_one):.0f}",
+        ]
+        for name, of_one in runs.items()
+    ]
+    cut = [
+        [
+            name,
+            f"{found['passages']:,}",
+            f"{found['longest']:,}",
+            f"{found['orphans']:.1%}",
+            f"{found['balanced']:.1%}",
+        ]
+        for name, found in result["passages"].items()
+    ]
+    return [
+        (["", "seconds", "characters a second", "times the baseline", "memory (MiB)"], speed),
+        (["", "passages", "longest", "open with a closing quote", "quotes balance"], cut),
+    ]
+
+
+def main() -> None:
+    """Print the tables for a folder of one's own."""
+    parser = ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("raw", type=Path, help="a folder with a train.jsonl, one book a line")
+    raw = parser.parse_args().raw.resolve()
+    described = machine.sentence(machine.describe())
+    with TemporaryDirectory() as folder:
+        result = compare(raw, Path(folder))
+    characters = next(iter(result["runs"].values()))[0]["characters"]
+    print("`python -m bench.prepare data/raw/novel > bench/prepare.md`\n")
+    print(f"{characters:,} characters, on {described}")
+    for each in tables(result):
+        print(f"\n{markdown.table(each)}")
 
 
 if __name__ == "__main__":
-    parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path, help="a folder with train.jsonl, one book a line")
-    data = parser.parse_args().data.resolve()
-    lines = (data / "train.jsonl").read_text(encoding="utf-8").splitlines()
-    characters = sum(len(json.loads(line)["text"]) for line in lines)
-    cores = os.cpu_count()
-    print("`python -m bench.prepare data/raw/novel > bench/prepare.md`\n")
-    print(f"{len(lines)} books, {characters:,} characters, {cores} cores\n")
-    print(
-        "| | seconds | characters a second | passages | longest | open with a closing quote"
-        " | quotes balance |\n|:--|--:|--:|--:|--:|--:|--:|"
-    )
-    for name, prepare in (
-        ("baseline", baseline),
-        ("wenmo, 1 process", ours(1)),
-        ("wenmo, 2 processes", ours(2)),
-    ):
-        seconds, passages = measure(prepare, data)
-        print(table_row(name, seconds, characters, passages))
-    memory = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**10
-    print(f"\nNone of wenmo's processes took more than {memory:.0f} MiB.")
+    main()

@@ -1,21 +1,19 @@
-"""How fast summarize asks an endpoint for prompts, beside the baseline's loop.
+"""summarize beside the novel baseline's loop, against an endpoint that answers after 200 ms.
 
-python -m bench.summarize > bench/summarize.md
-
-The endpoint is the stand-in of the tests, on loopback, with 200 ms latency. The baseline is that of
-the novel challenge: one call after another and 0.3 s of sleep between them; it is run on a slice.
-Each row gives the median and the range of three runs.
+The endpoint is the stand-in of the tests, on loopback. The baseline makes one call after another
+with 0.3 s of sleep between them; it is run on a few rows. A second run finds all prompts in the
+store of answers.
 """
 
 import os
-import statistics
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
-from openai import OpenAI
+from bench.corpus import passages
+from bench.markdown import Table
+from bench.peers.summarizer import ask_one_by_one
+from bench.rounds import Measurement, Runs, in_turn, rates, spread, times_faster
 from tests.fault_server import Faults, FaultServer
 
 from wenmo import params
@@ -27,17 +25,46 @@ from wenmo.llm.store import LOCATION
 from wenmo.records import Row
 
 ROOT = Path(__file__).parents[1]
-RUNS = 3
-ROWS = 1000
-SLICE = 10
-LATENCY = 0.2
-SLEEP = 0.3
-FAULTS = Faults(latency=LATENCY, too_many=0.05, server_error=0.02, truncated=0.02, empty=0.05)
+ROWS, SLICE, LENGTH = 1000, 10, 800
+ROUNDS = 3
+QUIET = Faults(latency=0.2)
+FAULTY = Faults(latency=0.2, too_many=0.05, server_error=0.02, truncated=0.02, empty=0.05)
 
 
-def rows(count: int) -> list[Row]:
-    """Rows without a prompt, each with another text of 800 characters."""
-    return [Row(str(n), "s", n, "", "", f"第{n}个人走进了雪里。" * 70) for n in range(count)]
+def measure(folder: Path, scale: float) -> dict[str, Any]:
+    """The baseline, and wenmo with a good endpoint, with a bad one and for a second time."""
+    texts = passages(max(SLICE, round(ROWS * scale)), LENGTH)
+    rows = [Row(str(n), "s", n, "", "", text) for n, text in enumerate(texts)]
+
+    def baseline() -> Measurement:
+        with FaultServer(QUIET) as server:
+            settled = summarize_params(server.url)
+            ask_one_by_one(server.url, (first_request(row.output, settled) for row in rows[:SLICE]))
+        return {"rows": SLICE, "calls": SLICE}
+
+    def ours(faults: Faults, store: Path) -> Measurement:
+        os.environ[LOCATION] = str(store)
+        usage = Usage()
+        with FaultServer(faults) as server:
+            prompted = write_prompts(rows, summarize_params(server.url), usage)
+        if prompted.failures:
+            sys.exit(f"{len(prompted.failures)} rows got no prompt")
+        return {"rows": len(rows), "calls": usage.calls}
+
+    def fresh(faults: Faults, name: str) -> Measurement:
+        store = folder / f"{name}.sqlite"
+        store.unlink(missing_ok=True)
+        return ours(faults, store)
+
+    full = folder / "full.sqlite"
+    ours(QUIET, full)
+    contenders = {
+        f"the baseline's loop, {SLICE} rows": baseline,
+        "wenmo": lambda: fresh(QUIET, "quiet"),
+        "wenmo, 9% of calls failing, 5% of answers empty": lambda: fresh(FAULTY, "faulty"),
+        "wenmo, second run": lambda: ours(QUIET, full),
+    }
+    return {"runs": in_turn(contenders, ROUNDS, "summarize")}
 
 
 def summarize_params(url: str) -> SummarizeParams:
@@ -48,53 +75,20 @@ def summarize_params(url: str) -> SummarizeParams:
     return SummarizeParams.model_validate(section | update)
 
 
-def baseline(url: str) -> None:
-    """One call after another, with a pause between them."""
-    client = OpenAI(base_url=url, api_key="none")
-    settled = summarize_params(url)
-    for row in rows(SLICE):
-        client.chat.completions.create(**first_request(row.output, settled))
-        time.sleep(SLEEP)
-
-
-def ours(url: str) -> None:
-    """write_prompts on all rows; what is in the store by then is not asked."""
-    prompted = write_prompts(rows(ROWS), summarize_params(url), Usage())
-    if prompted.failures:
-        sys.exit(f"{len(prompted.failures)} rows got no prompt")
-
-
-def measure(work: Callable[[str], None], faults: Faults, again: bool = False) -> list[float]:
-    """Seconds of each run, from an empty store or, `again`, from a full one."""
-    seconds = []
-    for _ in range(RUNS):
-        with FaultServer(faults) as server, TemporaryDirectory() as folder:
-            os.environ[LOCATION] = f"{folder}/answers.sqlite"
-            if again:
-                work(server.url)
-            started = time.perf_counter()
-            work(server.url)
-            seconds.append(time.perf_counter() - started)
-    return seconds
-
-
-if __name__ == "__main__":
-    quiet = Faults(latency=LATENCY)
-    print("`python -m bench.summarize > bench/summarize.md`\n")
-    print(
-        f"{ROWS:,} rows of about 800 characters, {LATENCY * 1000:.0f} ms latency,"
-        f" {os.cpu_count()} cores\n"
-    )
-    print("| | seconds | rows a second | times the baseline |\n|:--|--:|--:|--:|")
-    speeds = {}
-    for name, seconds, count in (
-        (f"baseline, {SLICE} rows", measure(baseline, quiet), SLICE),
-        ("wenmo", measure(ours, quiet), ROWS),
-        ("wenmo, 9% of calls failing, 5% of answers empty", measure(ours, FAULTS), ROWS),
-        ("wenmo, second run", measure(ours, quiet, again=True), ROWS),
-    ):
-        median = statistics.median(seconds)
-        speeds[name] = count / median
-        times = speeds[name] / next(iter(speeds.values()))
-        spread = f"{median:.2f} ({min(seconds):.2f} to {max(seconds):.2f})"
-        print(f"| {name} | {spread} | {speeds[name]:,.1f} | {times:,.0f} |")
+def tables(result: dict[str, Any]) -> list[Table]:
+    """Speed and calls."""
+    runs: Runs = result["runs"]
+    baseline = next(iter(runs.values()))
+    rows = [
+        [
+            name,
+            spread([run["seconds"] for run in of_one]).shown(2),
+            spread(rates(of_one, "rows")).shown(),
+            times_faster(of_one, baseline, "rows").shown(0),
+            spread([run["calls"] for run in of_one]).shown(0),
+            spread([1000 * run["seconds"] / run["rows"] for run in of_one]).shown(2),
+        ]
+        for name, of_one in runs.items()
+    ]
+    heads = ["", "seconds", "rows a second", "times the baseline", "calls", "milliseconds a row"]
+    return [(heads, rows)]

@@ -1,45 +1,42 @@
-"""train with the novel baseline's settings and with the best ones: speed, utilisation, memory.
+"""train beside the novel baseline's way and TRL's default command line: speed, memory, utilisation.
 
-python -m bench.train                               # the base model in models/base
-python -m bench.train --architecture qwen2.5-1.5b   # random weights of that shape, for one GPU
+All train the same rows once with the same adapter. The baseline has padded batches of 4, 4 batches
+a step and activation checkpointing; TRL's command line has its own defaults; wenmo packs its rows
+and checkpoints nothing. Tokens are those of the rows, without padding. Utilisation is the model's
+floating-point operations (4 a weight and token, 6 for the adapter's; nothing for recomputed
+activations) over what a large matrix product reaches on the machine's own code path.
 """
 
 import json
-import os
-import statistics
-import subprocess
+import re
+import shutil
 import sys
-from argparse import ArgumentParser
+from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from ruamel.yaml import YAML
+import torch
+from bench import ceiling
+from bench.corpus import passages
+from bench.markdown import Table
+from bench.peers.training import MODULES, tokens_of
+from bench.random_weights import write_model
+from bench.rounds import Measurement, in_turn, rates, spread, times_faster
+from bench.stage_run import built_model, run, run_python, run_stage, write_params
 
-from wenmo.records import Row, read_records, row_id, write_records
+from wenmo.records import Row, row_id, write_json_lines, write_records
+from wenmo.stage import PINNED_ENVIRONMENT
 
-ROOT = Path(__file__).parents[1]
-RUNS = 3
-ROWS = {"cpu": 96, "gpu": 1024}
-SHAPES: dict[str, dict[str, Any]] = {
-    "qwen2.5-1.5b": {
-        "vocab_size": 151936,
-        "hidden_size": 1536,
-        "intermediate_size": 8960,
-        "num_hidden_layers": 28,
-        "num_attention_heads": 12,
-        "num_key_value_heads": 2,
-        "tie_word_embeddings": True,
-    }
-}
-BASELINE = {
-    "per_device_train_batch_size": 4,
-    "gradient_accumulation_steps": 4,
-    "gradient_checkpointing": True,
-    "packing": False,
-    "optim": "adamw_torch",
-}
-BEST = {
+ROWS = {"cpu": 32, "gpu": 128}
+LONGEST = 800
+ROUNDS = 3
+SETTINGS = {
+    "max_steps": -1,
+    "num_train_epochs": 1.0,
+    "max_length": 1024,
+    "precision": "auto",
+    "eval_strategy": "epoch",
+    "save_strategy": "epoch",
     # A packed sequence holds several rows. The sequences of a pass are laid end to end, and sdpa
     # computes the whole square of them, so more than one a pass costs more than it saves.
     "per_device_train_batch_size": 1,
@@ -47,101 +44,116 @@ BEST = {
     "gradient_checkpointing": False,
     "packing": True,
     "optim": "adamw_torch_fused",
+    "learning_rate": 1e-4,
+    "lora": {"r": 8, "lora_alpha": 32.0, "lora_dropout": 0.1},
 }
+BASELINE = "the baseline: 4 padded rows, checkpointing"
+TRL = "TRL's command line, its defaults"
+OURS = "wenmo: packed, no checkpointing"
+UNPINNED = "the same, on the machine's own code path"
 
 
-def random_base(folder: Path, shape: str) -> None:
-    """Random weights of a published shape, with the tokenizer of models/base."""
-    import torch
-    from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
+def measure(folder: Path, scale: float, architecture: str = "") -> dict[str, Any]:
+    """All contenders in turn; with an architecture, on random weights of its shape on a GPU."""
+    base = folder / "random" if architecture else built_model("base")
+    if architecture:
+        write_model(base, architecture)
+    rows = rows_of_many_lengths(max(8, round(ROWS["gpu" if architecture else "cpu"] * scale)))
+    write_json_lines(folder / "rows/train.jsonl", map(prompt_and_completion, rows))
+    contenders = {
+        BASELINE: lambda: padded_batches(folder, base),
+        TRL: lambda: trl_command_line(folder, base),
+        OURS: lambda: wenmo(folder, base, rows),
+    }
+    paths: dict[str, dict[str, str]] = {"this GPU, bfloat16": {}}
+    if not architecture:
+        contenders[UNPINNED] = lambda: wenmo(folder, base, rows, pinned=False)
+        paths = ceiling.PATHS | {"the code path that stages pin": PINNED_ENVIRONMENT}
+    ceilings = {name: partial(ceiling.measure, path) for name, path in paths.items()}
+    return {
+        "runs": in_turn(contenders, ROUNDS, "train"),
+        "ceilings": in_turn(ceilings, ROUNDS, "matrix products"),
+    }
 
-    tokenizer = AutoTokenizer.from_pretrained(ROOT / "models/base")
-    ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
-    torch.set_default_dtype(torch.bfloat16)
-    Qwen2ForCausalLM(Qwen2Config(**SHAPES[shape], **ends)).save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
 
-
-def passages(count: int, longest: int) -> list[Row]:
-    """Rows of many lengths up to `longest` characters, cut from the sample's passages."""
-    text = "".join(row.output for row in read_records(Row, ROOT / "data/merged/novel/train.jsonl"))
-    rows, at = [], 0
-    for position in range(count):
-        # Every length from a quarter of the longest comes up equally often.
-        length = longest // 4 + position * 7919 % (longest - longest // 4)
-        piece = (text + text)[at : at + length]
-        at = (at + length) % len(text)
-        identity = row_id("bench", f"{position}{piece}")
-        rows.append(Row(identity, "bench", position, "", "接着写", piece))
+def rows_of_many_lengths(count: int) -> list[Row]:
+    """Rows with texts of a quarter of the longest to the longest, each as often."""
+    rows = []
+    for position, text in enumerate(passages(count, LONGEST)):
+        text = text[: LONGEST // 4 + position * 7919 % (LONGEST - LONGEST // 4)]
+        rows.append(Row(row_id("bench", text), "bench", position, "", "接着写", text))
     return rows
 
 
-def measure(base: Path, rows: list[Row], settings: dict[str, Any]) -> dict[str, Any]:
-    """What logs/train says after one pass over the rows, in a process of its own."""
-    with TemporaryDirectory() as name:
-        folder = Path(name)
-        yaml = YAML()
-        content = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-        once = {"max_steps": -1, "num_train_epochs": 1.0, "max_length": 1024, "precision": "auto"}
-        measuring = {"eval_strategy": "epoch", "save_strategy": "epoch"}
-        content["train"].update(once | measuring | settings)
-        yaml.dump(content, folder / "params.yaml")
-        (folder / "models").mkdir()
-        (folder / "models/base").symlink_to(base.resolve())
-        write_records(folder / "data/merged/novel/train.jsonl", rows)
-        write_records(folder / "data/merged/novel/eval.jsonl", rows[:2])
-        subprocess.run(
-            [sys.executable, ROOT / "stages/train.py", "novel"],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-            capture_output=True,
-            check=True,
+def prompt_and_completion(row: Row) -> dict[str, str]:
+    """A row as TRL's command line takes it, in the words of the baseline."""
+    prompt = f"<|im_start|>user\n{row.prompt}<|im_end|>\n<|im_start|>assistant\n"
+    return {"prompt": prompt, "completion": f"{row.output}<|im_end|>\n"}
+
+
+def padded_batches(folder: Path, base: Path) -> Measurement:
+    """The baseline; it prints what it took."""
+    arguments = ["bench.peers.training", base, folder / "rows/train.jsonl", folder / "baseline"]
+    stdout = run_python(folder, "-m", *arguments)["stdout"]
+    cost: Measurement = json.loads(stdout.splitlines()[-1])
+    return cost
+
+
+def trl_command_line(folder: Path, base: Path) -> Measurement:
+    """`trl sft` with the same adapter and all else as it comes; its own tokens have padding."""
+    adapter = ["--lora_r", "8", "--lora_alpha", "32", "--lora_dropout", "0.1"]
+    adapter += ["--lora_target_modules", *MODULES]
+    on_cpu = [] if torch.cuda.is_available() else ["--use_cpu", "--bf16", "False"]
+    files = ["--dataset_name", folder / "rows", "--output_dir", folder / "trl"]
+    once = ["--num_train_epochs", "1", "--report_to", "none", "--save_strategy", "no", *on_cpu]
+    trl = [Path(sys.executable).with_name("trl"), "sft", "--model_name_or_path", base]
+    printed = run(folder, [*trl, *files, *once, "--use_peft", *adapter])
+    (*_, seconds) = re.findall(r"'train_runtime': '?([\d.]+)", printed)
+    # They are the rows of the baseline, in the same words.
+    tokens = tokens_of(base, folder / "rows/train.jsonl")
+    return {"tokens": tokens, "seconds": float(seconds)}
+
+
+def wenmo(folder: Path, base: Path, rows: list[Row], pinned: bool = True) -> Measurement:
+    """The stage train; its seconds have two held-out rows' loss in them, twice."""
+    within = folder / "wenmo"
+    shutil.rmtree(within, ignore_errors=True)
+    write_params(within, {"train": SETTINGS})
+    (within / "models").mkdir()
+    (within / "models/base").symlink_to(base.resolve())
+    write_records(within / "data/merged/novel/train.jsonl", rows)
+    write_records(within / "data/merged/novel/eval.jsonl", rows[:2])
+    log = run_stage(within, "train", "novel", pinned=pinned)["log"]
+    return {
+        "seconds": log["train_seconds"],
+        "tokens": log["tokens_per_second"] * log["train_seconds"],
+        "peak_mebibytes": log["peak_device_mebibytes"],
+        "flops_per_token": log["model_flops_per_second"] / log["tokens_per_second"],
+    }
+
+
+def tables(result: dict[str, Any]) -> list[Table]:
+    """Speed, utilisation and memory, and what large matrix products reach."""
+    runs, ceilings = result["runs"], result["ceilings"]
+    flops = {name: spread([run["flops"] for run in of_one]) for name, of_one in ceilings.items()}
+    highest = max(each.median for each in flops.values())
+    # What a token takes is the model's affair and not the contender's.
+    of_a_token = runs[OURS][0]["flops_per_token"]
+    speed = []
+    for name, of_one in runs.items():
+        found = spread(rates(of_one, "tokens"))
+        memory = max(run.get("peak_mebibytes", 0) for run in of_one)
+        speed.append(
+            [
+                name,
+                found.shown(0),
+                times_faster(of_one, runs[BASELINE], "tokens").shown(2),
+                f"{found.median * of_a_token / highest:.1%}",
+                f"{memory:,.0f}" if memory else "",
+            ]
         )
-        return json.loads((folder / "logs/train/novel.json").read_text(encoding="utf-8"))
-
-
-def table_row(name: str, logs: list[dict[str, Any]], baseline: float) -> str:
-    """A line of the table: medians, with the range of the speed."""
-    speeds = [log["tokens_per_second"] for log in logs]
-    median = statistics.median(speeds)
-    cells = (
-        name,
-        f"{median:,.0f} ({min(speeds):,.0f} to {max(speeds):,.0f})",
-        f"{median / baseline:.1f}",
-        f"{statistics.median(log['utilisation'] for log in logs):.1%}",
-        f"{max(log['peak_device_mebibytes'] for log in logs):,}",
-    )
-    return f"| {' | '.join(cells)} |"
-
-
-def main() -> None:
-    """Measure both settings in turn and print the table."""
-    import torch
-
-    parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--architecture", choices=SHAPES, help="random weights instead of a model")
-    architecture = parser.parse_args().architecture
-    rows = passages(ROWS["gpu" if torch.cuda.is_available() else "cpu"], 800)
-    with TemporaryDirectory() as scratch:
-        base = ROOT / "models/base"
-        if architecture:
-            base = Path(scratch) / "base"
-            random_base(base, architecture)
-        logs: dict[str, list[dict[str, Any]]] = {"baseline": [], "best": []}
-        for _ in range(RUNS):
-            logs["baseline"].append(measure(base, rows, BASELINE))
-            logs["best"].append(measure(base, rows, BEST))
-    first = logs["baseline"][0]
-    option = f" --architecture {architecture}" if architecture else ""
-    print(f"`python -m bench.train{option}`\n")
-    print(f"{architecture or 'models/base'}, {first['hardware']}, {first['number_format']},")
-    print(f"{len(rows)} rows of 200 to 800 characters, one pass, medians of {RUNS} runs in turn\n")
-    print("| | tokens a second | times the baseline | utilisation | peak memory (MiB) |")
-    print("|:--|--:|--:|--:|--:|")
-    baseline = statistics.median(log["tokens_per_second"] for log in logs["baseline"])
-    print(table_row("baseline: 4 padded rows, checkpointing", logs["baseline"], baseline))
-    print(table_row("best: packed, no checkpointing", logs["best"], baseline))
-
-
-if __name__ == "__main__":
-    main()
+    products = [[name, f"{each.median / 1e9:,.0f}"] for name, each in flops.items()]
+    return [
+        (["", "tokens a second", "times the baseline", "utilisation", "memory (MiB)"], speed),
+        (["matrix products on", "thousand million operations a second"], products),
+    ]

@@ -45,6 +45,7 @@ IGNORED = {
     "data/raw": "the user's own texts",
     ".env": "the user's keys",
     ".venv": "made by make",
+    "wheels": "made by make wheels",
     ".dvc/config.local": "the credentials of who may write",
     "checkpoints": "what an interrupted training goes on from",
     "journals": "what interrupted writing goes on from",
@@ -181,7 +182,7 @@ def check_make(words: list[str], _: Path) -> None:
         name, given, value = word.partition("=")
         if given:
             assert f"$({name})" in makefile
-            assert f"presets/{value}.yaml" in FILES
+            assert name != "NAME" or f"presets/{value}.yaml" in FILES
         else:
             assert name in targets.split()
 
@@ -311,6 +312,7 @@ def is_variable(span: str) -> bool:
     """Of the environment, perhaps with its value, as the code, tests or endpoints name it."""
     name, _, value = span.partition("=")
     known = name in CODE + TESTS or name in KEYS.values() or name in OF_OTHERS
+    known |= f"$({name})" in (ROOT / "Makefile").read_text(encoding="utf-8")
     return bool(re.fullmatch("[A-Z_]+", name)) and known and f'"{value}"' in f'{CODE}""'
 
 
@@ -363,7 +365,7 @@ def test_what_a_document_names_is_there(path: Path) -> None:
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_a_link_leads_to_a_file_in_git(path: Path) -> None:
     targets = re.findall(r"\]\(([^)]+)\)", prose(path))
-    ours = [target for target in targets if "://" not in target]
+    ours = [target.partition("#")[0] for target in targets if "://" not in target]
     found = {str((ROOT / name).resolve()) for name in FILES}
     assert [target for target in ours if str((path.parent / target).resolve()) not in found] == []
 

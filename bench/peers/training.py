@@ -1,0 +1,76 @@
+"""LoRA training as the novel challenge's baseline does it: transformers' Trainer on padded batches.
+
+python -m bench.peers.training BASE ROWS OUTPUT_FOLDER
+
+4 rows a batch, 4 batches a step, padded to the longest of the batch, activation checkpointing; one
+pass. The code path is the one that torch takes by itself.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    DataCollatorForSeq2Seq,
+    Trainer,
+    TrainingArguments,
+)
+
+from wenmo.model.cost import peak_device_mebibytes
+from wenmo.records import read_json_lines
+
+LENGTH = 1024
+MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+
+
+def encoded(row: dict[str, str], tokenizer: AutoTokenizer) -> dict[str, list[int]]:
+    """A row's tokens; the loss is on the completion alone."""
+    asked = tokenizer(row["prompt"], add_special_tokens=False)["input_ids"]
+    answer = tokenizer(row["completion"], add_special_tokens=False)["input_ids"]
+    ids = (asked + answer)[:LENGTH]
+    labels = ([-100] * len(asked) + answer)[:LENGTH]
+    return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels}
+
+
+def tokens_of(base: Path, rows: Path) -> int:
+    """How many tokens the rows have for a model."""
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    return sum(len(encoded(row, tokenizer)["input_ids"]) for _, row in read_json_lines(rows))
+
+
+if __name__ == "__main__":
+    base, rows, output = map(Path, sys.argv[1:])
+    has_gpu = torch.cuda.is_available()
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    model = AutoModelForCausalLM.from_pretrained(
+        base, dtype=torch.bfloat16 if has_gpu else torch.float32
+    )
+    model.enable_input_require_grads()
+    lora = LoraConfig(
+        task_type="CAUSAL_LM", r=8, lora_alpha=32, lora_dropout=0.1, target_modules=MODULES
+    )
+    data = [encoded(row, tokenizer) for _, row in read_json_lines(rows)]
+    trainer = Trainer(
+        model=get_peft_model(model, lora),
+        args=TrainingArguments(
+            output_dir=str(output),
+            num_train_epochs=1,
+            per_device_train_batch_size=4,
+            gradient_accumulation_steps=4,
+            gradient_checkpointing=True,
+            learning_rate=1e-4,
+            bf16=has_gpu,
+            use_cpu=not has_gpu,
+            save_strategy="no",
+            report_to="none",
+        ),
+        train_dataset=data,
+        data_collator=DataCollatorForSeq2Seq(tokenizer, padding=True),
+    )
+    seconds = trainer.train().metrics["train_runtime"]
+    cost = {"seconds": seconds, "tokens": tokens_of(base, rows)}
+    print(json.dumps(cost | {"peak_mebibytes": peak_device_mebibytes()}))
