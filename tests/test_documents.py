@@ -366,7 +366,7 @@ def test_what_a_document_names_is_there(path: Path) -> None:
 def test_a_link_leads_to_a_file_in_git(path: Path) -> None:
     targets = re.findall(r"\]\(([^)]+)\)", prose(path))
     ours = [target.partition("#")[0] for target in targets if "://" not in target]
-    found = {str((ROOT / name).resolve()) for name in FILES}
+    found = {str((ROOT / name).resolve()) for name in TRACKED}
     assert [target for target in ours if str((path.parent / target).resolve()) not in found] == []
 
 
