@@ -244,8 +244,9 @@ def test_raw_texts_are_there_apart_once_git_knows_of_them(origin: Path, tmp_path
     succeed(folder, "add", "data/raw/poetry")
     git(folder, "add", "data/raw/poetry.dvc")
     run = dvc(folder, *command)
-    # check_params has run before; what it wrote is still in the cache.
-    assert sorted(stages_run(run)) == ["check_raw@poetry", "libraries", "prepare@poetry"]
+    # What stages of no task have written may still be in the cache.
+    of_a_task = [stage for stage in stages_run(run) if "@" in stage]
+    assert of_a_task == ["check_raw@poetry", "prepare@poetry"]
     made = json.loads(git(folder, "show", f"{commit_of(folder, 'mine')}:{ledger}"))
     assert made["documents"] == json.loads((folder / ledger).read_text())["documents"] - 5
 
