@@ -6,7 +6,6 @@ python -m bench.ceiling prints operations a second on the code path that the env
 import json
 from pathlib import Path
 
-import torch
 from bench.rounds import Measurement
 from bench.stage_run import run_python
 
@@ -26,6 +25,9 @@ def measure(environment: dict[str, str]) -> Measurement:
 
 
 if __name__ == "__main__":
+    # Here and not above, since `measure` needs none of it.
+    import torch
+
     has_gpu = torch.cuda.is_available()
     device = torch.device("cuda" if has_gpu else "cpu")
     dtype = torch.bfloat16 if has_gpu else torch.float32

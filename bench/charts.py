@@ -7,7 +7,7 @@ from typing import Any
 
 import matplotlib
 from bench import growth, pipeline
-from bench.rounds import spread
+from bench.rounds import duration
 
 matplotlib.use("svg")
 from matplotlib import pyplot
@@ -47,7 +47,7 @@ def cold_bars(result: dict[str, Any]) -> str:
         parts = sorted(working.items(), key=lambda part: part[1])
         axes.barh([name for name, _ in parts], [seconds for _, seconds in parts])
         axes.set_xlabel("seconds of work in a cold run, all tasks together")
-        nothing = spread([run["seconds"] for run in result["runs"]["nothing changed"]])
+        nothing = duration(result["runs"]["nothing changed"])
         axes.axvline(nothing.median, linestyle="--", color="gray", label="a run with nothing to do")
         axes.legend()
     return svg.getvalue()

@@ -5,8 +5,7 @@ python -m bench.gpu --architecture qwen2.5-7b        a larger one
 python -m bench.gpu --rehearse                       all of it on a CPU, tiny and without a result
 
 Random weights are as fast as learnt ones and need no download; such a model hardly ever ends a text
-by itself. Results go to bench/results/NAME-gpu.json, tables to
-docs/benchmarks.md.
+by itself. Results go to bench/results/NAME-gpu.json, tables to docs/benchmarks.md.
 """
 
 import sys

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.markdown import Table
-from bench.rounds import Measurement, in_turn, spread
+from bench.rounds import Measurement, duration, in_turn, spread
 from bench.stage_run import ROOT, run
 
 NOTHING, CHANGED = 5, 3
@@ -62,7 +62,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
     times = [
         [
             name,
-            spread([run["seconds"] for run in of_one]).shown(2),
+            duration(of_one).shown(2),
             spread([cold / run["seconds"] for run in of_one]).shown(0),
         ]
         for name, of_one in result["runs"].items()

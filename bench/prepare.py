@@ -15,7 +15,7 @@ from typing import Any
 from bench import machine, markdown
 from bench.corpus import write_novels
 from bench.markdown import Table
-from bench.rounds import Measurement, Runs, in_turn, rates, spread, times_faster
+from bench.rounds import Measurement, Runs, duration, in_turn, rates, spread, times_faster
 from bench.stage_run import run_python, run_stage, write_params
 
 from wenmo.records import read_json_lines
@@ -86,7 +86,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
     speed = [
         [
             name,
-            spread([run["seconds"] for run in of_one]).shown(),
+            duration(of_one).shown(),
             spread(rates(of_one, "characters")).shown(0),
             times_faster(of_one, baseline, "characters").shown(3),
             f"{max(run['peak_mebibytes'] for run in of_one):.0f}",

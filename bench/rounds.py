@@ -53,6 +53,11 @@ def in_turn(contenders: Mapping[str, Callable[[], Measurement]], rounds: int, la
     return runs
 
 
+def duration(runs: Sequence[Measurement]) -> Spread:
+    """The seconds of runs."""
+    return spread([run["seconds"] for run in runs])
+
+
 def rates(runs: Sequence[Measurement], quantity: str) -> list[float]:
     """So much of a quantity a second, for each run."""
     return [run[quantity] / run["seconds"] for run in runs]

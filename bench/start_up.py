@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.markdown import Table
-from bench.rounds import Measurement, in_turn, spread
+from bench.rounds import Measurement, duration, in_turn
 from bench.stage_run import ROOT, run_stage, write_params
 
 DATA = ("check_params", "libraries", "check_raw", "prepare", "summarize", "merge")
@@ -51,8 +51,5 @@ def measure(folder: Path, scale: float) -> dict[str, Any]:
 
 def tables(result: dict[str, Any]) -> list[Table]:
     """Seconds of each stage."""
-    rows = [
-        [f"`{name}`", spread([run["seconds"] for run in of_one]).shown(2)]
-        for name, of_one in result["runs"].items()
-    ]
+    rows = [[f"`{name}`", duration(of_one).shown(2)] for name, of_one in result["runs"].items()]
     return [(["", "seconds"], rows)]

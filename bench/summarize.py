@@ -13,7 +13,7 @@ from typing import Any
 from bench.corpus import passages
 from bench.markdown import Table
 from bench.peers.summarizer import ask_one_by_one
-from bench.rounds import Measurement, Runs, in_turn, rates, spread, times_faster
+from bench.rounds import Measurement, Runs, duration, in_turn, rates, spread, times_faster
 from tests.fault_server import Faults, FaultServer
 
 from wenmo import params
@@ -82,7 +82,7 @@ def tables(result: dict[str, Any]) -> list[Table]:
     rows = [
         [
             name,
-            spread([run["seconds"] for run in of_one]).shown(2),
+            duration(of_one).shown(2),
             spread(rates(of_one, "rows")).shown(),
             times_faster(of_one, baseline, "rows").shown(0),
             spread([run["calls"] for run in of_one]).shown(0),

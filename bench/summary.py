@@ -3,7 +3,7 @@
 from typing import Any
 
 from bench import generate, growth, start_up, train
-from bench.rounds import Spread, rates, spread
+from bench.rounds import Spread, duration, rates, spread
 from bench.rounds import times_faster as times
 
 Line = tuple[str, Spread, int, str, bool | None]
@@ -64,11 +64,11 @@ def figures(results: dict[str, dict[str, Any]]) -> list[Line]:
         add(what, spread([worst]), 2, most=growth.MOST)
     if started := results.get("start_up"):
         slowest = max(
-            (spread([run["seconds"] for run in started["runs"][name]]) for name in start_up.DATA),
+            (duration(started["runs"][name]) for name in start_up.DATA),
             key=lambda each: each.median,
         )
         add("start of the slowest data stage (s)", slowest, 2, most=0.5)
     if repro := results.get("pipeline"):
-        nothing = spread([run["seconds"] for run in repro["runs"]["nothing changed"]])
+        nothing = duration(repro["runs"]["nothing changed"])
         add("`dvc repro` with nothing to do (s)", nothing, 2, most=1.5)
     return found

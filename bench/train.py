@@ -15,15 +15,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
 from bench import ceiling
 from bench.corpus import passages
 from bench.markdown import Table
-from bench.peers.training import MODULES, tokens_of
 from bench.random_weights import write_model
 from bench.rounds import Measurement, in_turn, rates, spread, times_faster
-from bench.stage_run import built_model, run, run_python, run_stage, write_params
+from bench.stage_run import ROOT, built_model, run, run_python, run_stage, write_params
 
+from wenmo import params
+from wenmo.model.loading import load_tokenizer
 from wenmo.records import Row, row_id, write_json_lines, write_records
 from wenmo.stage import PINNED_ENVIRONMENT
 
@@ -59,10 +59,12 @@ def measure(folder: Path, scale: float, architecture: str = "") -> dict[str, Any
     if architecture:
         write_model(base, architecture)
     rows = rows_of_many_lengths(max(8, round(ROWS["gpu" if architecture else "cpu"] * scale)))
-    write_json_lines(folder / "rows/train.jsonl", map(prompt_and_completion, rows))
+    texts = [prompt_and_completion(row) for row in rows]
+    write_json_lines(folder / "rows/train.jsonl", texts)
+    tokens: Measurement = {"tokens": tokens_of(base, texts)}
     contenders = {
-        BASELINE: lambda: padded_batches(folder, base),
-        TRL: lambda: trl_command_line(folder, base),
+        BASELINE: lambda: tokens | padded_batches(folder, base),
+        TRL: lambda: tokens | trl_command_line(folder, base),
         OURS: lambda: wenmo(folder, base, rows),
     }
     paths: dict[str, dict[str, str]] = {"this GPU, bfloat16": {}}
@@ -91,6 +93,12 @@ def prompt_and_completion(row: Row) -> dict[str, str]:
     return {"prompt": prompt, "completion": f"{row.output}<|im_end|>\n"}
 
 
+def tokens_of(base: Path, rows: list[dict[str, str]]) -> int:
+    """How many tokens prompts and completions have for a model."""
+    texts = [text for row in rows for text in row.values()]
+    return sum(map(len, load_tokenizer(base)(texts, add_special_tokens=False)["input_ids"]))
+
+
 def padded_batches(folder: Path, base: Path) -> Measurement:
     """The baseline; it prints what it took."""
     arguments = ["bench.peers.training", base, folder / "rows/train.jsonl", folder / "baseline"]
@@ -101,17 +109,18 @@ def padded_batches(folder: Path, base: Path) -> Measurement:
 
 def trl_command_line(folder: Path, base: Path) -> Measurement:
     """`trl sft` with the same adapter and all else as it comes; its own tokens have padding."""
+    import torch
+
     adapter = ["--lora_r", "8", "--lora_alpha", "32", "--lora_dropout", "0.1"]
-    adapter += ["--lora_target_modules", *MODULES]
+    modules = params.read(ROOT / "params.yaml")["train"]["lora"]["target_modules"]
+    adapter += ["--lora_target_modules", *modules]
     on_cpu = [] if torch.cuda.is_available() else ["--use_cpu", "--bf16", "False"]
     files = ["--dataset_name", folder / "rows", "--output_dir", folder / "trl"]
     once = ["--num_train_epochs", "1", "--report_to", "none", "--save_strategy", "no", *on_cpu]
     trl = [Path(sys.executable).with_name("trl"), "sft", "--model_name_or_path", base]
     printed = run(folder, [*trl, *files, *once, "--use_peft", *adapter])
     (*_, seconds) = re.findall(r"'train_runtime': '?([\d.]+)", printed)
-    # They are the rows of the baseline, in the same words.
-    tokens = tokens_of(base, folder / "rows/train.jsonl")
-    return {"tokens": tokens, "seconds": float(seconds)}
+    return {"seconds": float(seconds)}
 
 
 def wenmo(folder: Path, base: Path, rows: list[Row], pinned: bool = True) -> Measurement:

@@ -5,23 +5,20 @@ python -m bench.variance --task novel --runs 10
 """
 
 import json
-import os
 import shutil
 import statistics
-import subprocess
-import sys
 from argparse import ArgumentParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench.stage_run import ROOT, run_stage
 from tqdm import trange
 
 from wenmo.report.names import SCORE_NAMES
 from wenmo.tasks.task import TASKS
 from wenmo.trace.lock import md5
 
-ROOT = Path(__file__).parents[1]
 STAGES = ("train", "merge_weights", "generate", "evaluate")
 MADE = ("models/adapters", "models/merged", "outputs")
 
@@ -33,13 +30,7 @@ def run(task: str, folder: Path) -> dict[str, Any]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to(ROOT / name)
     for stage in STAGES:
-        subprocess.run(
-            [sys.executable, ROOT / f"stages/{stage}.py", task],
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-            capture_output=True,
-            check=True,
-        )
+        run_stage(folder, stage, task)
     scores = json.loads((folder / f"metrics/{task}.json").read_text(encoding="utf-8"))["tuned"]
     log = json.loads((folder / f"logs/train/{task}.json").read_text(encoding="utf-8"))
     hashes = {f"{name}/{task}": md5(folder / name / task) for name in MADE}

@@ -36,12 +36,6 @@ def encoded(row: dict[str, str], tokenizer: AutoTokenizer) -> dict[str, list[int
     return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels}
 
 
-def tokens_of(base: Path, rows: Path) -> int:
-    """How many tokens the rows have for a model."""
-    tokenizer = AutoTokenizer.from_pretrained(base)
-    return sum(len(encoded(row, tokenizer)["input_ids"]) for _, row in read_json_lines(rows))
-
-
 if __name__ == "__main__":
     base, rows, output = map(Path, sys.argv[1:])
     has_gpu = torch.cuda.is_available()
@@ -72,5 +66,4 @@ if __name__ == "__main__":
         data_collator=DataCollatorForSeq2Seq(tokenizer, padding=True),
     )
     seconds = trainer.train().metrics["train_runtime"]
-    cost = {"seconds": seconds, "tokens": tokens_of(base, rows)}
-    print(json.dumps(cost | {"peak_mebibytes": peak_device_mebibytes()}))
+    print(json.dumps({"seconds": seconds, "peak_mebibytes": peak_device_mebibytes()}))
