@@ -24,7 +24,7 @@ help:  ## list the targets
 
 repro: $(VENV)/.installed  ## build the three writers, their scores and their texts (dvc repro)
 	dvc --wait-for-lock repro
-	@python -m wenmo.report.tables
+	@python -m wenmo.tools.score_tables
 
 # Whole groups of tests go to processes of their own, each with one thread of torch.
 PYTEST := pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
@@ -44,7 +44,7 @@ verify: $(VENV)/.installed  ## build all anew in a fresh clone and compare every
 	wenmo verify
 
 figures: $(VENV)/.installed  ## write the tables and texts of the READMEs from committed metrics
-	python -m wenmo.report.readme
+	python -m wenmo.tools.figures
 
 experiments: $(VENV)/.installed  ## compare 100 with 500 training steps and show the table
 	dvc exp run --force --name steps-500 --set-param train.max_steps=500

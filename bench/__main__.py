@@ -16,7 +16,7 @@ from typing import Any
 from bench import page
 from bench.machine import describe
 
-from wenmo.records import write_json
+from wenmo.core.records import write_json
 
 
 def main() -> None:

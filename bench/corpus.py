@@ -11,7 +11,7 @@ from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
-from wenmo.records import read_json_lines, write_json_lines
+from wenmo.core.records import read_json_lines, write_json_lines
 
 ROOT = Path(__file__).parents[1]
 BOOK = 200_000

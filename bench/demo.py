@@ -29,7 +29,7 @@ RUNS = 5
 PICTURE = Path("docs/images/web.png")
 COLOURS = 128
 SHOWN = {"task": "poetry", "text": "赤膊汗流浓", "form": "五言绝句", "seed": "42"}
-WENMO = [sys.executable, "-c", "from wenmo.cli import app; app()"]
+WENMO = [sys.executable, "-c", "from wenmo.tools.cli import app; app()"]
 
 
 def processor_seconds() -> float:

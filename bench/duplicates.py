@@ -15,7 +15,7 @@ from bench.markdown import Table
 from bench.peers import duplicates as datasketch
 from bench.rounds import Measurement, Runs, in_turn, rates, spread, times_faster
 
-from wenmo import params
+from wenmo.config import params_file
 from wenmo.text.near_duplicates import near_duplicates, similarity
 
 ROOT = Path(__file__).parents[1]
@@ -30,7 +30,7 @@ Pairs = Callable[[list[str], float], Iterable[tuple[int, int]]]
 def measure(folder: Path, scale: float) -> dict[str, Any]:
     """Seconds, and how many of the true pairs were found and how many others."""
     texts = with_copies(passages(max(PLANTED, round(PASSAGES * scale)), LENGTH))
-    jaccard = params.read(ROOT / "params.yaml")["merge"]["near_duplicate_jaccard"]
+    jaccard = params_file.read(ROOT / "params.yaml")["merge"]["near_duplicate_jaccard"]
     true = {
         pair
         for pair in combinations(range(len(texts)), 2)

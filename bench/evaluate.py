@@ -15,9 +15,9 @@ from bench.markdown import Table
 from bench.peers import rouge
 from bench.rounds import Measurement, Runs, in_turn, rates, spread, times_faster
 
-from wenmo.records import Generation, Row
-from wenmo.scoring.comparison import EvaluateParams
-from wenmo.scoring.evaluation import Written, evaluate
+from wenmo.config.evaluate import EvaluateParams
+from wenmo.core.records import Generation, Row
+from wenmo.scoring.evaluation import ModelResult, evaluate
 from wenmo.scoring.overlap import rouge_l
 
 ROOT = Path(__file__).parents[1]
@@ -60,14 +60,14 @@ def measure(folder: Path, scale: float) -> dict[str, Any]:
     return {"runs": in_turn(contenders, ROUNDS, "evaluate")}
 
 
-def written(rows: list[Row], texts: list[str], seed: int) -> Written:
+def written(rows: list[Row], texts: list[str], seed: int) -> ModelResult:
     """Passages as answers to rows, with made-up losses."""
     draw = random.Random(seed)
     answers = [
         Generation(row.id, row.prompt, row.output, text, "stop", LENGTH)
         for row, text in zip(rows, texts, strict=False)
     ]
-    return Written(answers, [draw.gauss(5, 1) for _ in rows])
+    return ModelResult(answers, [draw.gauss(5, 1) for _ in rows])
 
 
 def tables(result: dict[str, Any]) -> list[Table]:

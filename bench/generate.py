@@ -24,7 +24,7 @@ from bench.random_weights import write_model
 from bench.rounds import Measurement, in_turn, rates, spread, times_faster
 from bench.stage_run import built_model, unpinned_environment, write_params
 
-from wenmo.records import write_json
+from wenmo.core.records import write_json
 
 PROMPTS, SLICE = 1000, 20
 ROUNDS = 3
@@ -110,7 +110,7 @@ def plain_transformers(prompts: list[str]) -> Asking:
     """model.generate, a prompt at a time."""
     import torch
 
-    from wenmo.engines.params import GenerateParams
+    from wenmo.config.generate import GenerateParams
     from wenmo.model.loading import load_model, load_tokenizer
 
     params, folder = GenerateParams.load("generate", "novel"), Path("model")
@@ -140,7 +140,7 @@ def plain_vllm(prompts: list[str]) -> Asking:
     """LLM.generate, a prompt at a time."""
     from vllm import LLM, SamplingParams
 
-    from wenmo.engines.params import GenerateParams
+    from wenmo.config.generate import GenerateParams
     from wenmo.engines.vllm import DTYPES, ENVIRONMENT
 
     for name, value in ENVIRONMENT.items():
@@ -167,11 +167,12 @@ def plain_vllm(prompts: list[str]) -> Asking:
 def wenmo(engine_name: str, prompts: list[str]) -> Asking:
     """The engine that the stage generate runs, with all prompts."""
     # Pins the code path, before torch is imported.
-    import wenmo.stage  # noqa: F401
-    from wenmo.engines.answers import load_engine
+    import wenmo.core.stage  # noqa: F401
+    from wenmo.config.chat import ChatParams
+    from wenmo.config.generate import GenerateParams
+    from wenmo.engines.answering import load_engine
     from wenmo.engines.engine import Model, Prompt, prompt_seed
-    from wenmo.engines.params import GenerateParams
-    from wenmo.model.chat import ChatParams, prompt_messages
+    from wenmo.model.chat import prompt_messages
 
     params = GenerateParams.load("generate", "novel").model_copy(update={"engine": engine_name})
     system, model = ChatParams.load("chat", "novel").system_prompt, Model("tuned", Path("model"))
@@ -187,7 +188,8 @@ def wenmo(engine_name: str, prompts: list[str]) -> Asking:
 
 def conversations(prompts: list[str]) -> list[str]:
     """The prompts as the model was taught to read them."""
-    from wenmo.model.chat import ChatParams, chat_text, prompt_messages
+    from wenmo.config.chat import ChatParams
+    from wenmo.model.chat import chat_text, prompt_messages
     from wenmo.model.loading import load_tokenizer
 
     chat, tokenizer = ChatParams.load("chat", "novel"), load_tokenizer(Path("model"))

@@ -18,7 +18,7 @@ from bench import page
 from bench.__main__ import measured
 from bench.random_weights import REHEARSAL, SHAPES
 
-from wenmo.records import write_json
+from wenmo.core.records import write_json
 
 REHEARSAL_SCALE = 0.01
 

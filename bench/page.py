@@ -14,8 +14,8 @@ from bench.markdown import Table, table
 from bench.rounds import spread, times_faster
 from bench.summary import summary
 
-from wenmo.records import write_text
-from wenmo.report.readme import with_figures
+from wenmo.core.records import write_text
+from wenmo.tools.figures import with_figures
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs/benchmarks.md"

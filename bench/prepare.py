@@ -18,7 +18,7 @@ from bench.markdown import Table
 from bench.rounds import Measurement, Runs, duration, in_turn, rates, spread, times_faster
 from bench.stage_run import run_python, run_stage, write_params
 
-from wenmo.records import read_json_lines
+from wenmo.core.records import read_json_lines
 from wenmo.text.passages import CLOSING_QUOTES, quotes_balance
 
 CHARACTERS = 10_000_000

@@ -11,7 +11,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from wenmo.params import deep_merge
+from wenmo.config.params_file import deep_merge
 
 ROOT = Path(__file__).parents[1]
 
@@ -75,10 +75,10 @@ def built_model(name: str) -> Path:
 def unpinned_environment() -> dict[str, str]:
     """For a process that takes the machine's own code path unless it is a stage.
 
-    wenmo.stage pins the environment of who imports it, so it is imported by who starts processes
-    and not by those.
+    wenmo.core.stage pins the environment of the process that imports it, so the process that starts
+    others imports it, and those others do not.
     """
-    from wenmo.stage import PINNED_ENVIRONMENT
+    from wenmo.core.stage import PINNED_ENVIRONMENT
 
     ours = {name: value for name, value in os.environ.items() if name not in PINNED_ENVIRONMENT}
     # DVC and TRL start a `python` of their own.

@@ -16,13 +16,13 @@ from bench.peers.summarizer import ask_one_by_one
 from bench.rounds import Measurement, Runs, duration, in_turn, rates, spread, times_faster
 from tests.fault_server import Faults, FaultServer
 
-from wenmo import params
+from wenmo.config import params_file
+from wenmo.config.summarize import SummarizeParams
+from wenmo.core.records import Row
 from wenmo.llm.client import Usage
 from wenmo.llm.dialogue import first_request
-from wenmo.llm.params import SummarizeParams
 from wenmo.llm.prompt_writer import write_prompts
 from wenmo.llm.store import LOCATION
-from wenmo.records import Row
 
 ROOT = Path(__file__).parents[1]
 ROWS, SLICE, LENGTH = 1000, 10, 800
@@ -69,7 +69,7 @@ def measure(folder: Path, scale: float) -> dict[str, Any]:
 
 def summarize_params(url: str) -> SummarizeParams:
     """The section of params.yaml, with the server for an endpoint."""
-    section = params.read(ROOT / "params.yaml")["summarize"]
+    section = params_file.read(ROOT / "params.yaml")["summarize"]
     endpoint = section["endpoints"]["vllm"] | {"base_url": url}
     update = {"provider": "vllm", "endpoints": {"vllm": endpoint}, "max_attempts": 8}
     return SummarizeParams.model_validate(section | update)

@@ -22,10 +22,10 @@ from bench.random_weights import write_model
 from bench.rounds import Measurement, in_turn, rates, spread, times_faster
 from bench.stage_run import ROOT, built_model, run, run_python, run_stage, write_params
 
-from wenmo import params
+from wenmo.config import params_file
+from wenmo.core.records import Row, row_id, write_json_lines, write_records
+from wenmo.core.stage import PINNED_ENVIRONMENT
 from wenmo.model.loading import load_tokenizer
-from wenmo.records import Row, row_id, write_json_lines, write_records
-from wenmo.stage import PINNED_ENVIRONMENT
 
 ROWS = {"cpu": 32, "gpu": 128}
 LONGEST = 800
@@ -112,7 +112,7 @@ def trl_command_line(folder: Path, base: Path) -> Measurement:
     import torch
 
     adapter = ["--lora_r", "8", "--lora_alpha", "32", "--lora_dropout", "0.1"]
-    modules = params.read(ROOT / "params.yaml")["train"]["lora"]["target_modules"]
+    modules = params_file.read(ROOT / "params.yaml")["train"]["lora"]["target_modules"]
     adapter += ["--lora_target_modules", *modules]
     on_cpu = [] if torch.cuda.is_available() else ["--use_cpu", "--bf16", "False"]
     files = ["--dataset_name", folder / "rows", "--output_dir", folder / "trl"]

@@ -12,7 +12,7 @@ import sys
 if __name__ == "__main__":
     before = dict(os.environ)
     # It pins the environment when it is imported, before torch is.
-    import wenmo.stage  # noqa: F401
+    import wenmo.core.stage  # noqa: F401
 
     os.environ.clear()
     os.environ.update(before)

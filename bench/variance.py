@@ -15,9 +15,9 @@ from typing import Any
 from bench.stage_run import ROOT, run_stage
 from tqdm import trange
 
+from wenmo.config.params_file import TASKS
 from wenmo.report.names import SCORE_NAMES
-from wenmo.tasks.task import TASKS
-from wenmo.trace.lock import md5
+from wenmo.tools.dvc_lock import md5
 
 STAGES = ("train", "merge_weights", "generate", "evaluate")
 MADE = ("models/adapters", "models/merged", "outputs")

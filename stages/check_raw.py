@@ -6,15 +6,15 @@ PYTHONPATH=src python stages/check_raw.py poetry data/sample/poetry
 from collections import Counter
 from pathlib import Path
 
-from wenmo.errors import UserError
-from wenmo.records import write_json
-from wenmo.stage import parse_arguments, running
+from wenmo.core.errors import UserError
+from wenmo.core.records import write_json
+from wenmo.core.stage import parse_arguments, run_stage
 from wenmo.tasks.raw import MalformedRows
 from wenmo.tasks.task import load_task, read_test_rows
 
 if __name__ == "__main__":
     arguments = parse_arguments(__doc__, task="novel, fairytale or poetry", data="raw folder")
-    with running("check_raw", arguments.task):
+    with run_stage("check_raw", arguments.task):
         task, folder = load_task(arguments.task), Path(arguments.data)
         params = task.PrepareParams.load("prepare", arguments.task)
         malformed = MalformedRows(params.skip_malformed)

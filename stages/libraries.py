@@ -6,13 +6,13 @@ PYTHONPATH=src python stages/libraries.py
 import tomllib
 from pathlib import Path
 
-from wenmo.errors import UserError
-from wenmo.records import write_text
-from wenmo.stage import parse_arguments, running
+from wenmo.core.errors import UserError
+from wenmo.core.records import write_text
+from wenmo.core.stage import parse_arguments, run_stage
 
 if __name__ == "__main__":
     parse_arguments(__doc__)
-    with running("libraries"):
+    with run_stage("libraries"):
         try:
             project = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]
             dependencies = project["dependencies"]

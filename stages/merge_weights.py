@@ -5,18 +5,19 @@ PYTHONPATH=src python stages/merge_weights.py poetry
 
 from pathlib import Path
 
-from wenmo.inputs import made, read_rows
+from wenmo.config.chat import ChatParams
+from wenmo.config.merge_weights import MergeWeightsParams
+from wenmo.config.train import TrainParams
+from wenmo.core.reading import made, read_rows
+from wenmo.core.records import write_json, write_text
+from wenmo.core.stage import parse_arguments, run_stage
 from wenmo.model.card import CARD, model_card
-from wenmo.model.chat import ChatParams
-from wenmo.model.merging import MergeWeightsParams, merge
+from wenmo.model.merge_weights import merge
 from wenmo.model.provenance import read_record, sha256
-from wenmo.model.training import TrainParams
-from wenmo.records import write_json, write_text
-from wenmo.stage import parse_arguments, running
 
 if __name__ == "__main__":
     task = parse_arguments(__doc__, task="novel, fairytale or poetry").task
-    with running("merge_weights", task):
+    with run_stage("merge_weights", task):
         base, output = Path("models/base"), Path(f"models/merged/{task}")
         data = Path(f"data/merged/{task}")
         params, chat = MergeWeightsParams.load("merge_weights", task), ChatParams.load("chat", task)

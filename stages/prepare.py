@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from wenmo.errors import UserError
-from wenmo.records import Row, write_csv, write_json, write_json_lines, write_records
-from wenmo.stage import parse_arguments, running
+from wenmo.core.errors import UserError
+from wenmo.core.records import Row, write_csv, write_json, write_json_lines, write_records
+from wenmo.core.stage import parse_arguments, run_stage
 from wenmo.tasks.ledger import SourceLedger, lengths, metrics, table
 from wenmo.tasks.preparation import prepare_all
 from wenmo.tasks.raw import MalformedRows
@@ -19,7 +19,7 @@ from wenmo.tasks.task import load_task, read_test_rows
 
 if __name__ == "__main__":
     arguments = parse_arguments(__doc__, task="novel, fairytale or poetry", data="raw folder")
-    with running("prepare", arguments.task):
+    with run_stage("prepare", arguments.task):
         name, folder = arguments.task, Path(arguments.data)
         task = load_task(name)
         params = task.PrepareParams.load("prepare", name)

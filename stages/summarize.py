@@ -7,16 +7,16 @@ from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
 
-from wenmo.inputs import read_sources
+from wenmo.config.summarize import SummarizeParams
+from wenmo.core.reading import read_sources
+from wenmo.core.records import Row, write_json, write_records
+from wenmo.core.stage import parse_arguments, run_stage
 from wenmo.llm.client import Usage
-from wenmo.llm.params import SummarizeParams
 from wenmo.llm.prompt_writer import refuse_failures, write_prompts
-from wenmo.records import Row, write_json, write_records
-from wenmo.stage import parse_arguments, running
 
 if __name__ == "__main__":
     task = parse_arguments(__doc__, task="novel, fairytale or poetry").task
-    with running("summarize", task) as log:
+    with run_stage("summarize", task) as log:
         params = SummarizeParams.load("summarize", task)
         rows = read_sources(Path(f"data/prepared/{task}"), f"prepare@{task}")
         usage = Usage()

@@ -5,18 +5,19 @@ PYTHONPATH=src python stages/train.py poetry
 
 from pathlib import Path
 
-from wenmo import params
-from wenmo.inputs import read_rows
-from wenmo.model.chat import ChatParams
-from wenmo.model.training import Outputs, TrainParams, train
-from wenmo.processes import IS_MAIN_PROCESS
-from wenmo.records import write_json
-from wenmo.stage import parse_arguments, running
+from wenmo.config import params_file
+from wenmo.config.chat import ChatParams
+from wenmo.config.train import TrainParams
+from wenmo.core.processes import IS_MAIN_PROCESS
+from wenmo.core.reading import read_rows
+from wenmo.core.records import write_json
+from wenmo.core.stage import parse_arguments, run_stage
+from wenmo.model.training import Outputs, train
 
 if __name__ == "__main__":
     task = parse_arguments(__doc__, task="novel, fairytale or poetry").task
-    with running("train", task) as log:
-        steering, chat = TrainParams.load("train", task), ChatParams.load("chat", task)
+    with run_stage("train", task) as log:
+        params, chat = TrainParams.load("train", task), ChatParams.load("chat", task)
         ledger = train(
             rows=read_rows(Path(f"data/merged/{task}/train.jsonl"), f"merge@{task}"),
             eval_rows=read_rows(Path(f"data/merged/{task}/eval.jsonl"), f"merge@{task}"),
@@ -26,9 +27,9 @@ if __name__ == "__main__":
                 curves=Path(f"plots/train/{task}"),
                 checkpoints=Path(f"checkpoints/{task}"),
             ),
-            params=steering,
+            params=params,
             chat=chat,
-            seed=params.seed(),
+            seed=params_file.seed(),
             log=log,
         )
         if IS_MAIN_PROCESS:

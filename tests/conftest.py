@@ -15,11 +15,12 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
-import wenmo.stage  # noqa: F401  (pins the code path before torch is imported)
-from wenmo.model.tiny import TinyParams, build
-from wenmo.records import Row, row_id
-from wenmo.tasks.task import TASKS
-from wenmo.text.quality import QualityParams
+import wenmo.core.stage  # noqa: F401  (pins the code path before torch is imported)
+from wenmo.config.base_model import TinyParams
+from wenmo.config.params_file import TASKS
+from wenmo.config.prepare import QualityParams
+from wenmo.core.records import Row, row_id
+from wenmo.model.tiny import build
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -46,9 +46,9 @@ class Heard(dict[str, Any]):
 
 
 # A stage that reads no parameters has not declared the module either.
-if find_spec("wenmo.params"):
-    from wenmo import params
+if find_spec("wenmo.config.params_file"):
+    from wenmo.config import params_file
 
-    read = params.read
-    params.read = lambda *arguments: Heard(read(*arguments))  # type: ignore[assignment]
+    read = params_file.read
+    params_file.read = lambda *arguments: Heard(read(*arguments))  # type: ignore[assignment]
 sys.addaudithook(hear)

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.conftest import ROOT
 from tests.small_models import random_adapter
 
-COMMAND = [sys.executable, "-c", "from wenmo.cli import app; app()"]
+COMMAND = [sys.executable, "-c", "from wenmo.tools.cli import app; app()"]
 
 LONGEST = 60
 """Tokens of a text."""

@@ -4,17 +4,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.conftest import ROOT
-from wenmo import params
+from wenmo.config import params_file
+from wenmo.config.generate import GenerateParams, Sampling
+from wenmo.config.params_file import deep_merge
 from wenmo.engines.engine import Completion, Engine, Model, Prompt, prompt_seed
-from wenmo.engines.params import GenerateParams, Sampling
 from wenmo.model.chat import prompt_messages
-from wenmo.params import deep_merge
 
 
 def settings(**update: Any) -> GenerateParams:
     """Section generate of params.yaml, made small."""
     small = {"sampling": {"max_new_tokens": 24, "temperature": 0.8, "top_p": 0.9, "top_k": 50}}
-    section = deep_merge(params.read(ROOT / "params.yaml")["generate"], small)
+    section = deep_merge(params_file.read(ROOT / "params.yaml")["generate"], small)
     return GenerateParams.model_validate(deep_merge(section, update))
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
-from wenmo.records import Generation
+from wenmo.core.records import Generation
 from wenmo.report.page import Report
 from wenmo.scoring.overlap import signatures
 

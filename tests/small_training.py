@@ -4,11 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from tests.conftest import ROOT, make_row
-from wenmo import params
-from wenmo.model.chat import ChatParams
-from wenmo.model.training import Outputs, TrainParams, train
-from wenmo.params import deep_merge
-from wenmo.records import Row
+from wenmo.config import params_file
+from wenmo.config.chat import ChatParams
+from wenmo.config.params_file import deep_merge
+from wenmo.config.train import TrainParams
+from wenmo.core.records import Row
+from wenmo.model.training import Outputs, train
 
 CHAT = ChatParams(system_prompt="你是一位诗人。")
 ROWS = [make_row(n, f"雪落千山静，风来{c}叶轻。") for n, c in enumerate("一二三四五六")]
@@ -27,7 +28,7 @@ def settings(**update: Any) -> TrainParams:
         "save_steps": 2,
         "lora": {"r": 4, "lora_alpha": 8.0, "lora_dropout": 0.0},
     }
-    section = deep_merge(params.read(ROOT / "params.yaml")["train"], small)
+    section = deep_merge(params_file.read(ROOT / "params.yaml")["train"], small)
     return TrainParams.model_validate(deep_merge(section, update))
 
 

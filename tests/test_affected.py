@@ -20,8 +20,8 @@ from dvc.repo import Repo
 from dvc.repo.reproduce import plan_repro
 
 from tests.conftest import ROOT, git, run_python
-from wenmo import params
-from wenmo.tasks.task import TASKS
+from wenmo.config import params_file
+from wenmo.config.params_file import TASKS
 
 READ_BY = {
     # Says only which stages there are.
@@ -105,7 +105,7 @@ def leaves(content: Mapping[str, Any], above: str = "") -> Iterator[str]:
 
 GRAPH = Repo(str(ROOT)).index.graph
 """The stages, each with those that it waits for as its successors."""
-PARAMS = params.read(ROOT / "params.yaml")
+PARAMS = params_file.read(ROOT / "params.yaml")
 KEYS = list(leaves(PARAMS))
 RAW_FILES = [
     str(path.relative_to(ROOT))
@@ -199,7 +199,7 @@ def stale(folder: Path) -> set[str]:
 
 def write_params(folder: Path, values: Mapping[str, Any]) -> None:
     """params.yaml with some other values. JSON is YAML."""
-    content = params.read(ROOT / "params.yaml")
+    content = params_file.read(ROOT / "params.yaml")
     for key, value in values.items():
         above, _, name = key.rpartition(".")
         section = value_of(content, above) if above else content

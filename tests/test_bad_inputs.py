@@ -28,9 +28,9 @@ from tests.conftest import ROOT, digests, git, make_row
 from tests.fault_server import Faults, FaultServer
 from tests.server_process import free_port
 from tests.small_models import random_adapter
-from wenmo import cli
+from wenmo.core.records import Row, read_records, write_records
 from wenmo.model.provenance import write_record
-from wenmo.records import Row, read_records, write_records
+from wenmo.tools import cli
 
 Spoil = Callable[[], None]
 Arguments = ParamSpec("Arguments")

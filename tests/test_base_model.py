@@ -21,11 +21,11 @@ from safetensors.numpy import save
 
 from tests.conftest import ROOT, run_python
 from tests.hub_server import HubServer, Repository
-from wenmo.errors import UserError
-from wenmo.model.base import BaseModelParams, provide
+from wenmo.config.base_model import BaseModelParams, TinyParams
+from wenmo.core.errors import UserError
+from wenmo.model.base import provide
 from wenmo.model.loading import load_model, load_tokenizer
 from wenmo.model.provenance import BaseRecord, read_record
-from wenmo.model.tiny import TinyParams
 
 NAME = "wen/small"
 HUBS = ("huggingface", "modelscope")

@@ -12,11 +12,12 @@ import torch
 from tests.conftest import make_row
 from tests.small_generation import greedy
 from tests.small_models import with_template
+from wenmo.config.chat import ChatParams
 from wenmo.engines.engine import Model, Prompt
 from wenmo.engines.transformers import TransformersEngine
-from wenmo.model.chat import ChatParams, chat_text, prompt_messages, turns
-from wenmo.model.heldout import losses_per_character
+from wenmo.model.chat import chat_text, prompt_messages, turns
 from wenmo.model.loading import load_model, load_tokenizer
+from wenmo.model.loss import losses_per_character
 
 NAMES = ("tiny", "qwen1.5-first", "qwen1.5", "qwen2", "qwen2.5")
 DEFAULT_SYSTEM_PROMPTS = ("You are a helpful assistant", "You are Qwen")

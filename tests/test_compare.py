@@ -15,9 +15,9 @@ import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from wenmo.cli import app
-from wenmo.report.compare import Comparison, TaskComparison, compare_revisions
-from wenmo.report.compare_page import pictures
+from wenmo.tools.cli import app
+from wenmo.tools.compare.comparison import Comparison, TaskComparison, compare_revisions
+from wenmo.tools.compare.html_page import pictures
 
 ROWS, MORE_STEPS = 12, 500
 

@@ -3,7 +3,7 @@ import sys
 
 import pytest
 
-from wenmo.errors import UserError
+from wenmo.core.errors import UserError
 from wenmo.scoring.compat import NAMES, llama_factory, ms_swift
 
 TEXTS = ["小猫去河边钓鱼。它很高兴。", "", "月亮上有一只兔子"]

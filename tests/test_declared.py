@@ -9,8 +9,8 @@ import pytest
 from dvc.repo import Repo
 
 from tests.conftest import ROOT
-from wenmo.engines.params import GenerateParams
-from wenmo.tasks.task import TASKS
+from wenmo.config.generate import GenerateParams
+from wenmo.config.params_file import TASKS
 
 ENGINES = get_args(GenerateParams.model_fields["engine"].annotation)
 

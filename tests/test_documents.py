@@ -31,10 +31,11 @@ from typer.testing import CliRunner
 
 from tests.conftest import ROOT, dvc, git, run_python
 from tests.fault_server import FaultServer
-from wenmo import cli, params, schema
-from wenmo.errors import ParamsError
-from wenmo.records import Row, write_json_lines
-from wenmo.tasks.task import TASKS
+from wenmo.config import all_sections, params_file
+from wenmo.config.params_file import TASKS
+from wenmo.core.errors import ParamsError
+from wenmo.core.records import Row, write_json_lines
+from wenmo.tools import cli
 
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 DOCUMENTS = [ENGLISH, CHINESE, *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("bench/*.md"))]
@@ -104,7 +105,7 @@ TESTS = "\n".join(path.read_text(encoding="utf-8") for path in sorted(ROOT.glob(
 INDEX = Repo(str(ROOT)).index
 STAGES = {stage.addressing for stage in INDEX.stages}
 OUTPUTS = {str(Path(out.fs_path).relative_to(ROOT)) for out in INDEX.outs}
-PARAMS = params.read(ROOT / "params.yaml")
+PARAMS = params_file.read(ROOT / "params.yaml")
 
 
 def sections(content: dict[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
@@ -204,7 +205,7 @@ def check_dvc(words: list[str], folder: Path) -> None:
     if overrides := getattr(arguments, "set_param", None):
         shutil.copy2(ROOT / "params.yaml", folder)
         apply_overrides(folder / "params.yaml", overrides)
-        schema.check(params.read(folder / "params.yaml"))
+        all_sections.check(params_file.read(folder / "params.yaml"))
 
 
 def check_git(words: list[str], _: Path) -> None:
@@ -331,14 +332,14 @@ def is_key(span: str) -> bool:
 
 def fits(key: str, value: Any) -> bool:
     """Whether the schema takes a value, other things being as they must be for it."""
-    content = params.read(ROOT / "params.yaml")
+    content = params_file.read(ROOT / "params.yaml")
     section, name = content, key
     while "." in name:
         first, _, name = name.partition(".")
         section = section[first]
     section[name] = value
     try:
-        schema.check(content)
+        all_sections.check(content)
     except ParamsError:
         return False
     return True

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
 from tests.small_generation import settings
-from wenmo.engines.drawing import next_tokens, penalised, random_numbers
-from wenmo.engines.params import Sampling
+from wenmo.config.generate import Sampling
+from wenmo.engines.sampling import next_tokens, penalised, random_numbers
 
 VOCABULARY = 60
 DRAWS = 20_000

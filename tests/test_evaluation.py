@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT
-from wenmo.errors import UserError
-from wenmo.records import Generation, Row, read_json_lines, row_id
-from wenmo.scoring.comparison import EvaluateParams
-from wenmo.scoring.evaluation import Evaluation, Written, evaluate
+from wenmo.config.evaluate import EvaluateParams
+from wenmo.core.errors import UserError
+from wenmo.core.records import Generation, Row, read_json_lines, row_id
+from wenmo.scoring.evaluation import Evaluation, ModelResult, evaluate
 from wenmo.scoring.judge import Judged
 
 BOOKS = [book for _, book in read_json_lines(ROOT / "data/sample/novel/train.jsonl")]
@@ -39,7 +39,7 @@ def rows_of(passages: Sequence[tuple[str, str]], prompt: str = "写一段。") -
     ]
 
 
-def wrote(rows: Sequence[Row], texts: Sequence[str], reason: str = "stop") -> Written:
+def wrote(rows: Sequence[Row], texts: Sequence[str], reason: str = "stop") -> ModelResult:
     """Texts in the rows' order, as many of each row as there are times more; losses alike."""
     draws = len(texts) // len(rows)
     owners = [row for row in rows for _ in range(draws)]
@@ -47,7 +47,7 @@ def wrote(rows: Sequence[Row], texts: Sequence[str], reason: str = "stop") -> Wr
         Generation(row.id, row.prompt, row.output, text, reason, len(text))
         for row, text in zip(owners, texts, strict=True)
     ]
-    return Written(generations, [6.0 + len(row.output) % 7 / 10 for row in rows])
+    return ModelResult(generations, [6.0 + len(row.output) % 7 / 10 for row in rows])
 
 
 def evaluated(
@@ -158,7 +158,7 @@ def test_one_row_alone_cannot_be_compared() -> None:
 def test_a_loss_that_is_no_number_is_refused(loss: float) -> None:
     rows = rows_of(ROWS)
     base, tuned = wrote(rows, HUMAN), wrote(rows, HUMAN)
-    broken = Written(tuned.generations, [*tuned.losses[:-1], loss])
+    broken = ModelResult(tuned.generations, [*tuned.losses[:-1], loss])
     with pytest.raises(UserError, match=rf"^tuned: .* row 39 is {loss}; set evaluate.precision"):
         evaluate("novel", rows, rows_of(TRAINING), base, broken, make_params(), seed=1)
 
@@ -166,7 +166,7 @@ def test_a_loss_that_is_no_number_is_refused(loss: float) -> None:
 def test_a_difference_that_is_not_written_is_a_tie() -> None:
     rows = rows_of(ROWS)
     base, tuned = wrote(rows, HUMAN), wrote(rows, HUMAN)
-    close = Written(tuned.generations, [loss - 1e-6 for loss in tuned.losses])
+    close = ModelResult(tuned.generations, [loss - 1e-6 for loss in tuned.losses])
     delta = evaluate("novel", rows, rows_of(TRAINING), base, close, make_params(), 1).metrics[
         "delta"
     ]
@@ -176,7 +176,7 @@ def test_a_difference_that_is_not_written_is_a_tie() -> None:
 def test_a_better_loss_is_a_win() -> None:
     rows = rows_of(ROWS)
     base, tuned = wrote(rows, HUMAN), wrote(rows, HUMAN)
-    better = Written(tuned.generations, [loss - 0.5 for loss in tuned.losses])
+    better = ModelResult(tuned.generations, [loss - 0.5 for loss in tuned.losses])
     result = evaluate("novel", rows, rows_of(TRAINING), base, better, make_params(), seed=1)
     assert result.metrics["delta"]["primary"] == 0.5
     assert (result.metrics["delta"]["wins"], result.metrics["delta"]["losses"]) == (40, 0)

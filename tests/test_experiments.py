@@ -26,7 +26,7 @@ from tests.s3_remote import (
 )
 from tests.s3_server import S3Server
 from tests.test_pipeline import outputs_content, outputs_state, stages_run
-from wenmo import params
+from wenmo.config import params_file
 
 WINDOW = "poetry.evaluate.window"
 WINDOWS = {"window-1": 15, "window-2": 25}
@@ -145,7 +145,7 @@ def commit_of(folder: Path, name: str) -> str:
 
 
 def window(folder: Path) -> int:
-    value = params.read(folder / "params.yaml")["poetry"]["evaluate"]["window"]
+    value = params_file.read(folder / "params.yaml")["poetry"]["evaluate"]["window"]
     assert isinstance(value, int)
     return value
 

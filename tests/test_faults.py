@@ -137,7 +137,7 @@ def test_a_stage_that_fills_a_disk_says_so_and_runs_again(
 def test_a_full_disk_is_known_by_what_any_library_says_of_it(
     tmp_path: Path, mounts: Mounts, write: str
 ) -> None:
-    program = f"from wenmo.stage import running\nwith running('train'): {write}"
+    program = f"from wenmo.core.stage import running\nwith run_stage('train'): {write}"
     mounts.put_disk(tmp_path, 16 * KIB)
     run = mounts.run(tmp_path, sys.executable, "-c", program)
     assert run.returncode == 1
@@ -208,7 +208,7 @@ def test_a_disk_that_is_full_of_other_things_spoils_nothing(
 
 def test_answers_that_a_full_disk_had_room_for_are_kept(tmp_path: Path, mounts: Mounts) -> None:
     program = (
-        "from pathlib import Path; from wenmo.errors import UserError\n"
+        "from pathlib import Path; from wenmo.core.errors import UserError\n"
         "from wenmo.llm.store import Reply, Store\n"
         "with Store(Path('answers.sqlite')) as store:\n"
         "    count = 'SELECT count(*) FROM answers'\n"

@@ -18,14 +18,14 @@ from ruamel.yaml import YAML
 
 from tests.conftest import ROOT, digests, make_row, run_python
 from tests.small_generation import settings
-from wenmo.engines.answers import Writer, open_journal, submission, summary
+from wenmo.config.chat import ChatParams
+from wenmo.config.generate import GenerateParams, Length, Sampling
+from wenmo.config.params_file import section
+from wenmo.core.errors import ParamsError, UserError
+from wenmo.core.records import Generation, Row, read_records, write_records
+from wenmo.engines.answering import Writer, open_journal, submission, summary
 from wenmo.engines.engine import Completion, Model, Prompt, prompt_seed
 from wenmo.engines.journal import Journal
-from wenmo.engines.params import GenerateParams, Length, Sampling
-from wenmo.errors import ParamsError, UserError
-from wenmo.model.chat import ChatParams
-from wenmo.params import section
-from wenmo.records import Generation, Row, read_records, write_records
 
 CHAT = ChatParams(system_prompt="你是一位诗人。")
 ROWS = [make_row(n, f"第{n}首", instruction="写" + "很" * n + "长的诗。") for n in range(6)]

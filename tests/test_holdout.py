@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import make_row
-from wenmo.errors import UserError
-from wenmo.records import Row
-from wenmo.text.holdout import MergeParams, Split, split
+from wenmo.config.merge import MergeParams
+from wenmo.core.errors import UserError
+from wenmo.core.records import Row
 from wenmo.text.leakage import measure, refuse_leakage
 from wenmo.text.near_duplicates import near_duplicates, similarity
+from wenmo.text.split import Split, split
 from wenmo.text.verse import verse_lines
 
 PARAMS = MergeParams(

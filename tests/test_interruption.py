@@ -18,10 +18,10 @@ from accelerate.commands.config.config_args import load_config_from_file
 from ruamel.yaml import YAML
 
 from tests.conftest import ROOT, digests, make_row
-from wenmo import params
+from wenmo.config import params_file
+from wenmo.config.train import TrainParams
+from wenmo.core.records import write_json, write_records
 from wenmo.model.checkpoints import Checkpoints
-from wenmo.model.training import TrainParams
-from wenmo.records import write_json, write_records
 
 ROWS = [make_row(n, f"雪落千山静，风来{c}叶轻。") for n, c in enumerate("一二三四五六七八九十")]
 KILLS = 10
@@ -149,7 +149,9 @@ def test_stopped_by_a_signal_it_saves_says_where_and_goes_on(
 # Several processes
 
 TORCHRUN = ("torchrun", "--nproc_per_node=2")
-NO_DROPOUT = {"lora": params.read(ROOT / "params.yaml")["train"]["lora"] | {"lora_dropout": 0.0}}
+NO_DROPOUT = {
+    "lora": params_file.read(ROOT / "params.yaml")["train"]["lora"] | {"lora_dropout": 0.0}
+}
 
 
 def curve(folder: Path) -> list[float]:

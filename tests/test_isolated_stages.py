@@ -18,8 +18,8 @@ import pytest
 from dvc.repo import Repo
 
 from tests.conftest import ROOT
-from wenmo import params
-from wenmo.trace.lock import md5, read_lock
+from wenmo.config import params_file
+from wenmo.tools.dvc_lock import md5, read_lock
 
 pytestmark = pytest.mark.full
 
@@ -66,7 +66,7 @@ def declared_params(name: str) -> list[str]:
 
 def write_params(path: Path, keys: list[str]) -> None:
     """params.yaml with nothing but these keys. JSON is YAML."""
-    content = params.read(ROOT / "params.yaml")
+    content = params_file.read(ROOT / "params.yaml")
     if not keys:
         shutil.copy2(ROOT / "params.yaml", path)
         return

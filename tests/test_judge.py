@@ -23,19 +23,25 @@ from hypothesis import strategies as st
 from tests.conftest import ROOT
 from tests.fault_server import Faults
 from tests.judge_server import JudgeServer
-from wenmo import params
-from wenmo.errors import UserError
+from wenmo.config import params_file
+from wenmo.config.endpoints import Endpoint
+from wenmo.config.evaluate import EvaluateParams, JudgeParams, judge_endpoint
+from wenmo.core.errors import UserError
+from wenmo.core.records import Generation
 from wenmo.llm.client import Usage
-from wenmo.llm.endpoints import Endpoint
 from wenmo.llm.store import Reply, Request, Store, request_key, store_path
-from wenmo.records import Generation
-from wenmo.scoring.comparison import EvaluateParams
 from wenmo.scoring.judge import Judged, judge, summary
-from wenmo.scoring.judge_params import JudgeParams, judge_endpoint
-from wenmo.scoring.verdict import Pairing, fenced, first_request, next_request, vote, vote_in
+from wenmo.scoring.judge_dialogue import (
+    OrderedPair,
+    fenced,
+    first_request,
+    next_request,
+    vote,
+    vote_in,
+)
 
 CANARY = "sk-canary-7f3a"
-COMMITTED = params.read(ROOT / "params.yaml")
+COMMITTED = params_file.read(ROOT / "params.yaml")
 
 
 @pytest.fixture(autouse=True)
@@ -163,7 +169,7 @@ def test_each_row_is_asked_once_in_each_order(server: JudgeServer) -> None:
 
 
 def test_the_judge_reads_the_prompt_and_the_rubric_and_not_who_wrote_what() -> None:
-    asked = first_request(Pairing("写雪。", "雪落", "雪停"), settings(rubric="有雪。"), "m")
+    asked = first_request(OrderedPair("写雪。", "雪落", "雪停"), settings(rubric="有雪。"), "m")
     said = "".join(message["content"] for message in asked["messages"])
     assert "有雪。" in said
     assert "<要求>\n写雪。\n</要求>" in said
@@ -354,10 +360,10 @@ def test_the_key_is_in_no_file_and_in_nothing_said(
 PROGRAM = """
 import json, sys
 from wenmo.llm.client import Usage
-from wenmo.llm.endpoints import Endpoint
-from wenmo.records import Generation
+from wenmo.config.endpoints import Endpoint
+from wenmo.core.records import Generation
 from wenmo.scoring.judge import judge
-from wenmo.scoring.judge_params import JudgeParams
+from wenmo.config.evaluate import JudgeParams
 base, tuned, params, endpoint = json.loads(sys.argv[1])
 rows = [[Generation(**each) for each in side] for side in (base, tuned)]
 judge(*rows, JudgeParams.model_validate(params), Endpoint.model_validate(endpoint), Usage())
@@ -396,7 +402,7 @@ def test_a_text_that_closes_its_tag_and_votes_is_still_a_text(server: JudgeServe
 
 @given(st.text(), st.text(), st.text())
 def test_no_text_can_open_or_close_a_tag(prompt: str, first: str, second: str) -> None:
-    asked = first_request(Pairing(prompt, first, second), settings(), "m")
+    asked = first_request(OrderedPair(prompt, first, second), settings(), "m")
     said = asked["messages"][1]["content"]
     for tag in ("<要求>", "</要求>", "<甲>", "</甲>", "<乙>", "</乙>"):
         assert said.count(tag) == 1
@@ -458,25 +464,25 @@ def test_whatever_was_said_before_the_last_line_decides(text: str, last: str, en
 
 
 def test_an_answer_without_a_vote_is_given_back_with_its_fault() -> None:
-    pairing, steering = Pairing("写雪。", "雪落", "雪停"), settings(max_attempts=2)
+    pair, steering = OrderedPair("写雪。", "雪落", "雪停"), settings(max_attempts=2)
     answers: dict[str, Reply] = {}
 
     def answer(request: Request) -> Reply | None:
         return answers.get(request_key(request))
 
-    opening = next_request(pairing, steering, "m", answer)
-    assert opening == first_request(pairing, steering, "m")
-    assert vote(pairing, steering, "m", answer) is None
+    opening = next_request(pair, steering, "m", answer)
+    assert opening == first_request(pair, steering, "m")
+    assert vote(pair, steering, "m", answer) is None
     answers[request_key(opening)] = Reply("都好", "stop", 1, 1)
-    again = next_request(pairing, steering, "m", answer)
+    again = next_request(pair, steering, "m", answer)
     assert again is not None
     assert [message["role"] for message in again["messages"][2:]] == ["assistant", "user"]
     assert "最后一行没有只写甲、乙、平中的一个字" in again["messages"][-1]["content"]
     answers[request_key(again)] = Reply("还是都好", "stop", 1, 1)
-    assert next_request(pairing, steering, "m", answer) is None
-    assert vote(pairing, steering, "m", answer) is None
+    assert next_request(pair, steering, "m", answer) is None
+    assert vote(pair, steering, "m", answer) is None
     answers[request_key(again)] = Reply("乙", "stop", 1, 1)
-    assert vote(pairing, steering, "m", answer) == "乙"
+    assert vote(pair, steering, "m", answer) == "乙"
 
 
 # Rates.
@@ -518,14 +524,14 @@ def test_nobody_judges_by_default() -> None:
 
 
 def test_the_endpoint_is_one_of_summarize_s_and_each_task_has_its_rubric() -> None:
-    content = params.read(ROOT / "params.yaml")
+    content = params_file.read(ROOT / "params.yaml")
     content["evaluate"]["judge"]["endpoint"] = "mine"
     for task in ("novel", "fairytale", "poetry"):
         content[task]["summarize"] = {
             "endpoints": {"mine": endpoint("http://127.0.0.1:1", model=task).model_dump()}
         }
     steering = {
-        task: params.section(EvaluateParams, content, "evaluate", task).judge
+        task: params_file.section(EvaluateParams, content, "evaluate", task).judge
         for task in ("novel", "fairytale", "poetry")
     }
     for task, found in steering.items():

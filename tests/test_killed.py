@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import dvc, git, start_dvc
-from wenmo.trace.lock import md5, read_lock
+from wenmo.tools.dvc_lock import md5, read_lock
 
 pytestmark = pytest.mark.full
 

@@ -17,9 +17,9 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from tests.conftest import ROOT, dvc, git
-from wenmo.cli import app
-from wenmo.errors import UserError
-from wenmo.merge_lock import merge_lock
+from wenmo.core.errors import UserError
+from wenmo.tools.cli import app
+from wenmo.tools.merge_lock import merge_lock
 
 Stages = dict[str, Any]
 
@@ -57,7 +57,9 @@ def repository(tmp_path: Path) -> Path:
     folder = tmp_path / "a clone"
     command = folder / ".venv/bin/wenmo"
     command.parent.mkdir(parents=True)
-    program = f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r})\nfrom wenmo.cli import app"
+    program = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'src')!r})\nfrom wenmo.tools.cli import app"
+    )
     command.write_text(f"#!{sys.executable}\n{program}\napp()\n", encoding="utf-8")
     command.chmod(0o755)
     for name in ("Makefile", ".gitattributes", ".gitignore"):

@@ -10,9 +10,10 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.small_training import CHAT, ROWS, fit
-from wenmo.errors import UserError
+from wenmo.config.merge_weights import MergeWeightsParams
+from wenmo.core.errors import UserError
 from wenmo.model.loading import load_model, load_tokenizer
-from wenmo.model.merging import MergeWeightsParams, compare, merge, refuse_difference, scores
+from wenmo.model.merge_weights import compare, merge, refuse_difference, scores
 
 FP32 = MergeWeightsParams(precision="fp32", max_shard_size="2GB", compared_rows=4)
 

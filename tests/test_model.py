@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import ROOT, digests
-from wenmo.errors import UserError
+from wenmo.config.base_model import TinyParams
+from wenmo.core.errors import UserError
 from wenmo.model.chat import chat_text, prompt_messages
 from wenmo.model.loading import load_tokenizer
-from wenmo.model.tiny import TinyParams, build, read_pieces, recombined_poems
+from wenmo.model.tiny import build, read_pieces, recombined_poems
 
 
 def test_the_tiny_model_is_the_same_every_time(

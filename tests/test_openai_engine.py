@@ -12,9 +12,9 @@ import pytest
 
 from tests.fault_server import Faults, FaultServer
 from tests.small_generation import prompts, settings
+from wenmo.core.errors import UserError
 from wenmo.engines.engine import Completion, Model, Prompt
 from wenmo.engines.openai import load, request
-from wenmo.errors import UserError
 
 BASE, TUNED = Model("base", Path("models/base")), Model("tuned", Path("models/merged/novel"))
 CANARY = "sk-canary-7f3a"

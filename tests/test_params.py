@@ -10,18 +10,18 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from tests.conftest import ROOT, run_python
-from wenmo import params, schema
-from wenmo.errors import ParamsError
-from wenmo.model.training import TrainParams
+from wenmo.config import all_sections, params_file
+from wenmo.config.train import TrainParams
+from wenmo.core.errors import ParamsError
 
 
 @pytest.fixture
 def content() -> dict[str, Any]:
-    return params.read(ROOT / "params.yaml")
+    return params_file.read(ROOT / "params.yaml")
 
 
 def test_the_committed_file_fits(content: dict[str, Any]) -> None:
-    schema.check(content)
+    all_sections.check(content)
 
 
 def set_value(keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
@@ -129,7 +129,7 @@ def test_a_wrong_parameter_is_named_in_one_line(content: dict[str, Any], case: s
     change, complaint = WRONG[case]
     change(content)
     with pytest.raises(ParamsError) as caught:
-        schema.check(content)
+        all_sections.check(content)
     assert str(caught.value).startswith("params.yaml: ")
     assert complaint in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -151,7 +151,7 @@ def test_broken_yaml_is_named_by_line(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     path.write_text("seed: 1\ntrain: [\n")
     with pytest.raises(ParamsError, match=r"params\.yaml:\d: "):
-        params.read(path)
+        params_file.read(path)
 
 
 def test_small_learning_rates_are_numbers(tmp_path: Path) -> None:
@@ -161,9 +161,9 @@ def test_small_learning_rates_are_numbers(tmp_path: Path) -> None:
 
 
 def test_a_task_lays_its_keys_over_the_shared_ones(content: dict[str, Any]) -> None:
-    shared = params.section(TrainParams, content, "train")
+    shared = params_file.section(TrainParams, content, "train")
     content["poetry"]["train"] = {"lora": {"r": 99}}
-    own = params.section(TrainParams, content, "train", "poetry")
+    own = params_file.section(TrainParams, content, "train", "poetry")
     assert own.lora.r == 99
     assert own.model_copy(update={"lora": shared.lora}) == shared
 
@@ -177,7 +177,7 @@ NESTED = st.recursive(
 def test_merging_keeps_own_values_and_loses_no_key(
     shared: dict[str, Any], own: dict[str, Any]
 ) -> None:
-    merged = params.deep_merge(shared, own)
+    merged = params_file.deep_merge(shared, own)
     assert merged.keys() == shared.keys() | own.keys()
-    assert params.deep_merge(merged, own) == merged
-    assert params.deep_merge(shared, {}) == shared
+    assert params_file.deep_merge(merged, own) == merged
+    assert params_file.deep_merge(shared, {}) == shared

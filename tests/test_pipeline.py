@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import TASK_STAGES, dvc, edit_a_poem, git, start_dvc
-from wenmo.tasks.task import TASKS
+from wenmo.config.params_file import TASKS
 
 
 def stages_run(run: subprocess.CompletedProcess[str]) -> list[str]:

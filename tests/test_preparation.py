@@ -12,14 +12,15 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from tests.conftest import PREPARE, ROOT, run_python
-from wenmo import cli
-from wenmo.errors import UserError
+from wenmo.config.novel import PassageParams
+from wenmo.config.prepare import QualityParams
+from wenmo.core.errors import UserError
 from wenmo.tasks import novel, preparation
 from wenmo.tasks.ledger import SourceLedger
 from wenmo.tasks.preparation import number_of_processes, prepare_all
 from wenmo.tasks.task import Document
-from wenmo.text.passages import CLOSING_QUOTES, PassageParams
-from wenmo.text.quality import QualityParams
+from wenmo.text.passages import CLOSING_QUOTES
+from wenmo.tools import cli
 
 PARAMS = novel.PrepareParams(
     **PREPARE
@@ -200,6 +201,6 @@ def test_inspect_shows_what_prepare_left(workspace: Path, monkeypatch: pytest.Mo
 
 
 def test_inspect_refuses_an_unknown_task_in_one_line() -> None:
-    run = run_python("-c", "from wenmo.cli import app; app()", "inspect", "poetri")
+    run = run_python("-c", "from wenmo.tools.cli import app; app()", "inspect", "poetri")
     assert run.returncode == 2
     assert run.stderr == "inspect: 'poetri' is no task; allowed are novel, fairytale, poetry\n"

@@ -16,12 +16,13 @@ from safetensors import safe_open
 
 from tests.conftest import git, run_python
 from tests.small_models import random_weight_model
-from wenmo import params
-from wenmo.model.chat import ChatParams
+from wenmo.config import params_file
+from wenmo.config.chat import ChatParams
+from wenmo.config.train import TrainParams
+from wenmo.core.records import Row, read_records
 from wenmo.model.checkpoints import Checkpoints
 from wenmo.model.loading import load_tokenizer
-from wenmo.model.training import TrainParams, new_trainer
-from wenmo.records import Row, read_records
+from wenmo.model.training import new_trainer
 
 RUNS = {
     "novel-qwen2-1.5b": ("novel", "Qwen2-1.5B-Instruct"),
@@ -41,7 +42,7 @@ class Run:
     says: Mapping[str, Any]
 
     @property
-    def steering(self) -> TrainParams:
+    def params(self) -> TrainParams:
         return TrainParams.load("train", self.task, self.folder / "params.yaml")
 
     def read(self, path: str) -> dict[str, Any]:
@@ -61,8 +62,8 @@ def run(
     # As committed: by now the clone itself may have been built.
     git(clone, "clone", "--quiet", str(clone), str(folder))
     model = random_weight_model(folder.with_name("model"), architecture, tiny_model)
-    succeed(folder, "-c", "from wenmo.cli import app; app()", "preset", preset)
-    preset_file = params.read(folder / f"presets/{preset}.yaml")
+    succeed(folder, "-c", "from wenmo.tools.cli import app; app()", "preset", preset)
+    preset_file = params_file.read(folder / f"presets/{preset}.yaml")
     own = preset_file.get(task, {}).get("train", {})
     shrink(folder / "params.yaml", model)
     succeed(folder, "stages/check_params.py")
@@ -70,7 +71,7 @@ def run(
     succeed(folder, "stages/prepare.py", task, f"data/sample/{task}")
     for stage in ("summarize", "merge", "train", "merge_weights"):
         succeed(folder, f"stages/{stage}.py", task)
-    return Run(folder, task, params.deep_merge(preset_file["train"], own))
+    return Run(folder, task, params_file.deep_merge(preset_file["train"], own))
 
 
 def succeed(folder: Path, *arguments: str) -> None:
@@ -105,17 +106,17 @@ def test_every_setting_of_the_preset_reached_the_trainer(run: Run) -> None:
     arguments["precision"] = {(True, False): "bf16", (False, True): "fp16"}.get(
         (arguments["bf16"], arguments["fp16"]), "fp32"
     )
-    wanted = run.steering.model_dump(exclude=set(NOT_AN_ARGUMENT))
+    wanted = run.params.model_dump(exclude=set(NOT_AN_ARGUMENT))
     assert {key: arguments[key] for key in wanted} == wanted
     assert wanted["max_steps"] == STEPS
     # Nothing lies between the preset and the parameters that the trainer was given.
-    as_said = run.steering.model_dump() | {"max_steps": run.says["max_steps"]}
-    assert params.deep_merge(as_said, run.says) == as_said
+    as_said = run.params.model_dump() | {"max_steps": run.says["max_steps"]}
+    assert params_file.deep_merge(as_said, run.says) == as_said
 
 
 def test_every_setting_of_the_adapter_is_the_adapters(run: Run) -> None:
     config = run.read("models/adapters/{task}/adapter_config.json")
-    wanted = run.steering.lora.model_dump()
+    wanted = run.params.lora.model_dump()
     found = {key: config[key] for key in wanted}
     assert found | {"target_modules": set(found["target_modules"])} == wanted | {
         "target_modules": set(wanted["target_modules"])
@@ -128,20 +129,20 @@ def test_every_setting_of_the_adapter_is_the_adapters(run: Run) -> None:
 
 
 def test_the_base_is_loaded_as_the_preset_says(run: Run, tmp_path: Path) -> None:
-    steering = run.steering
+    params = run.params
     rows = read_records(Row, run.folder / f"data/merged/{run.task}/train.jsonl")[:1]
     chat = ChatParams.load("chat", run.task, run.folder / "params.yaml")
     checkpoints = Checkpoints(tmp_path, "quantised")
-    trainer = new_trainer(run.folder / "models/base", rows, rows, steering, chat, 1, checkpoints)
+    trainer = new_trainer(run.folder / "models/base", rows, rows, params, chat, 1, checkpoints)
     layer = trainer.model.base_model.model.model.layers[0].self_attn.q_proj.base_layer
-    assert trainer.model.config._attn_implementation == steering.attn_implementation
+    assert trainer.model.config._attn_implementation == params.attn_implementation
     if run.says.get("quantization", "none") == "none":
         assert type(layer).__name__ == "Linear"
         return
     assert run.says["quantization"] == "4bit"
     assert type(layer).__name__ == "Linear4bit"
-    assert layer.weight.quant_state.quant_type == steering.bnb_4bit_quant_type
-    assert layer.weight.quant_state.nested is steering.bnb_4bit_use_double_quant
+    assert layer.weight.quant_state.quant_type == params.bnb_4bit_quant_type
+    assert layer.weight.quant_state.nested is params.bnb_4bit_use_double_quant
     assert str(layer.compute_dtype) == "torch.bfloat16"
 
 

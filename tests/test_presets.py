@@ -15,8 +15,9 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from tests.conftest import ROOT, dvc, git, run_python
-from wenmo import cli, params, presets, schema
-from wenmo.model.training import TrainParams
+from wenmo.config import all_sections, params_file
+from wenmo.config.train import TrainParams
+from wenmo.tools import cli, presets
 
 NAMES = sorted(path.stem for path in (ROOT / "presets").glob("*.yaml"))
 COMMITTED = (ROOT / "params.yaml").read_text(encoding="utf-8")
@@ -121,9 +122,9 @@ def leaves(content: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[
 def effective(content: dict[str, Any], dotted: str) -> Any:
     """A value as a stage sees it: the task's own section over the shared one."""
     first, *keys = dotted.split(".")
-    if first in schema.TASKS:
+    if first in all_sections.TASKS:
         section = keys.pop(0)
-        value: Any = params.deep_merge(content[section], content[first][section])
+        value: Any = params_file.deep_merge(content[section], content[first][section])
     else:
         value = content[first]
     for key in keys:
@@ -138,8 +139,8 @@ def test_every_preset_is_checked_here() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_preset_has_the_published_figures(root: Path, name: str) -> None:
     preset(name)
-    content = params.read()
-    schema.check(content)
+    content = params_file.read()
+    all_sections.check(content)
     assert {key: effective(content, key) for key in PUBLISHED[name]} == PUBLISHED[name]
 
 
@@ -157,8 +158,8 @@ def test_the_default_brings_every_byte_back(root: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_default_holds_each_key_that_a_preset_changes(name: str) -> None:
-    default = set(leaves(params.read(ROOT / "presets/tiny.yaml")))
-    assert set(leaves(params.read(ROOT / f"presets/{name}.yaml"))) <= default
+    default = set(leaves(params_file.read(ROOT / "presets/tiny.yaml")))
+    assert set(leaves(params_file.read(ROOT / f"presets/{name}.yaml"))) <= default
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -172,13 +173,13 @@ def test_a_preset_twice_is_a_preset_once_whatever_was_there_before(root: Path, n
 
 @pytest.mark.parametrize("name", NAMES)
 def test_only_values_change_and_the_output_shows_them(root: Path, name: str) -> None:
-    before = params.read()
+    before = params_file.read()
     output = wenmo("preset", name).output
     after = Path("params.yaml").read_text(encoding="utf-8")
     assert comments(after) == comments(COMMITTED)
-    expected = params.deep_merge(before, params.read(root / f"presets/{name}.yaml"))
-    assert params.read() == expected
-    assert list(leaves(params.read())) == list(leaves(before))
+    expected = params_file.deep_merge(before, params_file.read(root / f"presets/{name}.yaml"))
+    assert params_file.read() == expected
+    assert list(leaves(params_file.read())) == list(leaves(before))
     if name == "tiny":
         return
     changed = [line for line in output.splitlines()[2:] if line[0] in "+-"]
@@ -258,7 +259,10 @@ def test_a_preset_that_will_not_do_is_told_in_one_line(root: Path, case: str) ->
 def test_what_was_wrong_before_is_not_blamed_on_the_preset(root: Path) -> None:
     (root / "params.yaml").write_text(COMMITTED.replace("seed: 42", "seed: many"), encoding="utf-8")
     run = wenmo("preset", "novel-qwen2-1.5b")
-    assert (run.exit_code, run.stderr) == (2, "preset: params.yaml: seed: 'many': expected int\n")
+    assert (run.exit_code, run.stderr) == (
+        2,
+        "preset: params.yaml: seed: 'many': expected int\n",
+    )
 
 
 def test_a_wrong_value_that_the_preset_sets_is_mended(root: Path) -> None:
@@ -300,20 +304,20 @@ def copied(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_dvc_resolves_the_pipeline_under_a_preset(copied: Path, name: str) -> None:
-    run = run_python("-c", "from wenmo.cli import app; app()", "preset", name, cwd=copied)
+    run = run_python("-c", "from wenmo.tools.cli import app; app()", "preset", name, cwd=copied)
     assert run.returncode == 0, run.stderr
     resolved = dvc(copied, "repro", "--dry")
     assert resolved.returncode == 0, resolved.stderr
-    content = params.read(copied / "params.yaml")
-    schema.check(content)
-    for task in schema.TASKS:
+    content = params_file.read(copied / "params.yaml")
+    all_sections.check(content)
+    for task in all_sections.TASKS:
         assert (f"'evaluate@{task}'" in resolved.stdout) is (task in content["tasks"])
     git(copied, "checkout", "--quiet", ".")
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_launcher_of_a_preset_names_a_file_that_is_there(name: str) -> None:
-    launcher = params.read(ROOT / f"presets/{name}.yaml")["train"].get("launcher", "python")
+    launcher = params_file.read(ROOT / f"presets/{name}.yaml")["train"].get("launcher", "python")
     named = [word for word in launcher.split() if word.endswith((".yaml", ".json", ".py"))]
     assert all((ROOT / path).is_file() for path in named)
     assert bool(named) is (name == "qwen2.5-7b-multi-gpu")
@@ -357,7 +361,7 @@ def test_any_overlay_is_merged_deeply_and_leaves_comments_at_their_keys(
     stream = StringIO()
     yaml.dump(merged, stream)
     text = stream.getvalue()
-    assert YAML(typ="safe").load(text) == params.deep_merge(document, overlay)
+    assert YAML(typ="safe").load(text) == params_file.deep_merge(document, overlay)
     lines = text.splitlines()
     for at, line in enumerate(lines):
         if line.lstrip().startswith("# about "):
@@ -368,5 +372,5 @@ def test_any_overlay_is_merged_deeply_and_leaves_comments_at_their_keys(
 
 def test_a_preset_reaches_the_stages(root: Path) -> None:
     preset("fairytale-8gb")
-    steering = TrainParams.load("train", "fairytale")
-    assert steering.per_device_train_batch_size * steering.gradient_accumulation_steps == 16
+    params = TrainParams.load("train", "fairytale")
+    assert params.per_device_train_batch_size * params.gradient_accumulation_steps == 16

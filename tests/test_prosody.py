@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from tests.conftest import ROOT
-from wenmo import cli
-from wenmo.report.prosody import prosody_page
-from wenmo.scoring.verse import first_line_kept, repeated_lines, tone_share, tones_kept
+from wenmo.scoring.poetry import first_line_kept, repeated_lines, tone_share, tones_kept
 from wenmo.tasks.poetry import word_prompt
 from wenmo.text.prosody import TONE_RULES, Licence, Rule, analyse, rhymes
 from wenmo.text.readings import RHYME_GROUPS, line_readings, readings, rhyme_name, tones
 from wenmo.text.verse import form, verse_lines
+from wenmo.tools import cli
+from wenmo.tools.prosody import prosody_page
 
 POEMS = [
     verse_lines(row["content"])

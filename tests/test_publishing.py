@@ -48,7 +48,7 @@ class Workplace:
         }
         return run_python(
             "-c",
-            "from wenmo.cli import app; app()",
+            "from wenmo.tools.cli import app; app()",
             "push",
             *arguments,
             cwd=self.folder,

@@ -4,13 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wenmo.text.quality import (
-    QualityParams,
-    fault,
-    han_share,
-    repetition,
-    vernacular_share,
-)
+from wenmo.config.prepare import QualityParams
+from wenmo.text.quality import fault, han_share, repetition, vernacular_share
 
 PARAMS = QualityParams(
     min_han_share=0.6, max_gap_share=0.005, max_repetition=0.2, min_vernacular_share=0.3

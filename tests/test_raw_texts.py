@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from tests.conftest import PREPARE, ROOT, run_python
-from wenmo.errors import ParamsError, UserError
+from wenmo.config.novel import PassageParams
+from wenmo.core.errors import ParamsError, UserError
 from wenmo.tasks import fairytale, novel, poetry
 from wenmo.tasks.raw import MalformedRows, read_text
 from wenmo.tasks.task import Document, load_task, read_test_rows
 from wenmo.text.cleaning import Rejected
-from wenmo.text.passages import PassageParams
 
 COLUMNS = poetry.Columns(title="title", author="author", dynasty="dynasty", content="content")
 POETRY = poetry.PrepareParams(**PREPARE, columns=COLUMNS, prompts="first_line", max_lines=16)

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wenmo import records
-from wenmo.errors import UserError
-from wenmo.records import Generation, Row, read_records, row_id, write_records
+from wenmo.core import records
+from wenmo.core.errors import UserError
+from wenmo.core.records import Generation, Row, read_records, row_id, write_records
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 ROWS = st.lists(st.builds(Row, TEXT, TEXT, st.integers(), TEXT, TEXT, TEXT))

@@ -15,14 +15,14 @@ from tests.small_report import (
     generation,
     report,
 )
-from wenmo.errors import UserError
+from wenmo.config.params_file import TASKS
+from wenmo.core.errors import UserError
 from wenmo.report.names import SCORE_MEANINGS, SCORE_NAMES, better_direction
 from wenmo.report.page import Report, read_curve, write_page
-from wenmo.report.readme import with_figures
-from wenmo.report.tables import comparison_table, read_metrics, scores_table
 from wenmo.report.wording import number, p_value, signed, verdict
 from wenmo.scoring.overlap import signatures
-from wenmo.tasks.task import TASKS
+from wenmo.tools.figures import with_figures
+from wenmo.tools.score_tables import comparison_table, read_metrics, scores_table
 
 MODELS = ("base", "tuned")
 

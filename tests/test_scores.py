@@ -22,12 +22,8 @@ from wenmo.scoring.overlap import (
     signatures,
     without_space,
 )
-from wenmo.scoring.repetition import (
-    distinct_at_equal_length,
-    self_bleu,
-    sequence_repetition,
-)
-from wenmo.scoring.verse import exact_form, rhymed
+from wenmo.scoring.poetry import exact_form, rhymed
+from wenmo.scoring.repetition import distinct_at_equal_length, self_bleu, sequence_repetition
 
 CHINESE = st.text("雪山人间。，\n ", max_size=40)
 TALE = (

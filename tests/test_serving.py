@@ -24,11 +24,11 @@ from tests.conftest import ROOT, make_row
 from tests.server_process import VLLM_IS_MISSING, ask, free_port, wait_until_healthy
 from tests.small_models import random_adapter
 from tests.small_training import CHAT
-from wenmo import cli
-from wenmo.engines import serving
+from wenmo.config.merge_weights import MergeWeightsParams
 from wenmo.model.chat import chat_text, prompt_messages
 from wenmo.model.loading import load_model, load_tokenizer
-from wenmo.model.merging import MergeWeightsParams, merge
+from wenmo.model.merge_weights import merge
+from wenmo.tools import cli, serve
 
 RANKS = {"novel": 4, "poetry": 9}
 WITHOUT_VLLM = "import sys; sys.modules['vllm'] = None; "
@@ -78,7 +78,7 @@ def serving_process(
 ) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """`wenmo serve`, ready; ended by SIGTERM, after which none of its processes may be left."""
     port, log = free_port(), logs / "log"
-    code = ("" if server == "vLLM" else WITHOUT_VLLM) + "from wenmo.cli import app; app()"
+    code = ("" if server == "vLLM" else WITHOUT_VLLM) + "from wenmo.tools.cli import app; app()"
     command = [sys.executable, "-c", code, "serve", "--port", str(port)]
     environment = {"PYTHONPATH": str(ROOT / "src"), "VLLM_CPU_KVCACHE_SPACE": "1"}
     with log.open("w") as out:
@@ -250,11 +250,11 @@ def test_what_is_missing_is_named_in_one_line(bare: Path, monkeypatch: pytest.Mo
     assert refusal("--task", "novel", "--task", "poetry") == (
         "serve: models/merged/poetry: no config.json; run `dvc repro merge_weights@poetry`"
     )
-    monkeypatch.setattr(serving, "find_spec", lambda name: name == "vllm" or None)
+    monkeypatch.setattr(serve, "find_spec", lambda name: name == "vllm" or None)
     assert refusal("--task", "poetry") == (
         "serve: models/adapters/poetry: no adapter_config.json; run `dvc repro train@poetry`"
     )
-    monkeypatch.setattr(serving, "find_spec", lambda name: None)
+    monkeypatch.setattr(serve, "find_spec", lambda name: None)
     assert refusal() == (
         "serve: no server is installed; run `make vllm`, or `pip install -e '.[serve]'` for that of"
         " transformers"
@@ -281,7 +281,7 @@ def vllm_command(root: Path, monkeypatch: pytest.MonkeyPatch, *, on_cpu: bool = 
             Path("models/adapters/poetry"), "adapter_config.json", r=4, rank_pattern={"q_proj": 9}
         ),
     }
-    server = serving.vllm_server(adapters, "bf16", "127.0.0.1", 8000, on_cpu=on_cpu)
+    server = serve.vllm_server(adapters, "bf16", "127.0.0.1", 8000, on_cpu=on_cpu)
     assert set(server.models) == {"base", *adapters}
     return " ".join(server.command)
 
@@ -309,5 +309,5 @@ def test_a_users_own_cache_size_wins(bare: Path, monkeypatch: pytest.MonkeyPatch
             monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", told)
         else:
             monkeypatch.delenv("VLLM_CPU_KVCACHE_SPACE", raising=False)
-        server = serving.vllm_server({}, "fp32", "127.0.0.1", 8000, on_cpu=True)
+        server = serve.vllm_server({}, "fp32", "127.0.0.1", 8000, on_cpu=True)
         assert server.environment["VLLM_CPU_KVCACHE_SPACE"] == expected

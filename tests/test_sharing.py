@@ -21,7 +21,7 @@ from tests.s3_remote import (
 )
 from tests.s3_server import BUCKET, SECRET, Line, S3Server
 from tests.test_pipeline import outputs_content, stages_run
-from wenmo.tasks.task import TASKS
+from wenmo.config.params_file import TASKS
 
 TEXTS = 40
 """Files of the small repository; with them goes the list of their names."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, run_python
-from wenmo.errors import ParamsError, UserError
-from wenmo.stage import running
+from wenmo.core.errors import ParamsError, UserError
+from wenmo.core.stage import run_stage
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +38,7 @@ def in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_end_is_one_line_and_an_exit_code(
     error: BaseException, code: int, line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as caught, running("train", "poetry"):
+    with pytest.raises(SystemExit) as caught, run_stage("train", "poetry"):
         raise error
     assert caught.value.code == code
     assert capsys.readouterr().err == line
@@ -46,12 +46,12 @@ def test_an_end_is_one_line_and_an_exit_code(
 
 
 def test_a_fault_of_ours_keeps_its_traceback() -> None:
-    with pytest.raises(ZeroDivisionError), running("train", "poetry"):
+    with pytest.raises(ZeroDivisionError), run_stage("train", "poetry"):
         raise ZeroDivisionError
 
 
 def test_what_a_stage_cost_is_logged_outside_dvc() -> None:
-    with running("train", "poetry"):
+    with run_stage("train", "poetry"):
         pass
     cost = json.loads(Path("logs/train/poetry.json").read_text())
     assert list(cost)[:3] == ["seconds", "peak_mebibytes", "machine"]
@@ -65,9 +65,9 @@ def test_the_code_path_is_pinned_before_torch_is_loaded_and_recorded(
 ) -> None:
     environment = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
     program = (
-        "from wenmo.stage import running\n"
+        "from wenmo.core.stage import run_stage\n"
         "import torch\n"
-        "with running('train', 'poetry'): torch.ones(1)"
+        "with run_stage('train', 'poetry'): torch.ones(1)"
     )
     assert run_python("-c", program, cwd=tmp_path, environment=environment).returncode == 0
     log = json.loads((tmp_path / "logs/train/poetry.json").read_text())
@@ -81,7 +81,7 @@ def test_a_processor_that_cannot_take_the_code_path_is_told(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "DEFAULT")
-    with running("train", "poetry"):
+    with run_stage("train", "poetry"):
         pass
     told = "train: this processor computes by DEFAULT, not AVX2: expect other bytes\n"
     assert capsys.readouterr().err == told
@@ -96,7 +96,7 @@ def test_every_stage_explains_itself(script: Path) -> None:
 
 def test_memory_is_a_process_own_and_not_that_of_who_started_it() -> None:
     """DVC may have taken much more than a stage takes."""
-    child = "from wenmo.processes import peak_mebibytes; print(peak_mebibytes())"
+    child = "from wenmo.core.processes import peak_mebibytes; print(peak_mebibytes())"
     parent = f"""
 import subprocess, sys
 taken = b"x" * 400_000_000

@@ -24,17 +24,17 @@ from typer.testing import CliRunner
 
 from tests.conftest import ROOT, dvc, make_row
 from tests.fault_server import Faults, FaultServer
-from wenmo import cli, params
-from wenmo.errors import ParamsError, UserError
-from wenmo.llm.batch import batch_lines, import_results, pending_requests
-from wenmo.llm.client import Usage
+from wenmo.config import params_file
+from wenmo.config.summarize import SummarizeParams
+from wenmo.core.errors import ParamsError, UserError
+from wenmo.core.records import Row, write_json_lines, write_records
+from wenmo.llm.client import Usage, api_key
 from wenmo.llm.dialogue import Failed, Pending, Written, fault_of, first_request, follow
-from wenmo.llm.endpoints import api_key
 from wenmo.llm.offline import leading_clause
-from wenmo.llm.params import SummarizeParams
 from wenmo.llm.prompt_writer import Prompted, refuse_failures, write_prompts
 from wenmo.llm.store import Reply, Request, Store, request_key, store_path
-from wenmo.records import Row, write_json_lines, write_records
+from wenmo.tools import cli
+from wenmo.tools.batch import batch_lines, import_results, pending_requests
 
 CANARY = "sk-canary-7f3a"
 ALL_FAULTS = Faults(
@@ -58,7 +58,7 @@ def server() -> Iterator[FaultServer]:
 
 def settings(url: str, **update: Any) -> dict[str, Any]:
     """Section summarize of params.yaml with the server as its endpoint."""
-    section = params.read(ROOT / "params.yaml")["summarize"]
+    section = params_file.read(ROOT / "params.yaml")["summarize"]
     endpoint = {
         "base_url": url,
         "model": "m",
@@ -191,10 +191,10 @@ def test_a_missing_key_is_named_and_one_in_env_file_is_found(
 
 
 def test_an_unknown_provider_is_refused_with_those_there_are() -> None:
-    content = params.read(ROOT / "params.yaml")
+    content = params_file.read(ROOT / "params.yaml")
     content["summarize"]["provider"] = "siliconflov"
     with pytest.raises(ParamsError, match="'siliconflov' is none of offline, siliconflow"):
-        params.section(SummarizeParams, content, "summarize")
+        params_file.section(SummarizeParams, content, "summarize")
 
 
 # The offline stand-in.

@@ -15,14 +15,14 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner, Result
 
 from tests.conftest import PREPARE, digests, dvc, git, make_row
-from wenmo import cli
-from wenmo.records import Generation, Row, row_id, write_json_lines, write_records
+from wenmo.config.novel import PassageParams
+from wenmo.core.records import Generation, Row, row_id, write_json_lines, write_records
 from wenmo.scoring.overlap import without_space
 from wenmo.tasks import novel
 from wenmo.tasks.task import Document
-from wenmo.text.passages import PassageParams
-from wenmo.trace.neighbours import longest_run, nearest
-from wenmo.trace.origin import find_back
+from wenmo.tools import cli
+from wenmo.tools.trace.neighbours import longest_run, nearest
+from wenmo.tools.trace.origin import find_back
 
 BOOK = """第一章 河湾
 老何在河湾里修了一辈子船，只认木头，不认人。他说木头会响，人不会。

@@ -13,14 +13,14 @@ from safetensors.torch import load_file
 
 from tests.conftest import digests, make_row
 from tests.small_training import CHAT, ROWS, fit, settings
-from wenmo.errors import UserError
+from wenmo.config.params_file import deep_merge
+from wenmo.core.errors import UserError
+from wenmo.core.records import Row
 from wenmo.model import lengths
 from wenmo.model.checkpoints import Checkpoints
-from wenmo.model.heldout import losses_per_character
 from wenmo.model.loading import load_model, load_tokenizer
+from wenmo.model.loss import losses_per_character
 from wenmo.model.training import Outputs, new_trainer, train
-from wenmo.params import deep_merge
-from wenmo.records import Row
 
 LONG = make_row(9, "雪" * 500)
 
@@ -203,9 +203,9 @@ def adapter_weights(folder: Path) -> dict[str, torch.Tensor]:
 def test_a_quantised_base_holds_its_weights_in_few_bits(small_base: Path, tmp_path: Path) -> None:
     kinds = {}
     for quantization in ("none", "8bit", "4bit"):
-        steering = settings(quantization=quantization)
+        params = settings(quantization=quantization)
         checkpoints = Checkpoints(tmp_path, quantization)
-        trainer = new_trainer(small_base, ROWS, ROWS, steering, CHAT, 1, checkpoints)
+        trainer = new_trainer(small_base, ROWS, ROWS, params, CHAT, 1, checkpoints)
         layer = trainer.model.base_model.model.model.layers[0].self_attn.q_proj.base_layer
         kinds[quantization] = (type(layer).__name__, layer.weight.dtype)
     assert kinds == {
@@ -223,14 +223,14 @@ def test_packed_rows_do_not_see_each_other(
     rows = [make_row(n, "雪落千山静" * (n + 1)) for n in range(4)]
 
     def loss(packing: bool) -> float:
-        steering = settings(
+        params = settings(
             packing=packing,
             attn_implementation=attention,
             max_length=256,
             per_device_train_batch_size=1 if packing else 4,
         )
         trainer = new_trainer(
-            small_base, rows, rows, steering, CHAT, 1, Checkpoints(tmp_path, str(packing))
+            small_base, rows, rows, params, CHAT, 1, Checkpoints(tmp_path, str(packing))
         )
         batches = list(trainer.get_train_dataloader())
         assert len(batches) == 1

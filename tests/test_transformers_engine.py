@@ -12,14 +12,16 @@ import pytest
 from tests.conftest import make_row, run_python
 from tests.small_generation import completions, greedy, prompts, settings
 from tests.small_models import random_adapter
+from wenmo.config.chat import ChatParams
+from wenmo.config.generate import GenerateParams
+from wenmo.config.merge_weights import MergeWeightsParams
+from wenmo.core.errors import UserError
 from wenmo.engines import transformers as engine_module
 from wenmo.engines.engine import Completion, Model, Prompt, prompt_seed
-from wenmo.engines.params import GenerateParams
 from wenmo.engines.transformers import TransformersEngine
-from wenmo.errors import UserError
-from wenmo.model.chat import ChatParams, chat_text, prompt_messages
+from wenmo.model.chat import chat_text, prompt_messages
 from wenmo.model.loading import load_model, load_tokenizer
-from wenmo.model.merging import MergeWeightsParams, merge
+from wenmo.model.merge_weights import merge
 
 
 def answers(
@@ -153,7 +155,7 @@ def test_a_folder_without_a_model_is_one_line(
 OUT_OF_MEMORY = """
 import resource, sys
 from pathlib import Path
-import wenmo.stage
+import wenmo.core.stage
 from tests.small_generation import greedy, prompts
 from wenmo.engines.engine import Model
 from wenmo.engines.transformers import TransformersEngine

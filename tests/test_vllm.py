@@ -17,12 +17,13 @@ from ruamel.yaml import YAML
 from tests.conftest import dvc
 from tests.server_process import VLLM_IS_MISSING, ask, free_port, wait_until_healthy
 from tests.small_generation import completions, greedy, prompts, settings
+from wenmo.config.chat import ChatParams
+from wenmo.core.records import Row, read_records
 from wenmo.engines import openai, transformers
 from wenmo.engines.engine import Model
 from wenmo.llm.store import Store
-from wenmo.model.chat import ChatParams, chat_text, prompt_messages
+from wenmo.model.chat import chat_text, prompt_messages
 from wenmo.model.loading import load_tokenizer
-from wenmo.records import Row, read_records
 
 if VLLM_IS_MISSING:
     pytest.skip("vLLM is not installed: `make vllm`", allow_module_level=True)

@@ -16,20 +16,15 @@ from tests.conftest import ROOT, make_row
 from tests.server_process import VLLM_IS_MISSING
 from tests.small_generation import completions, greedy, prompts, settings
 from tests.small_models import random_adapter
+from wenmo.config.chat import ChatParams
+from wenmo.config.generate import GenerateParams
+from wenmo.config.merge_weights import MergeWeightsParams
+from wenmo.core.errors import UserError
 from wenmo.engines import vllm as engine_module
 from wenmo.engines.engine import Completion, Model
-from wenmo.engines.params import GenerateParams
 from wenmo.engines.transformers import TransformersEngine
-from wenmo.engines.vllm import (
-    VllmEngine,
-    engine_arguments,
-    load,
-    lora_rank,
-    replica_environment,
-)
-from wenmo.errors import UserError
-from wenmo.model.chat import ChatParams
-from wenmo.model.merging import MergeWeightsParams, merge
+from wenmo.engines.vllm import VllmEngine, engine_arguments, load, lora_rank, replica_environment
+from wenmo.model.merge_weights import merge
 
 if VLLM_IS_MISSING:
     pytest.skip("vLLM is not installed: `make vllm`", allow_module_level=True)
@@ -148,7 +143,7 @@ def test_what_vllm_refuses_is_one_line(base: Model) -> None:
 WAITING = """
 import sys
 from pathlib import Path
-import wenmo.stage
+import wenmo.core.stage
 from tests.small_generation import prompts, settings
 from wenmo.engines.engine import Model
 from wenmo.engines.vllm import load

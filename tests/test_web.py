@@ -17,12 +17,12 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.small_demo import COMMAND, LONGEST, environment, small_repository
 from tests.streaming_server import StreamingServer
-from wenmo.demo.link import Linked, linked
-from wenmo.demo.verse import facts, poem_html
-from wenmo.demo.writing import MAX_TYPED
-from wenmo.engines.params import Sampling
-from wenmo.errors import ParamsError
-from wenmo.tasks.task import TASKS
+from wenmo.config.generate import Sampling
+from wenmo.config.params_file import TASKS
+from wenmo.core.errors import ParamsError
+from wenmo.tools.writing.link import Linked, linked
+from wenmo.tools.writing.poem_html import facts, poem_html
+from wenmo.tools.writing.writer import MAX_TYPED
 
 PATIENCE = 120_000
 """Milliseconds that the browser waits for what must come."""
@@ -459,7 +459,7 @@ def test_without_models_or_gradio_it_says_how_to_have_them(
     assert run.stderr == "web: models/base: no model there; `make repro` builds it\n"
     assert run.returncode == 1
 
-    code = "import sys; sys.modules['gradio'] = None; from wenmo.cli import app; app()"
+    code = "import sys; sys.modules['gradio'] = None; from wenmo.tools.cli import app; app()"
     run = web([COMMAND[0], "-c", code], cwd=repository)
     assert run.stderr == (
         "web: Gradio is not installed; `pip install -c constraints.txt -e '.[demo]'` brings it\n"

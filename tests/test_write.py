@@ -18,16 +18,16 @@ from rich.cells import cell_len
 
 from tests.small_demo import COMMAND, environment, small_repository
 from tests.streaming_server import StreamingServer
-from wenmo.demo.endpoint import EndpointWriter
-from wenmo.demo.local import ADAPTERS, BASE, LocalWriter
-from wenmo.demo.screen import printable, tones_under
-from wenmo.demo.wording import request
-from wenmo.demo.writing import MODELS, Asked, ModelName, TaskParams, changed, sure_part
+from wenmo.config.generate import GenerateParams
+from wenmo.config.params_file import TASKS
+from wenmo.core.errors import ParamsError, UserError
 from wenmo.engines.engine import Completion, Model
-from wenmo.engines.params import GenerateParams
 from wenmo.engines.transformers import TransformersEngine
-from wenmo.errors import ParamsError, UserError
-from wenmo.tasks.task import TASKS
+from wenmo.tools.writing.endpoint import EndpointWriter
+from wenmo.tools.writing.local import ADAPTERS, BASE, LocalWriter
+from wenmo.tools.writing.requests import request
+from wenmo.tools.writing.screen import printable, tones_under
+from wenmo.tools.writing.writer import MODELS, Asked, ModelName, TaskParams, changed, sure_part
 
 PATIENCE = 120
 POEM_REQUEST = "以“一篙春水绿”为首句，写一首五言绝句。"

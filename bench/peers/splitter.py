@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from wenmo.processes import peak_mebibytes
+from wenmo.core.processes import peak_mebibytes
 
 LONGEST = 800
 

@@ -20,8 +20,8 @@ from transformers import (
     TrainingArguments,
 )
 
+from wenmo.core.records import read_json_lines
 from wenmo.model.cost import peak_device_mebibytes
-from wenmo.records import read_json_lines
 
 LENGTH = 1024
 MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from wenmo.config.generate import Sampling
 from wenmo.engines.cache import new_cache
-from wenmo.engines.drawing import next_tokens, penalised, random_numbers
-from wenmo.engines.params import Sampling
+from wenmo.engines.sampling import next_tokens, penalised, random_numbers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
-from wenmo.engines.params import Sampling
-from wenmo.errors import UserError
+from wenmo.config.generate import Sampling
+from wenmo.core.errors import UserError
 from wenmo.model.chat import Message, chat_text
 from wenmo.model.loading import refuse_without_adapter, refuse_without_model
 

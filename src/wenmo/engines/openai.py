@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
+from wenmo.config.generate import GenerateParams, Sampling
+from wenmo.core.errors import UserError
 from wenmo.engines.engine import Completion, Model, Prompt
-from wenmo.engines.params import GenerateParams, Sampling
-from wenmo.errors import UserError
 from wenmo.llm.client import Client, UnreachableError, Usage
 from wenmo.llm.store import IN_MEMORY, Reply, Request, Store, store_path
 

@@ -11,6 +11,8 @@ import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 from tqdm import tqdm
 
+from wenmo.config.generate import GenerateParams, Sampling
+from wenmo.core.errors import UserError
 from wenmo.engines.decoding import decode, padded_length, rows_at_once
 from wenmo.engines.engine import (
     Completion,
@@ -20,15 +22,13 @@ from wenmo.engines.engine import (
     prompt_tokens,
     refuse_without,
 )
-from wenmo.engines.params import GenerateParams, Sampling
 from wenmo.engines.threads import at_once, threads_for
-from wenmo.errors import UserError
 from wenmo.model.loading import (
     context_length,
     end_tokens,
     load_model,
     load_tokenizer,
-    misfits_told,
+    refusing_misfits,
 )
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class TransformersEngine:
             return self.model
         if model.adapter not in self.adapters:
             name = f"adapter_{len(self.adapters)}"
-            with misfits_told(model.adapter):
+            with refusing_misfits(model.adapter):
                 self.model.load_adapter(str(model.adapter), adapter_name=name)
             self.adapters.append(model.adapter)
         self.model.enable_adapters()

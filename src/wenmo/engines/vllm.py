@@ -22,6 +22,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tqdm import tqdm
 
+from wenmo.config.generate import GenerateParams, Sampling, VllmParams
+from wenmo.config.params_file import Precision
+from wenmo.core.errors import UserError
 from wenmo.engines.engine import (
     Completion,
     Model,
@@ -30,9 +33,7 @@ from wenmo.engines.engine import (
     prompt_tokens,
     refuse_without,
 )
-from wenmo.engines.params import GenerateParams, Sampling, VllmParams
-from wenmo.errors import UserError
-from wenmo.model.loading import Precision, context_length, end_tokens, load_tokenizer
+from wenmo.model.loading import context_length, end_tokens, load_tokenizer
 
 if TYPE_CHECKING:
     from vllm.sampling_params import SamplingParams

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 
 from tqdm import tqdm
 
-from wenmo.errors import UserError
+from wenmo.config.endpoints import Access, Asking
+from wenmo.core.errors import UserError
 from wenmo.llm.client import Client, UnreachableError, Usage
-from wenmo.llm.endpoints import Access, Asking
 from wenmo.llm.store import Request, Store
 
 UNREACHABLE_IN_A_ROW = 10

@@ -7,8 +7,9 @@ from typing import Any
 
 from aiolimiter import AsyncLimiter
 
-from wenmo.errors import UserError
-from wenmo.llm.endpoints import Access, api_key
+from wenmo.config.endpoints import Access
+from wenmo.core.errors import UserError
+from wenmo.core.keys import secret
 from wenmo.llm.store import Reply, Request, Store, request_key
 
 
@@ -137,3 +138,18 @@ def parsed_reply(body: dict[str, Any]) -> Reply:
         prompt_tokens=int(usage.get("prompt_tokens", 0)),
         completion_tokens=int(usage.get("completion_tokens", 0)),
     )
+
+
+def api_key(endpoint: Access) -> str:
+    """The endpoint's key, from the environment or else from the git-ignored file .env.
+
+    Empty for an endpoint without `api_key_env` (a server of one's own).
+    Raises UserError naming the variable that is missing.
+    """
+    name = endpoint.api_key_env
+    if not name:
+        return ""
+    key = secret(name)
+    if not key:
+        raise UserError(f"{name} is not set; put the key for {endpoint.base_url} there or in .env")
+    return key

@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from wenmo.llm.params import SummarizeParams
+from wenmo.config.summarize import SummarizeParams
 from wenmo.llm.store import Reply, Request
 
 COPIED = 16

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from wenmo.errors import UserError
+from wenmo.config.summarize import OFFLINE, SummarizeParams
+from wenmo.core.errors import UserError
+from wenmo.core.records import Row
 from wenmo.llm.asking import ask_all
 from wenmo.llm.client import Usage
 from wenmo.llm.dialogue import Failed, Outcome, Written, follow, next_request
 from wenmo.llm.offline import leading_clause
-from wenmo.llm.params import OFFLINE, SummarizeParams
 from wenmo.llm.store import Store, store_path
-from wenmo.records import Row
 
 
 @dataclass

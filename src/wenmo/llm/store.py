@@ -16,7 +16,7 @@ from typing import Any, Self
 
 import platformdirs
 
-from wenmo.errors import UserError
+from wenmo.core.errors import UserError
 
 LOCATION = "WENMO_STORE"
 """Environment variable with the path of the file, if it is not to lie in the user's cache."""

@@ -1,37 +1,12 @@
 """The base model that all tasks start from."""
 
 from pathlib import Path
-from typing import Literal
 
-from pydantic import Field, ValidationInfo, field_validator
-
-from wenmo.errors import UserError
+from wenmo.config.base_model import BaseModelParams
+from wenmo.core.errors import UserError
 from wenmo.model import hubs, tiny
 from wenmo.model.folder import count_parameters, place, select
 from wenmo.model.provenance import write_record
-from wenmo.params import Section
-
-HUBS = ("huggingface", "modelscope")
-
-
-class BaseModelParams(Section):
-    """Section `base_model`."""
-
-    source: Literal["tiny", "huggingface", "modelscope", "path"]
-    name: str
-    revision: str
-    path: str = Field(min_length=1)
-    tiny: tiny.TinyParams
-
-    @field_validator("name", "revision")
-    @classmethod
-    def _needed_by_a_hub(cls, value: str, info: ValidationInfo) -> str:
-        # An unknown source has its own complaint and is not among the data.
-        source = info.data.get("source")
-        if source in HUBS and not value:
-            what = {"name": "a repository such as Qwen/Qwen2-1.5B-Instruct", "revision": "a commit"}
-            raise ValueError(f"source {source} needs {what[str(info.field_name)]}")
-        return value
 
 
 def provide(output: Path, params: BaseModelParams, seed: int) -> dict[str, float]:

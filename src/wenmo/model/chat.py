@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from wenmo.params import Section
-from wenmo.records import Row
+from wenmo.config.chat import ChatParams
+from wenmo.core.records import Row
 
 # The ChatML template of Qwen, less its default system prompts, which differ from model to model:
 # the system prompt always comes from params.yaml.
@@ -22,12 +22,6 @@ _CLOSING = (
 )
 
 Message = dict[str, str]
-
-
-class ChatParams(Section):
-    """Section `chat`: what is said to the model around a row's prompt."""
-
-    system_prompt: str
 
 
 def prompt_messages(system_prompt: str, prompt: str) -> list[Message]:

@@ -16,10 +16,10 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wenmo.errors import StoppedError
+from wenmo.core.errors import StoppedError
+from wenmo.core.processes import IS_MAIN_PROCESS, PROCESSES, RANK
+from wenmo.core.records import Row, write_json
 from wenmo.model import provenance
-from wenmo.processes import IS_MAIN_PROCESS, PROCESSES, RANK
-from wenmo.records import Row, write_json
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerCallback

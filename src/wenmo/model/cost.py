@@ -4,7 +4,7 @@ import platform
 import time
 from typing import TYPE_CHECKING, Any
 
-from wenmo.processes import peak_mebibytes
+from wenmo.core.processes import peak_mebibytes
 
 if TYPE_CHECKING:
     import torch

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
 
-from wenmo.errors import UserError
+from wenmo.core.errors import UserError
 from wenmo.model.provenance import RECORD_FILE
 
 WEIGHTS = "*.safetensors"

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wenmo.environment import secret
-from wenmo.errors import ParamsError, UserError
+from wenmo.core.errors import ParamsError, UserError
+from wenmo.core.keys import secret
 from wenmo.model.folder import disk_errors_told, select
 from wenmo.model.provenance import sha256
 

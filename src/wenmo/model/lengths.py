@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from wenmo.errors import UserError
-from wenmo.model.chat import ChatParams, turns
-from wenmo.records import Row
+from wenmo.config.chat import ChatParams
+from wenmo.core.errors import UserError
+from wenmo.core.records import Row
+from wenmo.model.chat import turns
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

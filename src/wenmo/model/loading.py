@@ -5,16 +5,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from wenmo.errors import UserError
+from wenmo.config.params_file import Precision
+from wenmo.config.train import Quantization
+from wenmo.core.errors import UserError
 from wenmo.model.chat import close_answers
 from wenmo.model.folder import PICKLED_WEIGHTS, TOKENIZERS, WEIGHTS, broken_file
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-Precision = Literal["fp32", "bf16", "fp16"]
-Quantization = Literal["none", "8bit", "4bit"]
 
 
 def resolved(precision: Precision | Literal["auto"]) -> Precision:
@@ -38,7 +37,7 @@ def load_model(folder: Path, precision: Precision) -> "PreTrainedModel":
 
     refuse_without_model(folder)
     choose_deterministic_algorithms()
-    with misfits_told(folder):
+    with refusing_misfits(folder):
         model = AutoModelForCausalLM.from_pretrained(
             folder, dtype=_dtype(precision), local_files_only=True, use_safetensors=True
         )
@@ -91,7 +90,7 @@ def _unusable(folder: Path, fault: str) -> UserError:
 
 
 @contextmanager
-def misfits_told(folder: Path) -> Iterator[None]:
+def refusing_misfits(folder: Path) -> Iterator[None]:
     """Whole files that do not fit each other, or that no library knows, in one line.
 
     Which weights do not fit, transformers tells on stderr before.
@@ -134,7 +133,7 @@ def load_trainable(
     }
     refuse_without_model(folder)
     if quantization == "none":
-        with misfits_told(folder):
+        with refusing_misfits(folder):
             return AutoModelForCausalLM.from_pretrained(folder, **options)
 
     from accelerate import PartialState
@@ -147,7 +146,7 @@ def load_trainable(
         bnb_4bit_use_double_quant=bnb_4bit_use_double_quant,
         bnb_4bit_compute_dtype=_dtype(precision),
     )
-    with misfits_told(folder):
+    with refusing_misfits(folder):
         model = AutoModelForCausalLM.from_pretrained(
             folder, quantization_config=bits, device_map={"": PartialState().device}, **options
         )
@@ -189,7 +188,7 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     from jinja2 import TemplateError
     from transformers import AutoTokenizer
 
-    with misfits_told(folder):
+    with refusing_misfits(folder):
         tokenizer = AutoTokenizer.from_pretrained(
             folder, local_files_only=True, padding_side="left"
         )

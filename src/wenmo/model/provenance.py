@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from wenmo.errors import UserError
-from wenmo.records import write_json
+from wenmo.core.errors import UserError
+from wenmo.core.records import write_json
 
 RECORD_FILE = "wenmo.json"
 

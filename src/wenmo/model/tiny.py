@@ -9,44 +9,17 @@ import random
 import re
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
-from pydantic import model_validator
-
-from wenmo.errors import UserError
+from wenmo.config.base_model import TinyParams
+from wenmo.core.errors import UserError
 from wenmo.model.chat import CHATML_TEMPLATE, answer_messages, prompt_messages
-from wenmo.params import Fraction, PositiveFloat, PositiveInt, Section
 
 if TYPE_CHECKING:
     import torch
     from transformers import Qwen2ForCausalLM, Qwen2Tokenizer
 
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
-
-
-class TinyParams(Section):
-    """Section `base_model.tiny`: size and pre-training of the embedded model."""
-
-    hidden_size: PositiveInt
-    intermediate_size: PositiveInt
-    layers: PositiveInt
-    heads: PositiveInt
-    max_position_embeddings: PositiveInt
-    block_length: PositiveInt
-    vocabulary: PositiveInt
-    verse_poems: PositiveInt
-    chat_share: Fraction
-    steps: PositiveInt
-    batch_size: PositiveInt
-    learning_rate: PositiveFloat
-
-    @model_validator(mode="after")
-    def _heads_fit(self) -> Self:
-        if self.hidden_size % (2 * self.heads):
-            raise ValueError(
-                f"hidden_size ({self.hidden_size}) is no multiple of twice heads ({self.heads})"
-            )
-        return self
 
 
 def build(text_folder: Path, output: Path, params: TinyParams, seed: int) -> dict[str, float]:

@@ -6,85 +6,22 @@ import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Any
 
-from pydantic import AfterValidator, Field, model_validator
-
-from wenmo.errors import UserError
+from wenmo.config.chat import ChatParams
+from wenmo.config.train import TrainParams
+from wenmo.core.errors import UserError
+from wenmo.core.processes import IS_MAIN_PROCESS, PROCESSES
+from wenmo.core.records import Row, write_json
 from wenmo.model import lengths
-from wenmo.model.chat import ChatParams, turns
+from wenmo.model.chat import turns
 from wenmo.model.checkpoints import Checkpoints, fingerprint, refuse_if_stopped, stopped_by_signals
-from wenmo.model.combinations import refuse_impossible
 from wenmo.model.cost import training_cost
 from wenmo.model.curves import curves_callback, keep_curves
-from wenmo.model.loading import (
-    Precision,
-    Quantization,
-    load_tokenizer,
-    load_trainable,
-    refuse_without_model,
-    resolved,
-)
-from wenmo.params import Count, Fraction, PositiveFloat, PositiveInt, Section
-from wenmo.processes import IS_MAIN_PROCESS, PROCESSES
-from wenmo.records import Row, write_json
+from wenmo.model.loading import load_tokenizer, load_trainable, refuse_without_model, resolved
 
 if TYPE_CHECKING:
     from trl import SFTConfig, SFTTrainer
-
-
-def _steps_or_epochs(value: int) -> int:
-    if value < 1 and value != -1:
-        raise ValueError("expected a number of steps, or -1 to train num_train_epochs")
-    return value
-
-
-class LoraParams(Section):
-    """Section `train.lora`; the names are those of peft.LoraConfig."""
-
-    r: PositiveInt
-    lora_alpha: PositiveFloat
-    lora_dropout: Fraction
-    use_rslora: bool
-    use_dora: bool
-    target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)]
-
-
-class TrainParams(Section):
-    """Section `train`; the names are those of trl.SFTConfig where it has them."""
-
-    max_steps: Annotated[int, AfterValidator(_steps_or_epochs)]
-    num_train_epochs: PositiveFloat
-    max_length: PositiveInt
-    max_truncated: Fraction
-    packing: bool
-    per_device_train_batch_size: PositiveInt
-    gradient_accumulation_steps: PositiveInt
-    learning_rate: PositiveFloat
-    lr_scheduler_type: Literal["constant", "linear", "cosine"]
-    warmup_steps: Count
-    weight_decay: float = Field(ge=0)
-    optim: Literal["adamw_torch", "adamw_torch_fused", "paged_adamw_8bit"]
-    precision: Precision | Literal["auto"]
-    quantization: Quantization
-    bnb_4bit_quant_type: Literal["nf4", "fp4"]
-    bnb_4bit_use_double_quant: bool
-    attn_implementation: Literal["sdpa", "eager", "flash_attention_2"]
-    gradient_checkpointing: bool
-    logging_steps: PositiveInt
-    eval_strategy: Literal["steps", "epoch"]
-    eval_steps: PositiveInt
-    save_strategy: Literal["steps", "epoch"]
-    save_steps: PositiveInt
-    save_total_limit: PositiveInt
-    load_best_model_at_end: bool
-    launcher: str = Field(pattern=r"^(python$|torchrun |accelerate launch )")
-    lora: LoraParams
-
-    @model_validator(mode="after")
-    def _can_work(self) -> Self:
-        refuse_impossible(self)
-        return self
 
 
 @dataclass(frozen=True)

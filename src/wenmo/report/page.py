@@ -15,17 +15,11 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 
-from wenmo.errors import UserError
-from wenmo.records import Generation, write_text
+from wenmo.core.errors import UserError
+from wenmo.core.records import Generation, write_text
 from wenmo.report import charts, wording
-from wenmo.report.names import (
-    SCORE_MEANINGS,
-    SCORE_NAMES,
-    TASK_NAMES,
-    TOOL_NAMES,
-    better_direction,
-)
-from wenmo.report.side_by_side import pairings
+from wenmo.report.names import SCORE_MEANINGS, SCORE_NAMES, TASK_NAMES, TOOL_NAMES, better_direction
+from wenmo.report.side_by_side import rows_of_texts
 from wenmo.scoring.overlap import without_space
 from wenmo.scoring.scorecard import primary_score
 
@@ -90,7 +84,7 @@ def write_page(path: Path, report: Report) -> None:
         better=better_direction,
         sure=wording.SURE,
         pictures=list(_pictures(report)),
-        pairings=list(pairings(report.task, report.base, report.tuned, report.by_row)),
+        rows_of_texts=list(rows_of_texts(report.task, report.base, report.tuned, report.by_row)),
     )
     write_text(path, page + "\n")
 

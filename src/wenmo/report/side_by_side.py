@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
 
-from wenmo.records import Generation
+from wenmo.core.records import Generation
 from wenmo.report.marks import shared_runs
+from wenmo.scoring.poetry import exact_form, rhymed, tones_kept
 from wenmo.scoring.scorecard import LOWER_IS_BETTER, primary_score
-from wenmo.scoring.verse import exact_form, rhymed, tones_kept
 from wenmo.text.prosody import regulated
 from wenmo.text.verse import verse_lines
 
@@ -18,7 +18,7 @@ MODELS = ("base", "tuned")
 
 
 @dataclass(frozen=True)
-class Written:
+class MarkedText:
     """One generation: its lines in pieces that do or don't stand in the reference.
 
     `kept` says of a poem's form, rhyme and tones whether they are as asked for.
@@ -31,7 +31,7 @@ class Written:
 
 
 @dataclass(frozen=True)
-class Pairing:
+class RowTexts:
     """A held-out row: what base and tuned wrote, draw by draw, and their primary scores.
 
     `outcome` is `wins`, `ties` or `loses`, as tuned does; like the scores, None if not known.
@@ -41,19 +41,19 @@ class Pairing:
     anchor: str
     prompt: str
     reference: list[Line]
-    draws: list[tuple[Written, Written]]
+    draws: list[tuple[MarkedText, MarkedText]]
     base_score: float | None
     tuned_score: float | None
     outcome: str | None
     copied: list[str]
 
 
-def pairings(
+def rows_of_texts(
     task: str,
     base: Sequence[Generation],
     tuned: Sequence[Generation],
     by_row: Iterable[Mapping[str, Any]] = (),
-) -> Iterator[Pairing]:
+) -> Iterator[RowTexts]:
     """The rows in their order. Raises ValueError where base and tuned are not of the same rows."""
     scores = {line["id"]: line for line in by_row}
     pairs = zip(base, tuned, strict=True)
@@ -64,11 +64,11 @@ def pairings(
         first, _ = draws[0]
         of_models = {model: scores.get(identity, {}).get(model, {}) for model in MODELS}
         of_base, of_tuned = (each.get(primary_score(task)) for each in of_models.values())
-        yield Pairing(
+        yield RowTexts(
             anchor=f"{identity[:12]}-{number}",
             prompt=first.prompt,
             reference=[[(line, False)] for line in first.reference.split("\n")],
-            draws=[(_written(task, one), _written(task, other)) for one, other in draws],
+            draws=[(_marked(task, one), _marked(task, other)) for one, other in draws],
             base_score=of_base,
             tuned_score=of_tuned,
             outcome=_outcome(task, of_base, of_tuned),
@@ -76,7 +76,7 @@ def pairings(
         )
 
 
-def _written(task: str, generation: Generation) -> Written:
+def _marked(task: str, generation: Generation) -> MarkedText:
     text, reference = generation.text, generation.reference
     lines = [list(shared_runs(line, reference)) for line in text.split("\n")] if text else []
     kept = {}
@@ -85,7 +85,7 @@ def _written(task: str, generation: Generation) -> Written:
         # Who was asked for another form is not bound by the tone rules.
         if regulated(verse_lines(reference)):
             kept["tones"] = tones_kept(text)
-    return Written(lines, generation.tokens, generation.finish_reason, kept)
+    return MarkedText(lines, generation.tokens, generation.finish_reason, kept)
 
 
 def _outcome(task: str, base: float | None, tuned: float | None) -> str | None:

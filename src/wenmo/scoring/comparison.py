@@ -3,26 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
-
-from wenmo.model.loading import Precision
-from wenmo.params import PositiveInt, Section
-from wenmo.scoring.judge_params import JudgeParams
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-class EvaluateParams(Section):
-    """Section `evaluate`."""
-
-    precision: Precision
-    seeds: PositiveInt
-    window: int = Field(ge=10)
-    resamples: PositiveInt
-    compat: bool
-    judge: JudgeParams
 
 
 def compare(

@@ -17,7 +17,7 @@ from typing import Any
 
 import platformdirs
 
-from wenmo.errors import UserError
+from wenmo.core.errors import UserError
 
 NAMES = ("rouge-1", "rouge-2", "rouge-l", "bleu-4")
 

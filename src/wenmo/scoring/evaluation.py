@@ -5,10 +5,11 @@ from dataclasses import dataclass, replace
 from math import isfinite
 from typing import Any
 
-from wenmo.errors import UserError
-from wenmo.records import Generation, Row
+from wenmo.config.evaluate import EvaluateParams
+from wenmo.core.errors import UserError
+from wenmo.core.records import Generation, Row
 from wenmo.scoring import compat
-from wenmo.scoring.comparison import EvaluateParams, compare, holm, outcomes
+from wenmo.scoring.comparison import compare, holm, outcomes
 from wenmo.scoring.copying import Copied, copied
 from wenmo.scoring.judge import Judged, summary
 from wenmo.scoring.scorecard import (
@@ -34,7 +35,7 @@ Draw = Sequence[Generation]
 
 
 @dataclass(frozen=True)
-class Written:
+class ModelResult:
     """What a model did with the held-out rows.
 
     `generations` are in the rows' order, several of a row standing together; `losses` are nats a
@@ -65,8 +66,8 @@ def evaluate(
     task: str,
     rows: Sequence[Row],
     training: Sequence[Row],
-    base: Written,
-    tuned: Written,
+    base: ModelResult,
+    tuned: ModelResult,
     params: EvaluateParams,
     seed: int,
     judged: Mapping[str, Judged] | None = None,

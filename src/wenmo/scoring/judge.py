@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
-from wenmo.errors import UserError
+from wenmo.config.endpoints import Endpoint
+from wenmo.config.evaluate import JudgeParams
+from wenmo.core.errors import UserError
+from wenmo.core.records import Generation
 from wenmo.llm.asking import ask_all
 from wenmo.llm.client import RefusedError, UnreachableError, Usage
-from wenmo.llm.endpoints import Endpoint
 from wenmo.llm.store import Store, store_path
-from wenmo.records import Generation
 from wenmo.scoring.comparison import compare
-from wenmo.scoring.judge_params import JudgeParams
-from wenmo.scoring.verdict import Pairing, Vote, next_request, vote
+from wenmo.scoring.judge_dialogue import OrderedPair, Vote, next_request, vote
 
 Outcome = Literal["win", "tie", "loss"]
 Verdict = Outcome | Literal["unfinished"]
@@ -60,15 +60,15 @@ def judge(
     if by_base.keys() != by_tuned.keys():
         raise ValueError("base and tuned have written for different rows")
     unasked: dict[str, Judged] = {}
-    pairings: list[Pairing] = []
+    pairs: list[OrderedPair] = []
     for row, written in by_base.items():
         before, after = written.text.strip(), by_tuned[row].text.strip()
         if before and after and before != after:
-            pairings.append(Pairing(written.prompt, before, after))
-            pairings.append(Pairing(written.prompt, after, before))
+            pairs.append(OrderedPair(written.prompt, before, after))
+            pairs.append(OrderedPair(written.prompt, after, before))
         else:
             unasked[row] = Judged("tie" if before == after else "win" if after else "loss")
-    votes = iter(_votes(pairings, params, endpoint, usage))
+    votes = iter(_votes(pairs, params, endpoint, usage))
     return {row: unasked.get(row) or _both_orders(next(votes), next(votes)) for row in by_base}
 
 
@@ -117,15 +117,14 @@ def _first_by_id(generations: Sequence[Generation]) -> dict[str, Generation]:
 
 
 def _votes(
-    pairings: Sequence[Pairing], params: JudgeParams, endpoint: Endpoint, usage: Usage
+    pairs: Sequence[OrderedPair], params: JudgeParams, endpoint: Endpoint, usage: Usage
 ) -> list[Vote | None]:
-    """The vote about each pairing; None where no answer would do or none came."""
-    if not pairings:
+    """The vote about each pair; None where no answer would do or none came."""
+    if not pairs:
         return []
     with Store(store_path()) as store:
         dialogues = [
-            partial(next_request, pairing, params, endpoint.model, store.get)
-            for pairing in pairings
+            partial(next_request, pair, params, endpoint.model, store.get) for pair in pairs
         ]
         # Some endpoints refuse single texts for what they tell; the others are judged all the same.
         broken_off = ask_all(
@@ -137,10 +136,10 @@ def _votes(
             "judgement",
             costs_one=(UnreachableError, RefusedError),
         )
-        if len(broken_off) == len(pairings):
+        if len(broken_off) == len(pairs):
             fault = broken_off[0].removeprefix(f"{endpoint.base_url}: ")
             raise UserError(f"{endpoint.base_url}: no row could be judged: {fault}")
-        return [vote(pairing, params, endpoint.model, store.get) for pairing in pairings]
+        return [vote(pair, params, endpoint.model, store.get) for pair in pairs]
 
 
 def _both_orders(base_first: Vote | None, tuned_first: Vote | None) -> Judged:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean, stdev
 
-from wenmo.records import Generation
+from wenmo.core.records import Generation
 from wenmo.scoring.copying import Copied
 from wenmo.scoring.ending import ends_properly
 from wenmo.scoring.fairytale import common_share, has_ending, sentence_length
@@ -20,8 +20,7 @@ from wenmo.scoring.overlap import (
     row_mean,
     shuffled_floor,
 )
-from wenmo.scoring.repetition import distinct_at_equal_length, self_bleu, sequence_repetition
-from wenmo.scoring.verse import (
+from wenmo.scoring.poetry import (
     copied_lines,
     exact_form,
     first_line_kept,
@@ -30,6 +29,7 @@ from wenmo.scoring.verse import (
     tone_share,
     tones_kept,
 )
+from wenmo.scoring.repetition import distinct_at_equal_length, self_bleu, sequence_repetition
 from wenmo.text.prosody import regulated
 from wenmo.text.verse import verse_lines
 

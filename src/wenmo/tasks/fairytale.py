@@ -6,9 +6,9 @@ Raw data: rows instruction/input/output in *.json (an array), *.jsonl or *.csv.
 from collections.abc import Iterator
 from pathlib import Path
 
-from wenmo.errors import UserError
-from wenmo.params import PositiveInt
-from wenmo.records import Row, read_json_lines, row_id
+from wenmo.config.fairytale import PrepareParams
+from wenmo.core.errors import UserError
+from wenmo.core.records import Row, read_json_lines, row_id
 from wenmo.tasks.raw import (
     Located,
     MalformedRows,
@@ -17,16 +17,9 @@ from wenmo.tasks.raw import (
     read_json_array,
     text_fields,
 )
-from wenmo.tasks.task import ALPACA, Document, Prepared, SharedPrepareParams
+from wenmo.tasks.task import ALPACA, Document, Prepared
 from wenmo.text.cleaning import Rejected, clean
 from wenmo.text.quality import fault
-
-
-class PrepareParams(SharedPrepareParams):
-    """Sections `prepare` and `fairytale.prepare`."""
-
-    min_tale_chars: PositiveInt
-    max_tale_chars: PositiveInt
 
 
 def read(

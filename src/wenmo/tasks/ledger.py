@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from wenmo.records import Row
+from wenmo.core.records import Row
 from wenmo.tasks.task import Document, Prepared
 from wenmo.text.cleaning import normal_form, visible_characters
 from wenmo.text.passages import quotes_balance

@@ -6,31 +6,18 @@ Raw data: *.jsonl with one book a line, {"name", "text"}, or one *.txt a book, n
 from collections.abc import Iterator
 from pathlib import Path
 
-from wenmo.errors import ParamsError, UserError
-from wenmo.records import Row, read_json_lines, row_id
-from wenmo.tasks.raw import (
-    MalformedRows,
-    check_writable,
-    raw_files,
-    read_text,
-    text_fields,
-)
-from wenmo.tasks.task import Document, Prepared, SharedPrepareParams
+from wenmo.config.novel import PrepareParams
+from wenmo.core.errors import ParamsError, UserError
+from wenmo.core.records import Row, read_json_lines, row_id
+from wenmo.tasks.raw import MalformedRows, check_writable, raw_files, read_text, text_fields
+from wenmo.tasks.task import Document, Prepared
 from wenmo.text.chapters import chapters
 from wenmo.text.cleaning import Rejected, clean
-from wenmo.text.passages import CLOSING_QUOTES, PassageParams, passages
+from wenmo.text.passages import CLOSING_QUOTES, passages
 from wenmo.text.quality import fault
 
 LONGEST_NAME = 200
 """Bytes of a book's name; file systems take 255, and names of files have more in them."""
-
-
-class PrepareParams(SharedPrepareParams):
-    """Sections `prepare` and `novel.prepare`."""
-
-    include: list[str]
-    exclude: list[str]
-    passages: PassageParams
 
 
 def read(

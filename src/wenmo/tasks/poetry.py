@@ -7,13 +7,13 @@ https://github.com/chinese-poetry/chinese-poetry).
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from wenmo.errors import UserError
-from wenmo.params import PositiveInt, Section
-from wenmo.records import Row, row_id
+from wenmo.config.poetry import Columns, PrepareParams
+from wenmo.core.errors import UserError
+from wenmo.core.records import Row, row_id
 from wenmo.tasks.raw import MalformedRows, check_writable, raw_files, read_csv, read_json_array
-from wenmo.tasks.task import Document, Prepared, SharedPrepareParams
+from wenmo.tasks.task import Document, Prepared
 from wenmo.text.cleaning import Rejected, clean
 from wenmo.text.quality import fault
 
@@ -21,23 +21,6 @@ _VERSE_LINE = re.compile(r"([^，。？！；：、\s]+)([，。？！；：、]
 _ILLEGIBLE = re.compile(r"[□■○（）()\[\]【】〖〗《》「」“”\da-zA-Z]")
 _NUMERALS = "零一二三四五六七八九"
 _NAMES = {4: "绝句", 8: "律诗"}
-
-
-class Columns(Section):
-    """Section `poetry.prepare.columns`: what the CSV's header calls each column."""
-
-    title: str
-    author: str
-    dynasty: str
-    content: str
-
-
-class PrepareParams(SharedPrepareParams):
-    """Sections `prepare` and `poetry.prepare`."""
-
-    columns: Columns
-    prompts: Literal["first_line", "title", "theme"]
-    max_lines: PositiveInt
 
 
 def read(

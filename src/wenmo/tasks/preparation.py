@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from wenmo.tasks.task import Document, Prepared, SharedPrepareParams, Task
+from wenmo.config.prepare import SharedPrepareParams
+from wenmo.tasks.task import Document, Prepared, Task
 
 # Below this, starting processes takes longer than the work.
 CHARACTERS_WORTH_A_PROCESS = 500_000

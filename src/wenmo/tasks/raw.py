@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from wenmo.errors import UserError
+from wenmo.core.errors import UserError
 
 TEST_FILE = "test.jsonl"
 Located = Iterator[tuple[str, dict[str, Any]]]

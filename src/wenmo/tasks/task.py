@@ -6,25 +6,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
 
-from wenmo.errors import ParamsError, UserError
-from wenmo.params import Count, Section
-from wenmo.records import Row, read_json_lines, row_id
+from wenmo.config.params_file import TASKS
+from wenmo.config.prepare import SharedPrepareParams
+from wenmo.core.errors import ParamsError, UserError
+from wenmo.core.records import Row, read_json_lines, row_id
 from wenmo.tasks.raw import TEST_FILE, MalformedRows, text_fields
 from wenmo.text.cleaning import Rejected
-from wenmo.text.quality import QualityParams
 
-TASKS = ("novel", "fairytale", "poetry")
 ALPACA = ("instruction", "input", "output")
-
-
-class SharedPrepareParams(Section):
-    """Section `prepare`, which every task's own adds to."""
-
-    processes: Count
-    skip_malformed: bool
-    keep_rejects: bool
-    to_simplified: bool
-    quality: QualityParams
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from wenmo.errors import UserError
-from wenmo.records import Row
+from wenmo.core.errors import UserError
+from wenmo.core.records import Row
 
 NGRAM = 13
 

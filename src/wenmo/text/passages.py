@@ -9,11 +9,9 @@ from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import accumulate
 from math import inf
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
-from pydantic import model_validator
-
-from wenmo.params import PositiveInt, Section
+from wenmo.config.novel import PassageParams
 
 CLOSING_QUOTES = "”’」』"
 _QUOTES = {"“": "”", "‘": "’", "「": "」", "『": "』"}
@@ -32,20 +30,6 @@ _END_COSTS = {PARAGRAPH: 0, SENTENCE: 50, SEMICOLON: 400, COMMA: 500, ANYWHERE: 
 _UNBALANCED = 1000
 _SHORT_CHARACTER = 10
 _ORPHAN_QUOTE = 100_000
-
-
-class PassageParams(Section):
-    """Section `novel.prepare.passages`: lengths in characters, line breaks included."""
-
-    target: PositiveInt
-    minimum: PositiveInt
-    maximum: PositiveInt
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if not self.minimum <= self.target <= self.maximum or self.minimum == self.maximum:
-            raise ValueError("expected minimum <= target <= maximum and minimum < maximum")
-        return self
 
 
 class Piece(NamedTuple):

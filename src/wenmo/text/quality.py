@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 
-from wenmo.params import Fraction, Section
+from wenmo.config.prepare import QualityParams
 
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff〇]")
 # Placeholders of characters that a copyist could not read or a font could not show.
@@ -11,15 +11,6 @@ _GAP = re.compile(r"[□■〓\ufffd\ue000-\uf8ff]")
 # Function characters: the vernacular cannot do without the first, nor the classical without these.
 _VERNACULAR, _CLASSICAL = "的了着", "之乎者也"
 REPEATED_NGRAM = 4
-
-
-class QualityParams(Section):
-    """Section `prepare.quality`: a text outside of these is left out and counted by reason."""
-
-    min_han_share: Fraction
-    max_gap_share: Fraction
-    max_repetition: Fraction
-    min_vernacular_share: Fraction
 
 
 def fault(text: str, params: QualityParams) -> str | None:

@@ -1,0 +1,76 @@
+"""The whole of params.yaml: every section and the model that it must fit.
+
+Only the stage check_params reads this, so that a wrong key anywhere stops a run before it starts,
+while each other stage depends on its own sections alone.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wenmo.config.base_model import BaseModelParams
+from wenmo.config.chat import ChatParams
+from wenmo.config.evaluate import EvaluateParams, judge_endpoint
+from wenmo.config.generate import GenerateParams
+from wenmo.config.merge import MergeParams
+from wenmo.config.merge_weights import MergeWeightsParams
+from wenmo.config.params_file import PARAMS_FILE, TASKS, Section, section, unknown_key, value
+from wenmo.config.summarize import SummarizeParams
+from wenmo.config.train import TrainParams
+from wenmo.core.errors import ParamsError
+from wenmo.tasks.task import load_task
+
+TASK_SECTIONS: dict[str, type[Section]] = {
+    "summarize": SummarizeParams,
+    "merge": MergeParams,
+    "chat": ChatParams,
+    "train": TrainParams,
+    "merge_weights": MergeWeightsParams,
+    "generate": GenerateParams,
+    "evaluate": EvaluateParams,
+}
+SHARED_KEYS = {
+    ("train", "max_steps"): "so that -S train.max_steps=500 always takes effect",
+    ("train", "launcher"): "since dvc.yaml takes it from there",
+    ("evaluate", "seeds"): "since generate, which writes the texts, takes it from there",
+}
+SHARED_ONLY = ("tasks", "seed", "data_dir", "base_model")
+
+
+def check(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
+    """Raise ParamsError for the first thing in a params file that some stage would refuse."""
+    value(content, "seed", int, path)
+    value(content, "data_dir", str, path)
+    _check_tasks(value(content, "tasks", list, path), path)
+    known = (*SHARED_ONLY, "prepare", *TASK_SECTIONS, *TASKS)
+    for key in content:
+        if key not in known:
+            raise ParamsError(unknown_key(key, known, path))
+    section(BaseModelParams, content, "base_model", path=path)
+    for task in TASKS:
+        sections = {"prepare": load_task(task).PrepareParams, **TASK_SECTIONS}
+        for name, model in sections.items():
+            section(model, content, name, task, path)
+        # Names an entry of another section.
+        judge_endpoint(
+            section(EvaluateParams, content, "evaluate", task, path).judge, content, task, path
+        )
+        for key in content[task]:
+            if key not in sections:
+                raise ParamsError(unknown_key(f"{task}.{key}", sections, path))
+        for (name, key), reason in SHARED_KEYS.items():
+            if key in content[task][name]:
+                raise ParamsError(
+                    f"{path}: {task}.{name}.{key}: belongs in {name}.{key} alone, {reason}"
+                )
+
+
+def _check_tasks(tasks: list[Any], path: Path) -> None:
+    allowed = ", ".join(TASKS)
+    if not tasks:
+        raise ParamsError(f"{path}: tasks: empty; allowed are {allowed}")
+    for task in tasks:
+        if task not in TASKS:
+            raise ParamsError(f"{path}: tasks: {task!r} is no task; allowed are {allowed}")
+        if tasks.count(task) > 1:
+            raise ParamsError(f"{path}: tasks: {task!r} stands there twice")

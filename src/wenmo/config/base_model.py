@@ -1,0 +1,54 @@
+"""Section `base_model`: where the base model comes from."""
+
+from typing import Literal, Self
+
+from pydantic import Field, ValidationInfo, field_validator, model_validator
+
+from wenmo.config.params_file import Fraction, PositiveFloat, PositiveInt, Section
+
+HUBS = ("huggingface", "modelscope")
+
+
+class TinyParams(Section):
+    """Section `base_model.tiny`: size and pre-training of the embedded model."""
+
+    hidden_size: PositiveInt
+    intermediate_size: PositiveInt
+    layers: PositiveInt
+    heads: PositiveInt
+    max_position_embeddings: PositiveInt
+    block_length: PositiveInt
+    vocabulary: PositiveInt
+    verse_poems: PositiveInt
+    chat_share: Fraction
+    steps: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
+
+    @model_validator(mode="after")
+    def _heads_fit(self) -> Self:
+        if self.hidden_size % (2 * self.heads):
+            raise ValueError(
+                f"hidden_size ({self.hidden_size}) is no multiple of twice heads ({self.heads})"
+            )
+        return self
+
+
+class BaseModelParams(Section):
+    """Section `base_model`."""
+
+    source: Literal["tiny", "huggingface", "modelscope", "path"]
+    name: str
+    revision: str
+    path: str = Field(min_length=1)
+    tiny: TinyParams
+
+    @field_validator("name", "revision")
+    @classmethod
+    def _needed_by_a_hub(cls, value: str, info: ValidationInfo) -> str:
+        # An unknown source has its own complaint and is not among the data.
+        source = info.data.get("source")
+        if source in HUBS and not value:
+            what = {"name": "a repository such as Qwen/Qwen2-1.5B-Instruct", "revision": "a commit"}
+            raise ValueError(f"source {source} needs {what[str(info.field_name)]}")
+        return value

@@ -1,0 +1,11 @@
+"""Section `fairytale.prepare`: how long a tale may be."""
+
+from wenmo.config.params_file import PositiveInt
+from wenmo.config.prepare import SharedPrepareParams
+
+
+class PrepareParams(SharedPrepareParams):
+    """Sections `prepare` and `fairytale.prepare`."""
+
+    min_tale_chars: PositiveInt
+    max_tale_chars: PositiveInt

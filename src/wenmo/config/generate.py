@@ -1,0 +1,97 @@
+"""Section `generate`: which engine runs the models, and how tokens are drawn."""
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import ConfigDict, Field, model_validator
+
+from wenmo.config.endpoints import Access, Asking
+from wenmo.config.params_file import Count, PositiveFloat, PositiveInt, Precision, Section
+
+
+class Sampling(Section):
+    """Section `generate.sampling`: how the next token is drawn; `n` draws a test prompt."""
+
+    max_new_tokens: PositiveInt
+    temperature: float = Field(ge=0)
+    top_p: float = Field(gt=0, le=1)
+    top_k: Count
+    repetition_penalty: PositiveFloat
+    stop: list[Annotated[str, Field(min_length=1)]]
+    n: PositiveInt
+
+
+class Length(Section):
+    """Section `generate.length`: the task's bounds, in characters without white space."""
+
+    min_chars: Count
+    max_chars: PositiveInt
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min_chars > self.max_chars:
+            raise ValueError(f"min_chars ({self.min_chars}) is over max_chars ({self.max_chars})")
+        return self
+
+    def holds(self, text: str) -> bool:
+        """Whether a text is neither too short nor too long."""
+        return self.min_chars <= len("".join(text.split())) <= self.max_chars
+
+
+class TransformersParams(Section):
+    """Section `generate.transformers`."""
+
+    batch_size: PositiveInt
+    threads: Count
+
+
+class VllmParams(Section):
+    """Section `generate.vllm`; the names are those of vLLM's engine arguments."""
+
+    tensor_parallel_size: PositiveInt
+    data_parallel_size: PositiveInt
+    max_model_len: Count
+    max_num_seqs: PositiveInt
+    gpu_memory_utilization: float = Field(gt=0, le=1)
+    quantization: Literal["none", "fp8", "bitsandbytes"]
+    batch_invariant: bool
+
+
+class OpenAIParams(Access, Asking):
+    """Section `generate.openai`: an endpoint, and what it calls the models."""
+
+    base: str = Field(min_length=1)
+    tuned: str = Field(min_length=1)
+    keep_answers: bool
+
+
+class GenerateParams(Section):
+    """Section `generate`."""
+
+    engine: Literal["transformers", "vllm", "openai"]
+    weights: Literal["merged", "adapter"]
+    precision: Precision
+    max_attempts: PositiveInt
+    sampling: Sampling
+    length: Length
+    transformers: TransformersParams
+    vllm: VllmParams
+    openai: OpenAIParams
+
+    def text_settings(self) -> dict[str, Any]:
+        """What a text depends on beside its model, prompt and seed."""
+        own = {
+            "transformers": {},
+            "vllm": self.vllm.model_dump(),
+            "openai": self.openai.model_dump(include={"base_url", "base", "tuned"}),
+        }
+        shared = self.model_dump(include={"engine", "precision", "weights"})
+        sampling = self.sampling.model_dump(exclude={"n"})
+        return {**shared, "sampling": sampling, "own": own[self.engine]}
+
+
+class Repeats(Section):
+    """What generate reads of the section `evaluate`: `seeds` draws a held-out prompt."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    seeds: PositiveInt

@@ -1,0 +1,19 @@
+"""Section `merge`: what is left out as repeated, and what is held out."""
+
+from typing import Literal
+
+from wenmo.config.params_file import Count, Fraction, PositiveInt, Section
+
+
+class MergeParams(Section):
+    """Section `merge`."""
+
+    group_by: Literal["source", "block", "verse_line", "row"]
+    block_rows: PositiveInt
+    gap_rows: Count
+    near_duplicate_jaccard: Fraction
+    drop_near_duplicates: bool
+    eval_fraction: Fraction
+    max_eval_rows: PositiveInt
+    max_train_rows: PositiveInt
+    max_leakage: Fraction

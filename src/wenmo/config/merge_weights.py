@@ -1,0 +1,13 @@
+"""Section `merge_weights`: how base plus adapter are written."""
+
+from pydantic import Field
+
+from wenmo.config.params_file import PositiveInt, Precision, Section
+
+
+class MergeWeightsParams(Section):
+    """Section `merge_weights`."""
+
+    precision: Precision
+    max_shard_size: str = Field(pattern=r"^\d+(MB|GB)$")
+    compared_rows: PositiveInt

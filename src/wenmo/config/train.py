@@ -1,0 +1,129 @@
+"""Section `train`: LoRA training, and which settings cannot work together or on this machine."""
+
+from importlib.util import find_spec
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from wenmo.config.params_file import Count, Fraction, PositiveFloat, PositiveInt, Precision, Section
+
+Quantization = Literal["none", "8bit", "4bit"]
+
+
+def _steps_or_epochs(value: int) -> int:
+    if value < 1 and value != -1:
+        raise ValueError("expected a number of steps, or -1 to train num_train_epochs")
+    return value
+
+
+class LoraParams(Section):
+    """Section `train.lora`; the names are those of peft.LoraConfig."""
+
+    r: PositiveInt
+    lora_alpha: PositiveFloat
+    lora_dropout: Fraction
+    use_rslora: bool
+    use_dora: bool
+    target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)]
+
+
+class TrainParams(Section):
+    """Section `train`; the names are those of trl.SFTConfig where it has them."""
+
+    max_steps: Annotated[int, AfterValidator(_steps_or_epochs)]
+    num_train_epochs: PositiveFloat
+    max_length: PositiveInt
+    max_truncated: Fraction
+    packing: bool
+    per_device_train_batch_size: PositiveInt
+    gradient_accumulation_steps: PositiveInt
+    learning_rate: PositiveFloat
+    lr_scheduler_type: Literal["constant", "linear", "cosine"]
+    warmup_steps: Count
+    weight_decay: float = Field(ge=0)
+    optim: Literal["adamw_torch", "adamw_torch_fused", "paged_adamw_8bit"]
+    precision: Precision | Literal["auto"]
+    quantization: Quantization
+    bnb_4bit_quant_type: Literal["nf4", "fp4"]
+    bnb_4bit_use_double_quant: bool
+    attn_implementation: Literal["sdpa", "eager", "flash_attention_2"]
+    gradient_checkpointing: bool
+    logging_steps: PositiveInt
+    eval_strategy: Literal["steps", "epoch"]
+    eval_steps: PositiveInt
+    save_strategy: Literal["steps", "epoch"]
+    save_steps: PositiveInt
+    save_total_limit: PositiveInt
+    load_best_model_at_end: bool
+    launcher: str = Field(pattern=r"^(python$|torchrun |accelerate launch )")
+    lora: LoraParams
+
+    @model_validator(mode="after")
+    def _can_work(self) -> Self:
+        refuse_impossible(self)
+        return self
+
+
+def refuse_impossible(params: TrainParams) -> None:
+    """Raise ValueError with the reason and the way out for the first that cannot work."""
+    _refuse_missing_packages(params)
+    _refuse_precision_without_hardware(params)
+    _refuse_sharded_quantization(params)
+    _refuse_uncomparable_checkpoints(params)
+
+
+def _refuse_missing_packages(params: TrainParams) -> None:
+    wants_bitsandbytes = params.quantization != "none" or params.optim == "paged_adamw_8bit"
+    if wants_bitsandbytes and find_spec("bitsandbytes") is None:
+        wanted = params.quantization if params.quantization != "none" else params.optim
+        raise ValueError(
+            f"{wanted} needs bitsandbytes, which is not installed here; pip install -e '.[gpu]'"
+        )
+    if params.attn_implementation == "flash_attention_2" and find_spec("flash_attn") is None:
+        raise ValueError(
+            "attn_implementation flash_attention_2 needs the package flash-attn; set it to sdpa"
+        )
+    if "deepspeed" in params.launcher and find_spec("deepspeed") is None:
+        raise ValueError(f"launcher {params.launcher!r} needs deepspeed; pip install deepspeed")
+
+
+def _refuse_precision_without_hardware(params: TrainParams) -> None:
+    if params.precision != "fp16":
+        return
+    # Only here, since torch takes seconds to load.
+    import torch
+
+    if not torch.cuda.is_available():
+        raise ValueError(
+            "precision fp16 needs a GPU, since its gradients are scaled there;"
+            " set it to bf16, fp32 or auto"
+        )
+
+
+def _refuse_sharded_quantization(params: TrainParams) -> None:
+    is_sharded = "fsdp" in params.launcher or "deepspeed" in params.launcher
+    if params.quantization != "none" and is_sharded:
+        raise ValueError(
+            f"quantization {params.quantization} cannot be sharded by {params.launcher!r};"
+            " set launcher to torchrun --nproc_per_node=N, which keeps a whole copy on each device"
+        )
+    if params.optim == "paged_adamw_8bit" and is_sharded:
+        raise ValueError(
+            f"optim paged_adamw_8bit cannot be sharded by {params.launcher!r};"
+            " set optim to adamw_torch_fused"
+        )
+
+
+def _refuse_uncomparable_checkpoints(params: TrainParams) -> None:
+    if not params.load_best_model_at_end:
+        return
+    if params.save_strategy != params.eval_strategy:
+        raise ValueError(
+            "load_best_model_at_end needs a held-out loss for each checkpoint:"
+            " set save_strategy and eval_strategy alike"
+        )
+    if params.save_strategy == "steps" and params.save_steps % params.eval_steps:
+        raise ValueError(
+            "load_best_model_at_end needs a held-out loss for each checkpoint:"
+            f" save_steps ({params.save_steps}) is no multiple of eval_steps ({params.eval_steps})"
+        )

@@ -1,0 +1,135 @@
+"""The rows that flow between stages, and their files: JSON Lines, the same bytes anywhere."""
+
+import codecs
+import csv
+import hashlib
+import io
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+from wenmo.core.errors import UserError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One example from prepare to merge: `output` is the passage, tale or poem to learn."""
+
+    id: str
+    source: str
+    position: int
+    instruction: str
+    input: str
+    output: str
+
+    @property
+    def prompt(self) -> str:
+        """What the user says, as in Alpaca data: instruction, then input, a line each."""
+        return "\n".join(part for part in (self.instruction, self.input) if part)
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What a model wrote for one prompt; `finish_reason` is `stop` or `length`."""
+
+    id: str
+    prompt: str
+    reference: str
+    text: str
+    finish_reason: str
+    tokens: int
+
+
+Record = TypeVar("Record", Row, Generation)
+
+
+def row_id(source: str, content: str) -> str:
+    """sha256 of source and content, by which a line anywhere is traced back to its text."""
+    return hashlib.sha256(f"{source}\0{content}".encode()).hexdigest()
+
+
+def stop(error: UserError) -> None:
+    """What is done about a malformed line unless a reader is told otherwise."""
+    raise error
+
+
+def read_json_lines(
+    path: Path, refuse: Callable[[UserError], None] = stop
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(place as path:line, object) for each non-blank line.
+
+    A malformed line is handed to `refuse`, which raises or lets the reading go on without it.
+    """
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            place = f"{path}:{number}"
+            try:
+                text = line.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").decode()
+                content = json.loads(text) if text.strip() else None
+            except UnicodeDecodeError as error:
+                refuse(UserError(f"{place}: not UTF-8: {error.reason}"))
+            except json.JSONDecodeError as error:
+                refuse(UserError(f"{place}: not JSON: {error.msg} at column {error.colno}"))
+            else:
+                if isinstance(content, dict):
+                    yield place, content
+                elif text.strip():
+                    kind = type(content).__name__
+                    refuse(UserError(f"{place}: expected an object, found {kind}"))
+
+
+def read_records(kind: type[Record], path: Path) -> list[Record]:
+    """Rows or generations of one file. Raises UserError as path:line for a malformed one."""
+    return [_record(kind, content, place) for place, content in read_json_lines(path)]
+
+
+def write_records(path: Path, records: Iterable[Row | Generation]) -> None:
+    """Write rows in the given order, keys in the fields' order."""
+    write_json_lines(path, (asdict(record) for record in records))
+
+
+def write_json_lines(path: Path, objects: Iterable[dict[str, Any]]) -> None:
+    """Write objects one a line, atomically: a reader sees the old file or the whole new one."""
+    write_text(path, "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in objects))
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write one object, indented for people, atomically."""
+    write_text(path, json.dumps(content, ensure_ascii=False, indent=2) + "\n")
+
+
+def write_csv(path: Path, lines: Sequence[dict[str, Any]]) -> None:
+    """Write a table with a header, atomically; every line has the first one's keys."""
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, list(lines[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(lines)
+    write_text(path, table.getvalue())
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 with LF, atomically: temporary file beside it, fsync, rename."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _record(kind: type[Record], content: dict[str, Any], place: str) -> Record:
+    wanted: dict[str, Callable[..., Any]] = {field.name: field.type for field in fields(kind)}  # type: ignore[misc]
+    if content.keys() != wanted.keys():
+        raise UserError(f"{place}: keys are {list(content)}; expected {list(wanted)}")
+    for key, type_ in wanted.items():
+        if type(content[key]) is not type_:
+            raise UserError(f"{place}: {key!r} is {content[key]!r}; expected {type_.__name__}")
+    return kind(**content)

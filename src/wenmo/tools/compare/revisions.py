@@ -1,0 +1,293 @@
+"""One revision's parameters, scores and texts: an experiment, branch, tag, commit or the workspace.
+
+Files are read through dvc.api, those that git has from git and those that DVC has from its cache or
+remote, so nothing is checked out (https://doc.dvc.org/api-reference/dvcfilesystem).
+"""
+
+import json
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError
+
+from wenmo.config.params_file import TASKS, deep_merge
+from wenmo.core.errors import UserError
+from wenmo.core.records import Generation
+from wenmo.tools.dvc_lock import Lock, Stage, dotted, maker, parse_lock
+
+WORKSPACE = "workspace"
+"""The name of the working tree where revisions are named."""
+
+
+@dataclass(frozen=True)
+class ScoredRow:
+    """A line of reports/<task>.jsonl: a held-out row's own scores of base and tuned."""
+
+    id: str
+    source: str
+    prompt: str
+    base: dict[str, float]
+    tuned: dict[str, float]
+
+
+Line = TypeVar("Line", ScoredRow, Generation)
+
+
+class Revision:
+    """What can be read of one revision; each complaint names it, the file and the way out."""
+
+    def __init__(self, name: str) -> None:
+        """`name` is one that DVC knows. Raises UserError if it does not."""
+        # 0.3 s, which no other command needs to wait for.
+        from dvc.api import DVCFileSystem
+        from dvc.exceptions import DvcException
+        from scmrepo.exceptions import SCMError
+
+        self.name = name
+        try:
+            self._files = DVCFileSystem(rev=None if name == WORKSPACE else _unambiguous(name))
+            self.commit = "" if name == WORKSPACE else str(self._files.repo.get_rev())
+        except AttributeError:
+            # DVC takes whatever git finds by that name for a commit.
+            raise UserError(f"{name}: it names no commit") from None
+        except (DvcException, SCMError) as error:
+            raise UserError(
+                f"{name}: {error}; `dvc exp list --all-commits` and `git branch --all` name what"
+                f" there is, and {WORKSPACE} is the working tree"
+            ) from None
+
+    @property
+    def root(self) -> Path:
+        """The repository's folder, of whatever revision."""
+        from dvc.repo import Repo
+
+        return Path(Repo.find_root())
+
+    @cached_property
+    def params(self) -> dict[str, Any]:
+        """The content of params.yaml."""
+        content = self._yaml("params.yaml")
+        if not isinstance(content.get("tasks"), list):
+            raise UserError(f"{self.name}: params.yaml: no list of tasks, so nothing to compare")
+        return content
+
+    @property
+    def tasks(self) -> list[str]:
+        """The tasks of params.yaml."""
+        return [task for task in TASKS if task in self.params["tasks"]]
+
+    @cached_property
+    def libraries(self) -> dict[str, str]:
+        """Version of each library that pyproject.toml asks for; empty without that file."""
+        if not self._files.exists("/pyproject.toml"):
+            return {}
+        try:
+            project = tomllib.loads(self._text("pyproject.toml"))["project"]
+            pins = [pin.partition("==") for pin in project["dependencies"]]
+        except (tomllib.TOMLDecodeError, KeyError) as error:
+            raise UserError(f"{self.name}: pyproject.toml: {error}") from None
+        return {name.strip(): version for name, _, version in pins}
+
+    def evaluate_param(self, task: str, key: str) -> Any:
+        """A key of section `evaluate`, the task's own before the shared one."""
+        own = self.params.get(task) or {}
+        section = deep_merge(self.params.get("evaluate") or {}, own.get("evaluate") or {})
+        if key not in section:
+            raise UserError(f"{self.name}: params.yaml: evaluate.{key} is missing")
+        return section[key]
+
+    def tuned_scores(self, task: str) -> dict[str, float]:
+        """The scores of tuned in metrics/<task>.json, over all held-out rows."""
+        path = f"metrics/{task}.json"
+        try:
+            scores = json.loads(self._text(path, task))["tuned"]
+            return {key: float(value) for key, value in scores.items()}
+        except json.JSONDecodeError as error:
+            raise UserError(f"{self.name}: {path}: not JSON: {error}") from None
+        except (AttributeError, KeyError, TypeError, ValueError):
+            raise UserError(f"{self.name}: {path}: no scores of tuned") from None
+
+    def scored_rows(self, task: str) -> list[ScoredRow]:
+        """Held-out rows with their own scores, in the order of the file."""
+        return list(self._lines(ScoredRow, f"reports/{task}.jsonl", task))
+
+    def generations(self, task: str, model: str) -> dict[str, list[Generation]]:
+        """What base or tuned wrote, by the id of the row; several texts a row are in sequence."""
+        texts: dict[str, list[Generation]] = {}
+        for each in self._lines(Generation, f"outputs/{task}/eval.{model}.jsonl", task):
+            texts.setdefault(each.id, []).append(each)
+        return texts
+
+    def changed_since_built(self, task: str) -> list[str]:
+        """Keys of params.yaml with another value than the task was built with, by dvc.lock.
+
+        They are what `dvc repro` has yet to take up: after an edit, or in an experiment that ran
+        other tasks alone.
+        """
+        found = set()
+        for stage in self._locked_stages(task).values():
+            for section, value in stage.params.items():
+                now: Any = self.params
+                for part in section.split("."):
+                    now = now.get(part, {}) if isinstance(now, Mapping) else {}
+                found.update(differing(flatten({section: value}), flatten({section: now})))
+        return sorted(found)
+
+    def made_since_read(self, task: str) -> list[tuple[str, str, str]]:
+        """Both stages and the path where one read what the other made anew since, by dvc.lock.
+
+        What cannot be told is left out: a file of a folder of which DVC has no listing.
+        """
+        found = []
+        for name, stage in self._locked_stages(task).items():
+            others = {other: each for other, each in self._lock.items() if other != name}
+            found += [
+                (name, made[0].name, path)
+                for path, then in stage.inputs.items()
+                if then and (made := maker(others, path))
+                if self._made_md5(path, *made) not in ("", then)
+            ]
+        return found
+
+    def _made_md5(self, path: str, stage: Stage, output: str) -> str:
+        """That of an output or of a file of its folder; empty if it cannot be told."""
+        from dvc_data.index import DataIndexDirError
+
+        if path == output:
+            return stage.outputs[output]
+        try:
+            # Of what DVC records, whatever lies in the workspace.
+            return str(self._files.info(f"/{path}").get("dvc_info", {}).get("md5", ""))
+        except (FileNotFoundError, DataIndexDirError):
+            return ""
+
+    def inputs(self, task: str) -> dict[str, str]:
+        """md5 of every file or folder that the task was built from, by dvc.lock: code and data."""
+        return {
+            path: md5
+            for stage in self._locked_stages(task).values()
+            for path, md5 in stage.inputs.items()
+            if not maker(self._lock, path)
+        }
+
+    def _locked_stages(self, task: str) -> Lock:
+        return {
+            name: stage
+            for name, stage in self._lock.items()
+            if name == "base_model" or name.endswith(f"@{task}")
+        }
+
+    @cached_property
+    def _lock(self) -> Lock:
+        if not self._files.exists("/dvc.lock"):
+            return {}
+        return parse_lock(self._text("dvc.lock"), f"{self.name}: dvc.lock")
+
+    def _yaml(self, path: str) -> dict[str, Any]:
+        try:
+            content = YAML(typ="safe").load(self._text(path))
+        except MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise UserError(f"{self.name}: {path}:{line}: {error.problem}") from None
+        if not isinstance(content, dict):
+            raise UserError(f"{self.name}: {path}: expected sections")
+        return content
+
+    def _lines(self, kind: type[Line], path: str, task: str) -> Iterator[Line]:
+        wanted = [field.name for field in fields(kind)]
+        # Not splitlines, which also breaks at characters that may stand within a text.
+        for number, line in enumerate(self._text(path, task).split("\n"), start=1):
+            if not line.strip():
+                continue
+            place = f"{self.name}: {path}:{number}"
+            try:
+                content = json.loads(line)
+                yield kind(**{key: content[key] for key in wanted})
+            except json.JSONDecodeError as error:
+                raise UserError(f"{place}: not JSON: {error.msg}") from None
+            except (KeyError, TypeError):
+                raise UserError(f"{place}: expected the keys {', '.join(wanted)}") from None
+
+    def _text(self, path: str, task: str = "") -> str:
+        from dvc.exceptions import DvcException
+        from dvc_data.index import DataIndexDirError
+
+        try:
+            return str(self._files.read_text(f"/{path}", encoding="utf-8"))
+        except (FileNotFoundError, DataIndexDirError):
+            raise UserError(f"{self.name}: {path}: {self._why_missing(path, task)}") from None
+        except UnicodeDecodeError as error:
+            raise UserError(f"{self.name}: {path}: not UTF-8: {error.reason}") from None
+        except (DvcException, OSError) as error:
+            raise UserError(f"{self.name}: {path}: {error}") from None
+
+    def _why_missing(self, path: str, task: str) -> str:
+        """Never made, made but not to be had, or not known to that revision at all."""
+        if not task:
+            return "no such file; run in the repository of the pipeline"
+        # A folder that is an output first: without its listing nothing is known of its files.
+        places = (f"/{path.rpartition('/')[0]}", f"/{path}")
+        info = next((self._files.info(place) for place in places if self._files.isdvc(place)), None)
+        if info is None:
+            return "its dvc.yaml does not make this file; build it anew with the code of today"
+        build = f"`dvc repro evaluate@{task}`"
+        if self.name != WORKSPACE:
+            get = f"`dvc exp apply {self.name}` (of a commit: `git switch --detach {self.name}`)"
+            build = f"{get} and {build}"
+        if "md5" not in info:
+            return f"not built; {build} builds it (--task leaves other tasks out)"
+        return (
+            "neither in the cache nor in the remote; `dvc push` (`dvc exp push`) it where it was"
+            f" built, or {build} builds it again"
+        )
+
+
+def _unambiguous(name: str) -> str:
+    """The name, or, if it is that of several experiments, the commit of the one on this branch.
+
+    Raises UserError if not just one of them is on it.
+    """
+    from dvc.exceptions import DvcException
+    from dvc.repo.experiments.utils import exp_refs_by_names
+    from dvc.scm import SCM, resolve_rev
+
+    scm = SCM(os.curdir)
+    try:
+        resolve_rev(scm, name)
+    except DvcException:
+        found = exp_refs_by_names(scm, {name})[name]
+        if len(found) < 2:
+            raise
+    else:
+        return name
+    repo = scm.pygit2.repo
+    head = scm.get_rev()
+    here = [each for each in found if repo.merge_base(head, each.baseline_sha) == each.baseline_sha]
+    if len(here) == 1:
+        return str(scm.get_ref(str(here[0])))
+    each_on = ", ".join(
+        f"{scm.get_ref(str(each))[:7]} on {each.baseline_sha[:7]}"
+        for each in sorted(found, key=str)
+    )
+    raise UserError(
+        f"{name}: {len(found)} experiments have this name: {each_on}; name one by its hash"
+    )
+
+
+def flatten(content: Mapping[str, Any]) -> dict[str, str]:
+    """Dotted keys and their values as JSON; a list is one value, an empty section none."""
+    return {
+        key: json.dumps(value, ensure_ascii=False, default=str) for key, value in dotted(content)
+    }
+
+
+def differing(*flats: Mapping[str, str]) -> list[str]:
+    """Keys that have not the same value everywhere, in the order in which they come first."""
+    keys = dict.fromkeys(key for flat in flats for key in flat)
+    return [key for key in keys if len({flat.get(key) for flat in flats}) > 1]

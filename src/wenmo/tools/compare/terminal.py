@@ -1,0 +1,154 @@
+"""Revisions side by side in a terminal: Markdown tables, then texts in columns."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+
+import pandas as pd
+
+from wenmo.core.records import Generation
+from wenmo.report.names import SCORE_NAMES, TASK_NAMES, better_direction
+from wenmo.scoring.scorecard import primary_score
+from wenmo.text.control_characters import visible
+from wenmo.tools.compare.comparison import Comparison, Improvement, Pair, RowTexts, TaskComparison
+
+NOTHING, EMPTY = "–", "（空）"
+PARAMETERS_THAT_DIFFER = "Parameters that differ"
+SAME_PARAMETERS = "No parameter differs."
+WHAT_IMPROVEMENTS_ARE = (
+    "An improvement is the mean difference on the same held-out rows, with its 95% interval;"
+    " positive is better for every score. p values of other than the primary score, which comes"
+    " first, are corrected for their number (Holm)."
+)
+_COLUMN, _LEAST_COLUMN = 40, 12
+# Where no terminal says how wide it is.
+_SIZE = (100, 24)
+
+
+def terminal_page(comparison: Comparison, texts: int) -> str:
+    """Everything but the texts after the first `texts` prompts of each task."""
+    parts = [", ".join(titles(comparison)), f"## {PARAMETERS_THAT_DIFFER}"]
+    parts.append(parameters_table(comparison) if comparison.parameters else SAME_PARAMETERS)
+    for task in comparison.tasks:
+        parts.append(f"## {TASK_NAMES[task.task]}")
+        parts.append("\n".join(f"- {line}" for line in told(task, comparison.names[0])))
+        parts.append(scores_table(task, comparison.names))
+        for number, row in enumerate(task.texts[:texts], 1):
+            parts.append(f"### {number}. {row.prompt}")
+            parts.append(texts_table(row, comparison.names))
+    if any(line.improvements for task in comparison.tasks for line in task.scores):
+        parts.append(WHAT_IMPROVEMENTS_ARE)
+    return visible("\n\n".join(parts))
+
+
+def titles(comparison: Comparison) -> list[str]:
+    """Each revision's name, with the commit that it stands for."""
+    return [
+        f"{name} ({commit[:7]})" if commit and not commit.startswith(name) else name
+        for name, commit in zip(comparison.names, comparison.commits, strict=True)
+    ]
+
+
+def told(task: TaskComparison, first: str) -> Iterator[str]:
+    """A sentence a revision: what became of the primary score. Then what a reader has to know."""
+    for index, pair in enumerate(task.pairs):
+        yield headline(task, index, first)
+        yield from pair.notes
+    yield from task.notes
+
+
+def headline(task: TaskComparison, index: int, first: str) -> str:
+    """Whether the revision of that pair writes better than the first, by the primary score."""
+    pair = task.pairs[index]
+    key = primary_score(task.task)
+    found = (line.improvements[index] for line in task.scores if line.key == key)
+    improvement = next(found, None)
+    if improvement is None or pair.primary_values is None:
+        return f"between {pair.name} and {first} no difference can be told"
+    before, after = pair.primary_values
+    won = pair.outcomes
+    return (
+        f"{pair.name} {_verdict(pair, improvement)} {first}: {label(key)} {after:.3f} instead of"
+        f" {before:.3f}, {signed(improvement.value)} (95% interval {interval(improvement)},"
+        f" p = {improvement.p:.4f}) over {pair.rows} held-out rows, of which {won['wins']} are"
+        f" better, {won['ties']} equal and {won['losses']} worse"
+    )
+
+
+def parameters_table(comparison: Comparison) -> str:
+    """Markdown: a parameter a row, its value in each revision."""
+    columns = list(zip(*comparison.parameters.values(), strict=True))
+    table = pd.DataFrame({"parameter": list(comparison.parameters)}) if columns else pd.DataFrame()
+    for name, values in zip(comparison.names, columns, strict=True):
+        table[name] = [NOTHING if value is None else value for value in values]
+    return str(table.to_markdown(index=False, disable_numparse=True, maxcolwidths=_COLUMN))
+
+
+def scores_table(task: TaskComparison, names: Sequence[str]) -> str:
+    """Markdown: a score a row; each revision's value, after it the improvement over the first."""
+    rows = []
+    for line in task.scores:
+        row = [label(line.key), number(line.values[0])]
+        for value, improvement in zip(line.values[1:], line.improvements, strict=True):
+            found = (
+                ["", ""]
+                if improvement is None
+                else [
+                    f"{signed(improvement.value)} ({interval(improvement)})",
+                    f"{improvement.p:.4f}",
+                ]
+            )
+            row += [number(value), *found]
+        rows.append(row)
+    heads = [head for name in names[1:] for head in (name, "improvement", "p")]
+    table = pd.DataFrame(rows, columns=["score", names[0], *heads])
+    alignment = ["left"] + ["right"] * (len(heads) + 1)
+    return str(table.to_markdown(index=False, disable_numparse=True, colalign=alignment))
+
+
+def texts_table(row: RowTexts, names: Sequence[str]) -> str:
+    """Columns: reference, base and what each revision wrote, as wide as the terminal allows."""
+    cells = {"reference": row.reference, f"base ({names[0]})": _joined(row.base)}
+    cells |= {name: _joined(texts) for name, texts in zip(names, row.tuned, strict=True)}
+    width = shutil.get_terminal_size(_SIZE).columns // len(cells) - 2
+    table = pd.DataFrame([cells])
+    return str(
+        table.to_markdown(
+            index=False,
+            tablefmt="simple",
+            disable_numparse=True,
+            maxcolwidths=max(width, _LEAST_COLUMN),
+            maxheadercolwidths=max(width, _LEAST_COLUMN),
+        )
+    )
+
+
+def label(key: str) -> str:
+    """A score's name, and which way it is better."""
+    return f"{SCORE_NAMES.get(key, key)} {better_direction(key)}".rstrip()
+
+
+def number(value: float | None) -> str:
+    """A score, or that there is none."""
+    return NOTHING if value is None else f"{value:.3f}"
+
+
+def signed(value: float) -> str:
+    """With a sign, and zero without one."""
+    return f"{value:+.3f}" if round(value, 3) else "0.000"
+
+
+def interval(improvement: Improvement) -> str:
+    """Its bounds."""
+    return f"{signed(improvement.low)} to {signed(improvement.high)}"
+
+
+def _verdict(pair: Pair, improvement: Improvement) -> str:
+    if pair.outcomes["ties"] == pair.rows:
+        return "scores the same on every row as"
+    if not improvement.shown:
+        return "is not shown to differ from"
+    return "is better than" if improvement.value > 0 else "is worse than"
+
+
+def _joined(texts: Sequence[Generation]) -> str:
+    return "\n\n".join(each.text or EMPTY for each in texts) if texts else NOTHING

@@ -1,0 +1,230 @@
+"""What dvc.lock records: which stage made a file, from what, by which command and parameters.
+
+https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#dvclock-file
+"""
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from tqdm import tqdm
+
+from wenmo.config.params_file import PARAMS_FILE, deep_merge
+from wenmo.core.errors import UserError
+
+LOCK_FILE = Path("dvc.lock")
+
+# What these stages write only lets others start: nothing of it is in a result.
+_GATES = "data/checked/"
+_CODE = ("src/", "stages/")
+# Gigabytes, which are not read again to tell where a line comes from.
+_MODELS = "models/"
+# What the parameters of a stage set for others that it might have used instead.
+_ENGINES = {"transformers", "vllm", "openai"}
+
+
+class _Recorded(dict[str, Any]):
+    """A section of parameters, in which older code may have had other keys."""
+
+    def __init__(self, stage: str, content: Mapping[str, Any]) -> None:
+        super().__init__(
+            (key, _Recorded(stage, value) if isinstance(value, Mapping) else value)
+            for key, value in content.items()
+        )
+        self._stage = stage
+
+    def __missing__(self, key: str) -> Any:
+        raise UserError(
+            f"{LOCK_FILE}: {self._stage}: no {key!r}: it was written by older code; run `dvc repro`"
+        )
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage as it last ran: paths with the md5 that they had, and its sections of params.yaml."""
+
+    name: str
+    command: str
+    inputs: dict[str, str]
+    params: dict[str, Any]
+    outputs: dict[str, str]
+
+    @property
+    def task(self) -> str:
+        """The task that it is for; empty for base_model."""
+        return self.name.partition("@")[2]
+
+    def section(self, name: str) -> dict[str, Any]:
+        """A section of its parameters, the task's own values laid over the shared ones.
+
+        A key that is looked up in it and is not recorded raises UserError.
+        """
+        own = self.params.get(f"{self.task}.{name}") or {}
+        return _Recorded(self.name, deep_merge(self.params.get(name) or {}, own))
+
+    def dotted_params(self) -> dict[str, Any]:
+        """The parameters that it obeyed, dotted: the seed, its own section and the chat's.
+
+        Keys of its own section stand without the section's name, sampling first. What is set for
+        engines, endpoints and sources that were not used is left out.
+        """
+        name = self.name.partition("@")[0]
+        own = self.section(name)
+        for unused in _unused(name, own):
+            own.pop(unused, None)
+        seed = {"seed": self.params["seed"]} if "seed" in self.params else {}
+        sampling = {"sampling": own.pop("sampling")} if "sampling" in own else {}
+        chat = {"chat": self.section("chat")} if "chat" in self.params else {}
+        return dict(dotted(seed | sampling | own | chat))
+
+
+Lock = Mapping[str, Stage]
+"""The stages by name."""
+
+
+def read_lock(path: Path = LOCK_FILE) -> Lock:
+    """The stages of a dvc.lock; none where it is not there. Raises UserError if it is none."""
+    if not path.is_file():
+        return {}
+    try:
+        return parse_lock(path.read_text(encoding="utf-8", errors="replace"), str(path))
+    except UserError as error:
+        raise UserError(f"{error}; run `git checkout {path}`") from None
+
+
+def parse_lock(text: str, place: str = str(LOCK_FILE)) -> Lock:
+    """The stages of a dvc.lock's text. Raises UserError, naming the place, if it is none."""
+    try:
+        content = YAML(typ="safe").load(text)
+        return {
+            name: Stage(
+                name,
+                # DVC takes a list of commands as well.
+                stage["cmd"] if isinstance(stage["cmd"], str) else "\n".join(stage["cmd"]),
+                {each["path"]: each.get("md5", "") for each in stage.get("deps", ())},
+                stage.get("params", {}).get(str(PARAMS_FILE), {}),
+                {each["path"]: each.get("md5", "") for each in stage.get("outs", ())},
+            )
+            for name, stage in content["stages"].items()
+        }
+    except (YAMLError, TypeError, KeyError, AttributeError):
+        raise UserError(f"{place}: not written by DVC") from None
+
+
+def maker(lock: Lock, path: PurePath | str) -> tuple[Stage, str] | None:
+    """The stage that made a file, and its output which is or holds the file; None for a source."""
+    for stage in lock.values():
+        for output in stage.outputs:
+            if PurePath(path).is_relative_to(output):
+                return stage, output
+    return None
+
+
+def way(lock: Lock, path: PurePath | str, untouched: tuple[str, ...] = ()) -> list[Stage]:
+    """The stages that led to a file, each before those it waited for.
+
+    `untouched` outputs had no part in the file, though the stage that made it waited for them.
+    """
+    found: dict[str, Stage] = {}
+
+    def follow(name: PurePath | str) -> None:
+        made = maker(lock, name)
+        if made and made[0].name not in found:
+            stage = made[0]
+            for each in stage.inputs:
+                if not each.startswith((_GATES, *untouched)):
+                    follow(each)
+            found[stage.name] = stage
+
+    follow(path)
+    return list(found.values())[::-1]
+
+
+def raw_folder(lock: Lock, task: str) -> Path | None:
+    """Where a task's raw texts lay when prepare read them; None if it has not run."""
+    stage = lock.get(f"prepare@{task}")
+    if stage is None:
+        return None
+    return next((Path(each) for each in stage.inputs if stage.command.endswith(f" {each}")), None)
+
+
+def differences(lock: Lock, path: PurePath | str, stages: list[Stage]) -> Iterator[str]:
+    """Sentences: what on disk, or of the stages that led to the file, is not as it was then.
+
+    Code is left out, of which `dvc status` tells; models are compared by what dvc.lock says.
+    """
+    made = maker(lock, path)
+    if made is None:
+        yield f"dvc.lock does not record {path}, so what made it is not known; run `dvc repro`"
+        return
+    stage, output = made
+    if md5(Path(output)) != stage.outputs[output]:
+        yield (
+            f"{output} has changed since {stage.name} made it; `dvc checkout {output}` brings"
+            " back what dvc.lock records, and what is told below is about that"
+        )
+    told = {output}
+    for stage in stages:
+        for name, then in stage.inputs.items():
+            if name in told or name.startswith((_GATES, *_CODE)):
+                continue
+            source = maker(lock, name)
+            if source and source[0] not in stages:
+                continue
+            if source and source[0].outputs.get(name, then) != then:
+                told.add(name)
+                yield f"{source[0].name} has run since {stage.name} did: {name} is another one now"
+            elif not name.startswith(_MODELS) and Path(name).exists() and md5(Path(name)) != then:
+                told.add(name)
+                yield f"{name} has changed since {stage.name} read it"
+
+
+def md5(path: Path) -> str:
+    """A file's or folder's hash as dvc.lock holds it; empty if there is none."""
+    # DVC takes a quarter of a second to load, which no other command should wait for.
+    from dvc_data.hashfile.hash_info import HashInfo
+    from dvc_data.hashfile.tree import Tree
+
+    if not path.is_dir():
+        return _file_md5(path) if path.is_file() else ""
+    tree = Tree()  # type: ignore[no-untyped-call]
+    files = sorted(each for each in path.rglob("*") if each.is_file())
+    for each in tqdm(files, f"reading {path}", leave=False, delay=2):
+        tree.add(each.relative_to(path).parts, None, HashInfo("md5", _file_md5(each)))
+    tree.digest()
+    return str(tree.oid)
+
+
+def _file_md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+
+
+def _unused(name: str, section: Mapping[str, Any]) -> set[str]:
+    match name:
+        case "generate":
+            return _ENGINES - {section.get("engine")}
+        case "summarize" if section.get("provider") == "offline":
+            return set(section) - {"provider", "max_prompt_chars"}
+        case "summarize":
+            return {"endpoints"}
+        case "base_model" if section.get("source") == "tiny":
+            return {"name", "revision"}
+        case "base_model" if section.get("source") == "path":
+            return {"name", "revision", "tiny"}
+        case "base_model":
+            return {"path", "tiny"}
+    return set()
+
+
+def dotted(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Each value of nested sections by dotted key; a list is one value, an empty section none."""
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            yield from dotted(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value

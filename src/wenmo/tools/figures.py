@@ -1,0 +1,57 @@
+"""Bring the READMEs' tables and sample texts up to date: `make figures`, after `make repro`.
+
+Each lies between <!-- name --> and <!-- /name --> and is never written by hand. The texts are those
+of the first held-out rows, not chosen ones.
+"""
+
+from pathlib import Path
+
+from wenmo.config.params_file import TASKS
+from wenmo.core.errors import UserError
+from wenmo.core.records import Generation, read_records, write_text
+from wenmo.core.stage import run_stage
+from wenmo.tools.score_tables import comparison_table, read_metrics, scores_table
+
+READMES = (Path("README.md"), Path("README.zh-CN.md"))
+TEXTS_PER_TASK = 2
+
+
+def figures() -> dict[str, str]:
+    """What stands between the markers, by the markers' names."""
+    metrics = read_metrics(TASKS)
+    texts = {f"texts-{task}": sample_texts(task) for task in TASKS}
+    return {"scores": scores_table(metrics), "comparison": comparison_table(metrics), **texts}
+
+
+def sample_texts(task: str) -> str:
+    """Markdown: the first held-out prompts with what base and tuned wrote."""
+    base = read_records(Generation, Path(f"outputs/{task}/eval.base.jsonl"))
+    tuned = read_records(Generation, Path(f"outputs/{task}/eval.tuned.jsonl"))
+    parts = []
+    for before, after in list(zip(base, tuned, strict=True))[:TEXTS_PER_TASK]:
+        parts.append(f"**{before.prompt}**\n\nbase:\n\n{_quote(before.text)}")
+        parts.append(f"tuned:\n\n{_quote(after.text)}")
+    return "\n\n".join(parts)
+
+
+def with_figures(text: str, path: Path, figures: dict[str, str]) -> str:
+    """The page with every figure replaced. Raises UserError if a marker is missing."""
+    for name, figure in figures.items():
+        opening, closing = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        if text.count(opening) != 1 or text.count(closing) != 1:
+            raise UserError(f"{path}: expected one {opening.strip()} and one {closing}")
+        before, _, rest = text.partition(opening)
+        text = f"{before}{opening}{figure}\n{closing}{rest.partition(closing)[2]}"
+    return text
+
+
+def _quote(text: str) -> str:
+    # Two spaces at a line's end keep a poem's lines apart.
+    return "\n".join(f"> {line}  " for line in (text or "（空）").split("\n"))
+
+
+if __name__ == "__main__":
+    with run_stage("readme"):
+        new = figures()
+        for path in READMES:
+            write_text(path, with_figures(path.read_text(encoding="utf-8"), path, new))

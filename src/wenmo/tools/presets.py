@@ -1,0 +1,142 @@
+"""Published configurations: presets/<name>.yaml, laid over params.yaml.
+
+A preset holds only what it changes. Every one is laid over the default, which holds each key that
+any of them changes, so that the preset before leaves no trace. Only values change in params.yaml:
+its comments, its order and its layout stay.
+"""
+
+from difflib import unified_diff
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.tokens import CommentToken
+
+from wenmo.config import all_sections, params_file
+from wenmo.config.params_file import PARAMS_FILE
+from wenmo.core.errors import ParamsError, UserError, WrongArgumentsError
+from wenmo.core.records import write_text
+
+FOLDER = Path("presets")
+DEFAULT = "tiny"
+
+
+def descriptions() -> dict[str, str]:
+    """Each preset's name with the first line of its comment, the default first.
+
+    Raises UserError where there is no preset.
+    """
+    paths = sorted(FOLDER.glob("*.yaml"), key=lambda path: (path.stem != DEFAULT, path.stem))
+    if not paths:
+        raise UserError(f"{FOLDER}: no presets; run in the repository's root")
+    return {path.stem: _first_comment(path) for path in paths}
+
+
+def apply(name: str) -> str:
+    """Lay a preset over params.yaml and return what changed as a unified diff, empty if nothing.
+
+    Raises UserError for an unknown name and ParamsError for a preset that does not fit the
+    parameters; params.yaml is then as it was.
+    """
+    known = descriptions()
+    if name not in known:
+        raise WrongArgumentsError(f"{name!r} is no preset; there are {', '.join(known)}")
+    yaml, stream = _round_trip(), StringIO()
+    document = _load(yaml, PARAMS_FILE)
+    for each in dict.fromkeys((DEFAULT, name)):
+        lay_over(document, _load(yaml, FOLDER / f"{each}.yaml"))
+    yaml.dump(document, stream)
+    before, after = PARAMS_FILE.read_text(encoding="utf-8"), stream.getvalue()
+    _check(before, after, FOLDER / f"{name}.yaml")
+    if after != before:
+        write_text(PARAMS_FILE, after)
+    lines = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    return "".join(unified_diff(*lines, str(PARAMS_FILE), str(PARAMS_FILE)))
+
+
+def lay_over(document: CommentedMap, overlay: CommentedMap) -> None:
+    """Change `document` in place as `deep_merge` would; its comments stay where they are."""
+    for key, new in overlay.items():
+        old = document.get(key)
+        if isinstance(new, CommentedMap) and isinstance(old, CommentedMap) and old:
+            lay_over(old, new)
+        else:
+            # ruamel.yaml keeps the comment before a key with the last value before it, so that it
+            # would go with a list that is replaced, or stand above a key that is added.
+            comment = _take_comment(document, key if key in document else [*document][-1])
+            # A comment above the first line of the old value goes with it.
+            document.ca.items.pop(key, None)
+            document[key] = _bare(new)
+            _put_comment(document, key, comment)
+
+
+def _first_comment(path: Path) -> str:
+    # What is no UTF-8 is told where the preset is read to be applied.
+    first, *_ = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
+    return first.removeprefix("#").strip() if first.startswith("#") else ""
+
+
+def _round_trip() -> YAML:
+    """Reader and writer that leave the layout of params.yaml as it is."""
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 1_000_000
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    return yaml
+
+
+def _load(yaml: YAML, path: Path) -> CommentedMap:
+    if not params_file.read(path):
+        raise ParamsError(f"{path}: empty")
+    content: CommentedMap = yaml.load(path.read_text(encoding="utf-8"))
+    return content
+
+
+def _check(before: str, after: str, preset: Path) -> None:
+    try:
+        all_sections.check(YAML(typ="safe").load(after), preset)
+    except ParamsError:
+        # What was wrong before is not the preset's fault.
+        all_sections.check(YAML(typ="safe").load(before))
+        raise
+
+
+def _bare(value: Any) -> Any:
+    """A preset's value in block style, without the preset's comments."""
+    if isinstance(value, CommentedMap):
+        return CommentedMap((key, _bare(each)) for key, each in value.items())
+    if isinstance(value, CommentedSeq):
+        return CommentedSeq(_bare(each) for each in value)
+    return value
+
+
+def _last_leaf(parent: Any, key: Any) -> tuple[Any, Any]:
+    """The container and key of the last scalar, or empty container, that is written for a value."""
+    value = parent[key]
+    if not isinstance(value, CommentedMap | CommentedSeq) or not value or value.fa.flow_style():
+        return parent, key
+    return _last_leaf(value, len(value) - 1 if isinstance(value, CommentedSeq) else [*value][-1])
+
+
+def _take_comment(parent: CommentedMap, key: Any) -> CommentToken | None:
+    container, last = _last_leaf(parent, key)
+    slots: list[CommentToken | None] = container.ca.items.get(last, [])
+    slot = _comment_slot(container)
+    if len(slots) <= slot:
+        return None
+    comment, slots[slot] = slots[slot], None
+    return comment
+
+
+def _put_comment(parent: CommentedMap, key: Any, comment: CommentToken | None) -> None:
+    container, last = _last_leaf(parent, key)
+    if comment:
+        slots = container.ca.items.setdefault(last, [None, None, None, None])
+        slots[_comment_slot(container)] = comment
+
+
+def _comment_slot(container: CommentedMap | CommentedSeq) -> int:
+    """Where ruamel.yaml keeps the comment after a value."""
+    return 0 if isinstance(container, CommentedSeq) else 2

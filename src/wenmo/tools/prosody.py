@@ -1,0 +1,153 @@
+"""A poem's tones, rhyme and faults on a page for people."""
+
+from collections.abc import Iterator
+
+from wenmo.core.errors import UserError
+from wenmo.text.prosody import Analysis, Fault, Licence, Rule
+from wenmo.text.readings import ALL_TONES, LEVEL, OBLIQUE, Reading, rhyme_name, tones
+from wenmo.text.verse import verse_lines
+
+# As wide as the characters above them in every terminal, which ○ and ● are not.
+_MARKS = {frozenset({LEVEL}): "平", frozenset({OBLIQUE}): "仄", ALL_TONES: "中"}
+_UNLISTED, _FAULT, _NO_FAULT = "？", "＾", "\u3000"
+_LEGEND = "平 level, 仄 oblique, 中 either, ？ not in the 廣韻 and free, ＾ a fault"
+_NUMERALS = {5: "五言", 7: "七言"}
+_NAMES = {4: "绝句", 6: "小律", 8: "律诗"}
+_LONG = "排律"
+_LICENCES = {
+    Licence.SPECIAL_ENDING: "平平仄平仄 at its end may stand for 平平平仄仄",
+    Licence.NEXT_LINE: "the next line makes up for its last character but one",
+}
+
+
+class NotVerseError(UserError):
+    """There is no poem to look at. Its exit code is another than that of a poem with faults."""
+
+    exit_code = 2
+
+
+def poem_lines(text: str) -> list[str]:
+    """A text's verse lines. Raises NotVerseError if there are none, or bytes that are no UTF-8."""
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise NotVerseError("the poem is not in UTF-8; convert it first")
+    lines = verse_lines(text)
+    if not lines:
+        raise NotVerseError(
+            "there is no verse line; give a poem, its lines parted by punctuation or line breaks"
+        )
+    return lines
+
+
+def prosody_page(analysis: Analysis) -> str:
+    """The form, each line above its tones, rhyme words, licences, and a sentence for each fault."""
+    parts = [[_title(analysis)], _toned_lines(analysis), [_LEGEND]]
+    parts += [_rhyme_words(analysis), _licences(analysis), _faults(analysis)]
+    return "\n\n".join(text for part in parts if (text := "\n".join(part)))
+
+
+def tone_mark(readings: frozenset[Reading]) -> str:
+    """What a character's readings let it be: 平, 仄, 中 for either, ？ if there are none."""
+    return _MARKS[tones(readings)] if readings else _UNLISTED
+
+
+def _title(analysis: Analysis) -> str:
+    lines, length = len(analysis.lines), len(analysis.lines[0])
+    if analysis.checks:
+        return (
+            f"{_NUMERALS[length]}{_NAMES.get(lines, _LONG)}: {lines} lines of {length} characters"
+        )
+    return (
+        "no form of regulated verse, so no tone rules: those are for 4, 8 or another even number"
+        " of lines, all of 5 or all of 7 characters"
+    )
+
+
+def _toned_lines(analysis: Analysis) -> Iterator[str]:
+    for number, line in enumerate(analysis.lines, 1):
+        yield f"{number:>2}  {line}"
+        yield "    " + "".join(map(tone_mark, analysis.readings[number - 1]))
+        faulty = {fault.character for fault in analysis.faults if fault.line == number} - {0}
+        if faulty:
+            places = range(1, max(faulty) + 1)
+            yield "    " + "".join(_FAULT if at in faulty else _NO_FAULT for at in places)
+
+
+def _rhyme_words(analysis: Analysis) -> Iterator[str]:
+    """Each even line's end with its rhyme, and the first line's where it rhymes with them."""
+    for number, (line, readings) in enumerate(
+        zip(analysis.lines, analysis.readings, strict=True), 1
+    ):
+        shares = analysis.rhyme in readings[-1]
+        if number % 2 == 0 or (number == 1 and shares and len(analysis.lines) > 1):
+            found = [analysis.rhyme] if shares and analysis.rhyme else sorted(readings[-1])
+            names = "、".join(map(rhyme_name, found)) or "not in the 廣韻"
+            yield f"line {number} ends in {line[-1]}: {names}"
+
+
+def _licences(analysis: Analysis) -> Iterator[str]:
+    for line, licence in analysis.licences.items():
+        yield f"line {line} has a licence, no fault: {_LICENCES[licence]} ({licence})"
+
+
+def _faults(analysis: Analysis) -> Iterator[str]:
+    count = len(analysis.faults)
+    yield f"{_counted(str(count), 'fault')}:" if count else "no faults"
+    for fault in analysis.faults:
+        yield f"{_place(fault)}: {_said(fault, analysis)}"
+
+
+def _place(fault: Fault) -> str:
+    if not fault.line:
+        return "the poem"
+    return f"line {fault.line}" + (f", character {fault.character}" if fault.character else "")
+
+
+def _said(fault: Fault, analysis: Analysis) -> str:
+    """What is wrong there, as one sentence."""
+    expected, found = fault.expected, fault.found
+    line = analysis.lines[fault.line - 1] if fault.line else ""
+    character = line[fault.character - 1] if fault.character else ""
+    places = "2-4-6" if len(line) == 7 else "2-4"
+    match fault.rule:
+        case Rule.FORM if fault.line:
+            return f"it has {_counted(found, 'character')} where most lines have {expected}"
+        case Rule.FORM:
+            return f"{found.replace('×', ' lines of ')} characters are no form of regulated verse"
+        case Rule.CHARACTER:
+            return f"{character} is no Chinese character"
+        case Rule.ALTERNATION:
+            return f"{_toned(character, found)}, but {places} alternate and want {expected} here"
+        case Rule.OPPOSITION:
+            return (
+                f"{places} are {found}; the second line of a couplet is opposite to the first and"
+                f" wants {expected} (失對)"
+            )
+        case Rule.ADHESION:
+            return (
+                f"{places} are {found}; a couplet opens like the line before it and wants"
+                f" {expected} (失粘)"
+            )
+        case Rule.LEVEL_FOOT:
+            return f"{_toned(character, found)}, but even lines end on a level rhyme word (平)"
+        case Rule.OBLIQUE_END:
+            return f"{_toned(character, found)}, but odd lines after the first end oblique (仄)"
+        case Rule.RHYME if not found:
+            return f"{character} is not in the 廣韻, so it is not known to rhyme"
+        case Rule.RHYME:
+            return f"{character} ({found}) does not rhyme with {expected}"
+        case Rule.THREE_LEVEL:
+            return f"the line ends in three level tones, {found} (三平尾)"
+        case Rule.LONE_LEVEL:
+            return f"{found} leaves a lone level tone beside the rhyme word (孤平)"
+        case Rule.REPEATED_FOOT:
+            return f"{character} is the rhyme word of line {found} already (重韻)"
+        case Rule.REPEATED_LINE:
+            return f"it repeats line {found}"
+
+
+def _counted(count: str, thing: str) -> str:
+    return f"{count} {thing}" + ("" if count == "1" else "s")
+
+
+def _toned(character: str, tone: str) -> str:
+    return f"{character} is {'level' if tone == LEVEL else 'oblique'} ({tone})"

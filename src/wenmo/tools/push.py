@@ -1,0 +1,140 @@
+"""A trained model with its card and scores on Hugging Face."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wenmo.core.errors import UserError
+from wenmo.core.keys import secret
+from wenmo.model.card import CARD, add_scores, as_adapter_card, hub_base_model
+from wenmo.model.folder import belongs, broken_file
+from wenmo.model.hubs import hugging_face_errors
+
+if TYPE_CHECKING:
+    from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
+
+    Operation = CommitOperationAdd | CommitOperationDelete
+
+ADAPTER_CONFIG = "adapter_config.json"
+MERGED_WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
+
+
+def publish(task: str, repository: str, *, adapter: bool = False, private: bool = False) -> str:
+    """Upload models/merged/<task>, or its adapter, to `repository` (owner/name) in one commit.
+
+    The card is the merged folder's README.md with the scores of metrics/<task>.json; what lies on
+    the disk stays as it is. Returns the repository's address. Raises UserError for whatever is
+    missing or refused; the token, from HF_TOKEN in the environment or .env, is in no message.
+    https://huggingface.co/docs/huggingface_hub/guides/upload
+    """
+    from huggingface_hub import HfApi
+
+    if repository.count("/") != 1:
+        raise UserError(f"{repository!r} is no repository; expected owner/name")
+    token = secret("HF_TOKEN")
+    if not token:
+        raise UserError(
+            "HF_TOKEN is not set; put a token that may write there or in .env"
+            " (https://huggingface.co/settings/tokens)"
+        )
+    files = published_files(task, adapter)
+    api = HfApi(token=token)
+    with hugging_face_errors(repository):
+        address = api.create_repo(repository, private=private or None, exist_ok=True)
+        operations = _additions(files) + _deletions(api, repository, files)
+        with upload_errors(repository, token):
+            api.create_commit(repository, operations, commit_message=f"Upload {task} of wenmo")
+    return str(address)
+
+
+@contextmanager
+def upload_errors(repository: str, token: str) -> Iterator[None]:
+    """What goes wrong while a large file is under way, beside what the hub answers, in one line."""
+    import httpx2
+
+    try:
+        yield
+    except httpx2.HTTPError:
+        raise
+    except (RuntimeError, ValueError, OSError) as error:
+        # A RuntimeError wraps the hub's answer to one file, a ValueError words it; the Xet transfer
+        # has exceptions of its own.
+        if isinstance(error, RuntimeError) and isinstance(error.__cause__, httpx2.HTTPError):
+            raise error.__cause__ from None
+        reason = " ".join(str(error).split()).replace(token, "***")
+        raise UserError(f"{repository} was not uploaded: {reason}") from None
+
+
+def published_files(task: str, adapter: bool) -> dict[str, Path | bytes]:
+    """What goes to the hub by name: a path as it is, bytes where the hub's differ from the disk's.
+
+    Raises UserError naming the stage to run where a file is missing.
+    """
+    merged, own = Path(f"models/merged/{task}"), Path(f"models/adapters/{task}")
+    card = add_scores(
+        _read(merged / CARD, f"merge_weights@{task}"),
+        task,
+        _read_json(Path(f"metrics/{task}.json"), ("base", "tuned", "delta"), f"evaluate@{task}"),
+    )
+    folder = own if adapter else merged
+    stage, weights = ("train", "adapter_model") if adapter else ("merge_weights", "model")
+    names = [path.name for path in folder.glob("*") if path.is_file() and belongs(path.name)]
+    if not any(fnmatch(name, f"{weights}*.safetensors") for name in names):
+        raise UserError(f"{folder}: no weights; run `dvc repro {stage}@{task}`")
+    if fault := broken_file(folder):
+        raise UserError(f"{folder}: {fault}; run `dvc repro {stage}@{task}`")
+    files: dict[str, Path | bytes] = {name: folder / name for name in sorted(names)}
+    if adapter:
+        card = as_adapter_card(card)
+        files[ADAPTER_CONFIG] = _adapter_config(folder / ADAPTER_CONFIG, hub_base_model(card), task)
+    return files | {CARD: card.encode()}
+
+
+def _adapter_config(path: Path, base_model: str | None, task: str) -> bytes:
+    """PEFT's configuration, in which models/base means nothing to anyone else."""
+    config: dict[str, Any] = json.loads(_read(path, f"train@{task}"))
+    if base_model:
+        config["base_model_name_or_path"] = base_model
+    return (json.dumps(config, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _additions(files: dict[str, Path | bytes]) -> "list[Operation]":
+    from huggingface_hub import CommitOperationAdd
+
+    return [
+        CommitOperationAdd(name, str(content) if isinstance(content, Path) else content)
+        for name, content in files.items()
+    ]
+
+
+def _deletions(api: "HfApi", repository: str, files: dict[str, Path | bytes]) -> "list[Operation]":
+    """Merged weights of an earlier upload that was cut into other shards; one would open them."""
+    from huggingface_hub import CommitOperationDelete
+
+    if ADAPTER_CONFIG in files:
+        return []
+    return [
+        CommitOperationDelete(name)
+        for name in api.list_repo_files(repository)
+        if name not in files and any(fnmatch(name, pattern) for pattern in MERGED_WEIGHTS)
+    ]
+
+
+def _read_json(path: Path, keys: tuple[str, ...], stage: str) -> dict[str, Any]:
+    try:
+        content = json.loads(_read(path, stage))
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or not all(key in content for key in keys):
+        raise UserError(f"{path}: expected the keys {', '.join(keys)}; run `dvc repro {stage}`")
+    return content
+
+
+def _read(path: Path, stage: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; run `dvc repro {stage}`") from None

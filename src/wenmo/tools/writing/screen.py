@@ -1,0 +1,108 @@
+"""A growing text in the terminal or in a pipe, a poem's tones under each of its lines."""
+
+import re
+from collections.abc import Iterator
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.text import Text
+
+from wenmo.text.prosody import analyse
+from wenmo.text.readings import line_readings, rhyme_name
+from wenmo.text.verse import verse_lines
+from wenmo.tools.prosody import tone_mark
+
+STYLES = {"平": "green", "仄": "yellow"}
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""What could move the cursor or worse; a line break and a tab are no such characters."""
+
+
+class Screen:
+    """Standard output. `plain` is for a pipe: the texts and nothing beside them."""
+
+    def __init__(self, *, plain: bool) -> None:
+        self.plain = plain
+        self.console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+        self.errors = Console(
+            highlight=False, markup=False, emoji=False, soft_wrap=True, stderr=True
+        )
+
+    def heading(self, text: str) -> None:
+        """A name above a text."""
+        self.console.print(Text(f"[{text}]", style="bold"))
+
+    def note(self, text: str) -> None:
+        """A word beside the texts."""
+        if not self.plain:
+            self.console.print(Text(printable(text), style="dim"))
+
+    def complain(self, text: str) -> None:
+        """What went wrong, on standard error."""
+        self.errors.print(Text(printable(text), style="red"))
+
+    def show(self, text: Text | str) -> None:
+        """Print on, without a line break."""
+        self.console.print(text, end="")
+
+
+class Growing:
+    """One text as it comes."""
+
+    def __init__(self, screen: Screen, *, with_tones: bool) -> None:
+        self.screen = screen
+        self.with_tones = with_tones
+        self.text = ""
+
+    def hear(self, text: str) -> bool:
+        """Show what is new of the text so far; never stops it."""
+        self._show(text[len(self.text) :])
+        self.text = text
+        return True
+
+    def end(self) -> None:
+        """Close the last line."""
+        self._show("\n")
+
+    def _show(self, new: str) -> None:
+        *whole_lines, rest = new.split("\n")
+        line = self.text.rpartition("\n")[2]
+        for piece in whole_lines:
+            self.screen.show(printable(f"{piece}\n"))
+            if self.with_tones and (tones := tones_under(line + piece)):
+                self.screen.show(tones.append("\n"))
+            line = ""
+        self.screen.show(printable(rest))
+
+
+def printable(text: str) -> str:
+    """A text in which no character steers the terminal."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def tones_under(line: str) -> Text:
+    """The tones of verse, each as wide as its character and in its place; empty for no verse."""
+    marked, at = Text(), 0
+    for verse in verse_lines(line):
+        start = line.index(verse, at)
+        marked.append(" " * cell_len(line[at:start]))
+        for character, mark in _tones(verse):
+            # A mark is two columns wide, as a Chinese character is.
+            wide = cell_len(character) == cell_len(mark)
+            marked.append(mark if wide else " " * cell_len(character), STYLES.get(mark, "dim"))
+        at = start + len(verse)
+    return marked
+
+
+def _tones(verse: str) -> Iterator[tuple[str, str]]:
+    return zip(verse, map(tone_mark, line_readings(verse)), strict=True)
+
+
+def poem_facts(text: str) -> str:
+    """A poem's rhyme and number of faults."""
+    lines = verse_lines(text)
+    if not lines:
+        return "no verse"
+    analysis = analyse(lines)
+    rhyme = f"rhyme {rhyme_name(analysis.rhyme)}" if analysis.rhyme else "no rhyme"
+    count = len(analysis.faults)
+    return f"{rhyme}, {count} fault" + ("" if count == 1 else "s")
