@@ -1,4 +1,4 @@
-"""Let base and tuned answer the held-out prompts, and tuned the test prompts.
+"""Let tuned answer the held-out prompts and the test prompts, and measure its held-out loss.
 
 PYTHONPATH=src python stages/generate.py poetry
 """
@@ -7,46 +7,43 @@ from pathlib import Path
 
 from wenmo.config import params_file
 from wenmo.config.chat import ChatParams
-from wenmo.config.generate import GenerateParams, Repeats
+from wenmo.config.generate import GenerateParams
 from wenmo.core.reading import read_prompts, read_rows
 from wenmo.core.records import write_json, write_json_lines, write_records
 from wenmo.core.stage import parse_arguments, run_stage
 from wenmo.engines.answering import (
-    Writer,
+    Answerer,
     load_engine,
-    models_of,
     open_journal,
     submission,
     summary,
+    tuned_model,
 )
 from wenmo.engines.journal import JOURNALS, finish
+from wenmo.model.loss import held_out_losses
 
 if __name__ == "__main__":
     task = parse_arguments(__doc__, task="novel, fairytale or poetry").task
     with run_stage("generate", task) as log:
-        params = GenerateParams.load("generate", task)
-        chat, seed = ChatParams.load("chat", task), params_file.seed()
-        seeds = Repeats.load("evaluate").seeds
-        held_out = read_rows(Path(f"data/merged/{task}/eval.jsonl"), f"merge@{task}")
+        params, chat = GenerateParams.load("generate", task), ChatParams.load("chat", task)
+        rows = read_rows(Path(f"data/merged/{task}/eval.jsonl"), f"merge@{task}")
         # Without test prompts of its own, a task submits its held-out prompts.
-        test = read_prompts(Path(f"data/test/{task}.jsonl"), f"prepare@{task}") or held_out
-        journals, models = JOURNALS / task, models_of(task, params)
-        with load_engine(params, models) as engine:
-            base, tuned = (
-                Writer(engine, model, params, chat, seed, open_journal(journals, model, params))
-                for model in models
-            )
-            texts = {
-                "base": base.answer(held_out, "base", seeds),
-                "tuned": tuned.answer(held_out, "tuned", seeds),
-                "submit": tuned.answer_all(test, "submit"),
-            }
-            log |= {"base": base.cost, "tuned": tuned.cost, "engine": engine.cost}
+        test = read_prompts(Path(f"data/test/{task}.jsonl"), f"prepare@{task}") or rows
+        journals, model = JOURNALS / "generate" / task, tuned_model(task, params)
+        with load_engine(params, [model]) as engine:
+            journal = open_journal(journals, model, params)
+            tuned = Answerer(engine, model, params, chat, params_file.seed(), journal)
+            texts = tuned.answer(rows, "tuned", params.seeds)
+            submitted = tuned.answer_all(test, "submit")
+            log |= {"tuned": tuned.cost, "engine": engine.cost}
+        merged = Path(f"models/merged/{task}")
+        losses = held_out_losses(merged, rows, chat, params.precision, "held-out loss")
 
         outputs = Path(f"outputs/{task}")
-        write_records(outputs / "eval.base.jsonl", texts["base"])
-        write_records(outputs / "eval.tuned.jsonl", texts["tuned"])
-        write_json_lines(outputs / "submit.json", submission(test, texts["submit"]))
-        metrics = {name: summary(each, params.length) for name, each in texts.items()}
-        write_json(Path(f"metrics/generate/{task}.json"), metrics)
+        write_records(outputs / "eval.tuned.jsonl", texts)
+        write_records(outputs / "loss.tuned.jsonl", losses)
+        write_json_lines(outputs / "submit.json", submission(test, submitted))
+        length = params.length
+        counts = {"tuned": summary(texts, length), "submit": summary(submitted, length)}
+        write_json(Path(f"metrics/generate/{task}.json"), counts)
         finish(journals)

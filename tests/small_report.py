@@ -12,7 +12,7 @@ SNOW_POEM = "夜雪压柴门，炉温酒半樽。\n邻翁来叩户，共话到�
 RIVER = "以“孤帆过远洲”为首句，写一首五言绝句。"
 RIVER_POEM = "孤帆过远洲，江水带云流。\n何处渔歌起，芦花满渡头。"
 
-METRICS = {
+SCORES: dict[str, Any] = {
     "base": {"loss_per_character": 6.5, "form": 0.0, "rhyme": 0.0, "tones": 0.0, "rouge_1": 0.2},
     "tuned": {"loss_per_character": 6.1, "form": 0.5, "rhyme": 0.5, "tones": 0.0, "rouge_1": 0.3},
     "delta": {
@@ -25,8 +25,6 @@ METRICS = {
         "ties": 1,
         "losses": 0,
     },
-}
-DETAILS: dict[str, Any] = {
     "floors": {"base": {"rouge_1": 0.19}, "tuned": {"rouge_1": 0.21}},
     "references": {"form": 1.0, "rhyme": 1.0, "tones": 1.0},
     "deltas": {
@@ -39,6 +37,7 @@ DETAILS: dict[str, Any] = {
         }
     },
 }
+BARE = {part: SCORES[part] for part in ("base", "tuned", "delta")}
 SEED_NOISE = {"base": {"rouge_1": 0.0123}, "tuned": {"rouge_1": 0.0456}}
 JUDGE = {
     "tuned_win_rate": 0.625,
@@ -74,8 +73,7 @@ def report(**changes: Any) -> Report:
     tuned = [generation(SNOW_POEM), generation("孤帆过远洲，明月在舟", **river)]
     full = Report(
         "poetry",
-        METRICS,
-        DETAILS,
+        SCORES,
         base,
         tuned,
         BY_ROW,

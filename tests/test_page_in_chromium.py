@@ -10,9 +10,9 @@ from playwright.sync_api import Browser, Page, Request
 
 from tests.small_report import (
     COMPAT,
-    DETAILS,
     JUDGE,
     RIVER_POEM,
+    SCORES,
     SEED_NOISE,
     SNOW_POEM,
     generation,
@@ -21,7 +21,7 @@ from tests.small_report import (
 from wenmo.report.page import Report, write_page
 
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 812}
-EVERYTHING = DETAILS | {"judge": JUDGE, "seed_noise": SEED_NOISE, "compat": COMPAT}
+EVERYTHING = SCORES | {"judge": JUDGE, "seed_noise": SEED_NOISE, "compat": COMPAT}
 
 # Colours of a picture: how many there are, the first pixel's, and the share of all other pixels.
 LOOK_AT = """async (png) => {
@@ -78,7 +78,7 @@ def opened(browser: Browser, path: Path, size: Any = DESKTOP, scheme: Any = "lig
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     """A page with everything that can be on one."""
-    return page_of(tmp_path, report(details=EVERYTHING))
+    return page_of(tmp_path, report(scores=EVERYTHING))
 
 
 def page_of(folder: Path, what: Report) -> Path:
@@ -124,7 +124,7 @@ def test_every_picture_is_drawn_and_described(browser: Browser, written: Path) -
 def test_on_a_phone_only_tables_scroll_sideways(browser: Browser, tmp_path: Path) -> None:
     endless = "w" * 500
     one = generation(endless, prompt=endless, reference=endless)
-    path = page_of(tmp_path, report(details=EVERYTHING, base=[one], tuned=[one]))
+    path = page_of(tmp_path, report(scores=EVERYTHING, base=[one], tuned=[one]))
     page = opened(browser, path, PHONE).page
     for summary in page.locator("summary").all():
         summary.click()

@@ -6,11 +6,11 @@ import pytest
 
 from tests.conftest import ROOT
 from tests.small_report import (
+    BARE,
     BY_ROW,
     COMPAT,
-    DETAILS,
     JUDGE,
-    METRICS,
+    SCORES,
     SEED_NOISE,
     generation,
     report,
@@ -93,7 +93,7 @@ def test_a_judge_without_all_rates_leaves_them_out(
 ) -> None:
     if "unasked" in judge:
         judge = {key: value for key, value in judge.items() if key != "consistency"}
-    page = words(written(tmp_path, report(details={"judge": judge})))
+    page = words(written(tmp_path, report(scores=BARE | {"judge": judge})))
     assert said in page
     assert "it says the same" not in page
 
@@ -103,8 +103,8 @@ def test_a_judge_without_all_rates_leaves_them_out(
     [(1, "this holds for that book alone"), (3, "They are of 3 books, and whole books were drawn")],
 )
 def test_of_how_many_books_the_rows_are_is_told(tmp_path: Path, books: int, said: str) -> None:
-    assert said in words(written(tmp_path, report(details={"books": books})))
-    assert "They are" not in words(written(tmp_path, report(details={})))
+    assert said in words(written(tmp_path, report(scores=BARE | {"books": books})))
+    assert "They are" not in words(written(tmp_path, report(scores=BARE)))
 
 
 def test_who_copied_is_named_beside_the_text(tmp_path: Path) -> None:
@@ -156,16 +156,16 @@ def test_a_score_stands_beside_its_floor_the_references_and_its_improvement(
                 "rouge-1 11.25 22.50 33.75 44.00",
             ],
         ),
-        ("floors", DETAILS["floors"], ["base floor tuned floor"]),
-        ("references", DETAILS["references"], ["score base tuned references"]),
-        ("deltas", DETAILS["deltas"], ["+0.100 −0.020 to +0.220 0.0800"]),
+        ("floors", SCORES["floors"], ["base floor tuned floor"]),
+        ("references", SCORES["references"], ["score base tuned references"]),
+        ("deltas", SCORES["deltas"], ["+0.100 −0.020 to +0.220 0.0800"]),
     ],
 )
 def test_a_detail_is_told_where_there_is_one(
     tmp_path: Path, detail: str, content: object, said: list[str]
 ) -> None:
-    page = words(written(tmp_path, report(details={detail: content})))
-    bare = words(written(tmp_path, report(details={})))
+    page = words(written(tmp_path, report(scores=BARE | {detail: content})))
+    bare = words(written(tmp_path, report(scores=BARE)))
     for each in said:
         assert each in page
         assert each not in bare
@@ -253,9 +253,9 @@ def test_every_score_has_a_meaning() -> None:
 
 def test_tables_stand_task_beside_task() -> None:
     prose = {
-        part: {k: v for k, v in scores.items() if k != "form"} for part, scores in METRICS.items()
+        part: {k: v for k, v in scores.items() if k != "form"} for part, scores in BARE.items()
     }
-    table = scores_table({"novel": prose, "poetry": METRICS}).splitlines()
+    table = scores_table({"novel": prose, "poetry": SCORES}).splitlines()
     assert [cell.strip() for cell in table[0].split("|")[2:-1]] == [
         "novel base",
         "novel tuned",
@@ -270,7 +270,7 @@ def test_tables_stand_task_beside_task() -> None:
         "0.000",
         "0.500",
     ]
-    assert "0.250 to 0.750" in comparison_table({"poetry": METRICS})
+    assert "0.250 to 0.750" in comparison_table({"poetry": SCORES})
     named = [line.split("|")[1].split()[0] for line in table[2:]]
     assert named == ["held-out", "exact", "rhyme", "all", "ROUGE-1"]
 

@@ -32,7 +32,6 @@ TASK_SECTIONS: dict[str, type[Section]] = {
 SHARED_KEYS = {
     ("train", "max_steps"): "so that -S train.max_steps=500 always takes effect",
     ("train", "launcher"): "since dvc.yaml takes it from there",
-    ("evaluate", "seeds"): "since generate, which writes the texts, takes it from there",
 }
 SHARED_ONLY = ("tasks", "seed", "data_dir", "base_model")
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from wenmo.config.endpoints import Asking, Endpoint, Endpoints
-from wenmo.config.params_file import PARAMS_FILE, PositiveInt, Precision, Section, section
+from wenmo.config.params_file import PARAMS_FILE, PositiveInt, Section, section
 from wenmo.core.errors import ParamsError
 
 NONE = "none"
@@ -67,8 +67,6 @@ def judge_endpoint(
 class EvaluateParams(Section):
     """Section `evaluate`."""
 
-    precision: Precision
-    seeds: PositiveInt
     window: int = Field(ge=10)
     resamples: PositiveInt
     compat: bool

@@ -1,8 +1,8 @@
 """Section `generate`: which engine runs the models, and how tokens are drawn."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from wenmo.config.endpoints import Access, Asking
 from wenmo.config.params_file import Count, PositiveFloat, PositiveInt, Precision, Section
@@ -64,12 +64,17 @@ class OpenAIParams(Access, Asking):
     keep_answers: bool
 
 
+Engine = Literal["transformers", "vllm", "openai"]
+ENGINES: tuple[Engine, ...] = get_args(Engine)
+
+
 class GenerateParams(Section):
     """Section `generate`."""
 
-    engine: Literal["transformers", "vllm", "openai"]
+    engine: Engine
     weights: Literal["merged", "adapter"]
     precision: Precision
+    seeds: PositiveInt
     max_attempts: PositiveInt
     sampling: Sampling
     length: Length
@@ -87,11 +92,3 @@ class GenerateParams(Section):
         shared = self.model_dump(include={"engine", "precision", "weights"})
         sampling = self.sampling.model_dump(exclude={"n"})
         return {**shared, "sampling": sampling, "own": own[self.engine]}
-
-
-class Repeats(Section):
-    """What generate reads of the section `evaluate`: `seeds` draws a held-out prompt."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    seeds: PositiveInt

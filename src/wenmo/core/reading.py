@@ -1,11 +1,13 @@
-"""What a stage reads of what other stages wrote; one that will not do names the stage to run."""
+"""Reading what other stages wrote: a file that will not do is told with the stage to run."""
 
+import json
 from collections.abc import Sequence
 from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from wenmo.core.errors import UserError
-from wenmo.core.records import Generation, Record, Row, read_records
+from wenmo.core.records import Generation, HeldOutLoss, Record, Row, read_records
 
 
 def read_rows(path: Path, stage: str) -> list[Row]:
@@ -49,23 +51,40 @@ def read_sources(folder: Path, stage: str) -> dict[str, list[Row]]:
     return sources
 
 
-def read_generations(
-    folder: Path, rows: Sequence[Row], draws: int, stage: str
-) -> tuple[list[Generation], list[Generation]]:
-    """What base and tuned wrote for `rows`: so many texts of each, in the rows' order.
+def read_generations(path: Path, rows: Sequence[Row], stage: str) -> list[Generation]:
+    """The texts that a model wrote for `rows`, equally many per row, in the rows' order.
 
-    Raises UserError if a file is not there, or for a text that is malformed, missing, one too many
-    or of another row.
+    Raises UserError if there is no such file, or for a text that is malformed, missing, one too
+    many or of another row.
     """
-    files = folder / "eval.base.jsonl", folder / "eval.tuned.jsonl"
-    base, tuned = (_read(Generation, path, stage) for path in files)
-    wanted = [row for row in rows for _ in range(draws)]
-    for path, written in zip(files, (base, tuned), strict=True):
-        for number, (row, found) in enumerate(zip_longest(wanted, written), start=1):
-            if row is None or found is None or found.id != row.id:
-                expected = f"a text of {row.source} row {row.position}" if row else "no more texts"
-                raise UserError(f"{path}:{number}: expected {expected}; run `dvc repro {stage}`")
-    return base, tuned
+    written = _read(Generation, path, stage)
+    draws = max(1, len(written) // len(rows))
+    _refuse_other_rows(path, written, [row for row in rows for _ in range(draws)], stage)
+    return written
+
+
+def read_losses(path: Path, rows: Sequence[Row], stage: str) -> list[float]:
+    """A model's held-out losses in nats per character, one per row, in the rows' order.
+
+    Raises UserError as `read_generations` does.
+    """
+    losses = _read(HeldOutLoss, path, stage)
+    _refuse_other_rows(path, losses, rows, stage)
+    return [each.loss_per_character for each in losses]
+
+
+def read_scores(path: Path, stage: str) -> dict[str, Any]:
+    """What evaluate found: {"base": scores, "tuned": scores, "delta": comparison, …}.
+
+    Raises UserError if there is no such file or it is none of scores.
+    """
+    try:
+        scores = json.loads(made(path, stage).read_text(encoding="utf-8"))
+        if {"base", "tuned", "delta"} <= scores.keys():
+            return dict(scores)
+    except (ValueError, AttributeError):
+        pass
+    raise UserError(f"{path}: no scores of base and tuned; run `dvc repro {stage}`")
 
 
 def made(path: Path, stage: str) -> Path:
@@ -73,6 +92,15 @@ def made(path: Path, stage: str) -> Path:
     if not path.is_file():
         raise UserError(f"{path}: no such file; run `dvc repro {stage}`")
     return path
+
+
+def _refuse_other_rows(
+    path: Path, found: Sequence[Generation | HeldOutLoss], rows: Sequence[Row], stage: str
+) -> None:
+    for number, (row, each) in enumerate(zip_longest(rows, found), start=1):
+        if row is None or each is None or each.id != row.id:
+            expected = f"one of {row.source} row {row.position}" if row else "no more lines"
+            raise UserError(f"{path}:{number}: expected {expected}; run `dvc repro {stage}`")
 
 
 def _read(kind: type[Record], path: Path, stage: str) -> list[Record]:

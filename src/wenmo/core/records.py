@@ -43,7 +43,15 @@ class Generation:
     tokens: int
 
 
-Record = TypeVar("Record", Row, Generation)
+@dataclass(frozen=True)
+class HeldOutLoss:
+    """The loss of a model on a held-out row's own text, in nats per character."""
+
+    id: str
+    loss_per_character: float
+
+
+Record = TypeVar("Record", Row, Generation, HeldOutLoss)
 
 
 def row_id(source: str, content: str) -> str:
@@ -82,17 +90,17 @@ def read_json_lines(
 
 
 def read_records(kind: type[Record], path: Path) -> list[Record]:
-    """Rows or generations of one file. Raises UserError as path:line for a malformed one."""
+    """The records of one file. Raises UserError as path:line for a malformed one."""
     return [_record(kind, content, place) for place, content in read_json_lines(path)]
 
 
-def write_records(path: Path, records: Iterable[Row | Generation]) -> None:
-    """Write rows in the given order, keys in the fields' order."""
+def write_records(path: Path, records: Iterable[Row | Generation | HeldOutLoss]) -> None:
+    """Write records in the given order, keys in the fields' order."""
     write_json_lines(path, (asdict(record) for record in records))
 
 
 def write_json_lines(path: Path, objects: Iterable[dict[str, Any]]) -> None:
-    """Write objects one a line, atomically: a reader sees the old file or the whole new one."""
+    """Write one object per line, atomically: a reader sees the old file or the whole new one."""
     write_text(path, "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in objects))
 
 

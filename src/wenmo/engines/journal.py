@@ -1,6 +1,6 @@
 """Completions as they come, so that generation that was killed goes on where it stood.
 
-A journal lies outside the pipeline's outputs and is named by a fingerprint of all that a completion
+A journal lies outside the pipeline's outputs and is named by a digest of all that a completion
 depends on beside its prompt. After the last line was written whole, nothing is asked again.
 """
 
@@ -15,10 +15,10 @@ JOURNALS = Path("journals")
 
 
 class Journal:
-    """The completions in `folder`/<fingerprint>.jsonl, by the ids of their prompts."""
+    """The completions in `folder`/<digest>.jsonl, by the ids of their prompts."""
 
-    def __init__(self, folder: Path, fingerprint: str) -> None:
-        self.path = folder / f"{fingerprint}.jsonl"
+    def __init__(self, folder: Path, digest: str) -> None:
+        self.path = folder / f"{digest}.jsonl"
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.kept: dict[str, Completion] = {}
         if self.path.exists():

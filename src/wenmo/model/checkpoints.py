@@ -1,9 +1,9 @@
 """Training that is interrupted goes on as if it had not been: same bytes, same curves.
 
-Checkpoints lie outside the pipeline's outputs, in a folder named by a fingerprint of all that the
-result depends on. Only checkpoints of the same fingerprint that were written to their end are
-resumed from. transformers restores weights, optimizer, schedule, draws and the place in the data;
-the loss since the last point of the curve, which it forgets, is kept here.
+Checkpoints lie outside the pipeline's outputs, in a folder named by a digest of all that the result
+depends on. Training goes on only from a checkpoint of the same digest that was written to its end.
+transformers restores weights, optimizer, schedule, random state and the place in the data. It
+forgets the loss since the last point of the curve, which is kept here.
 """
 
 import json
@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wenmo.core.errors import StoppedError
+from wenmo.core.fingerprints import module_fingerprint
 from wenmo.core.processes import IS_MAIN_PROCESS, PROCESSES, RANK
 from wenmo.core.records import Row, write_json
-from wenmo.model import provenance
+from wenmo.model.provenance import digests, settings_digest
 
 if TYPE_CHECKING:
     from transformers import Trainer, TrainerCallback
@@ -28,29 +29,28 @@ LIBRARIES = ("accelerate", "peft", "torch", "transformers", "trl")
 FINISHED = "finished"
 
 
-def fingerprint(parameters: Mapping[str, Any], rows: Sequence[Row], base: Path) -> str:
-    """sha256 of parameters, rows, base model, this code, libraries and number of processes."""
+def training_digest(parameters: Mapping[str, Any], rows: Sequence[Row], base: Path) -> str:
+    """sha256 of parameters, rows, base model, code, libraries and number of processes."""
     settings = {
         "parameters": parameters,
         "rows": [asdict(row) for row in rows],
+        "base": digests(base),
+        "code": module_fingerprint("wenmo.model.training"),
         "libraries": {name: version(name) for name in LIBRARIES},
         "processes": PROCESSES,
     }
-    code = sorted(Path(__file__).parent.glob("*.py"))
-    return provenance.fingerprint(
-        settings, [*code, *sorted(path for path in base.iterdir() if path.is_file())]
-    )
+    return settings_digest(settings)
 
 
 class Checkpoints:
-    """The checkpoints of one training, in `folder`/<fingerprint>.
+    """The checkpoints of one training, in `folder`/<digest>.
 
     `latest` is the newest that was written to its end and from which steps remain, if there is one;
     `broken` are those that were not written to their end, or were removed in part.
     """
 
-    def __init__(self, folder: Path, fingerprint: str) -> None:
-        self.folder = folder / fingerprint
+    def __init__(self, folder: Path, digest: str) -> None:
+        self.folder = folder / digest
         kept = {path: _is_complete(path) for path in self.folder.glob("checkpoint-*")}
         complete = [path for path, is_complete in kept.items() if is_complete]
         self.latest = max(filter(_steps_remain, complete), key=_step, default=None)

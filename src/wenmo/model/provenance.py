@@ -1,12 +1,12 @@
 """Where the base model came from: models/base/wenmo.json.
 
-It stands apart from what provides the model, so that a stage which only tells the origin does not
-wait for changes to the downloading.
+It stands apart from what provides the model, so that a change to the downloading leaves stages that
+only name the origin up to date.
 """
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -33,12 +33,7 @@ class BaseRecord:
 
 def write_record(folder: Path, source: str, name: str = "", revision: str = "") -> BaseRecord:
     """Describe the model in `folder` in its wenmo.json; the same model gives the same bytes."""
-    files = {
-        path.name: sha256(path)
-        for path in sorted(folder.iterdir())
-        if path.is_file() and path.name != RECORD_FILE
-    }
-    record = BaseRecord(source, name, revision, files)
+    record = BaseRecord(source, name, revision, _hashed(folder))
     write_json(folder / RECORD_FILE, asdict(record))
     return record
 
@@ -60,9 +55,21 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def fingerprint(settings: Mapping[str, Any], files: Iterable[Path]) -> str:
-    """sha256 of settings and files (by name and content): of all that a result depends on."""
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
-    for path in files:
-        digest.update(f"{path.name}\0{sha256(path)}\n".encode())
-    return digest.hexdigest()
+def digests(folder: Path) -> dict[str, str]:
+    """The sha256 of every file in a model's folder, from its record if it has one."""
+    if (folder / RECORD_FILE).is_file():
+        return read_record(folder).files
+    return _hashed(folder)
+
+
+def settings_digest(settings: Mapping[str, Any]) -> str:
+    """sha256 of settings as JSON, whatever the order of their keys."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def _hashed(folder: Path) -> dict[str, str]:
+    return {
+        path.name: sha256(path)
+        for path in sorted(folder.iterdir())
+        if path.is_file() and path.name != RECORD_FILE
+    }

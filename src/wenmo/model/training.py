@@ -15,12 +15,18 @@ from wenmo.core.processes import IS_MAIN_PROCESS, PROCESSES
 from wenmo.core.records import Row, write_json
 from wenmo.model import lengths
 from wenmo.model.chat import turns
-from wenmo.model.checkpoints import Checkpoints, fingerprint, refuse_if_stopped, stopped_by_signals
+from wenmo.model.checkpoints import (
+    Checkpoints,
+    refuse_if_stopped,
+    stopped_by_signals,
+    training_digest,
+)
 from wenmo.model.cost import training_cost
 from wenmo.model.curves import curves_callback, keep_curves
 from wenmo.model.loading import load_tokenizer, load_trainable, refuse_without_model, resolved
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedTokenizerBase
     from trl import SFTConfig, SFTTrainer
 
 
@@ -68,10 +74,11 @@ def train(
         "chat": chat.model_dump(),
         "seed": seed,
     }
-    checkpoints = Checkpoints(outputs.checkpoints, fingerprint(settings, [*rows, *eval_rows], base))
+    digest = training_digest(settings, [*rows, *eval_rows], base)
+    checkpoints = Checkpoints(outputs.checkpoints, digest)
     with TemporaryDirectory() as scratch:
         trainer = new_trainer(
-            base, learnt.fitting, held_out.fitting, params, chat, seed, checkpoints
+            base, tokenizer, learnt.fitting, held_out.fitting, params, chat, seed, checkpoints
         )
         trainer.add_callback(curves_callback(Path(scratch)))
         log["arguments"] = trainer.args.to_dict()
@@ -97,6 +104,7 @@ def train(
 
 def new_trainer(
     base: Path,
+    tokenizer: "PreTrainedTokenizerBase",
     rows: list[Row],
     eval_rows: list[Row],
     params: TrainParams,
@@ -129,7 +137,7 @@ def new_trainer(
             args=trainer_arguments(params, checkpoints, seed),
             train_dataset=Dataset.from_list([turns(row, chat) for row in rows]),
             eval_dataset=Dataset.from_list([turns(row, chat) for row in eval_rows]),
-            processing_class=load_tokenizer(base),
+            processing_class=tokenizer,
             peft_config=LoraConfig(task_type="CAUSAL_LM", **params.lora.model_dump()),
         )
     except NoMatchingPeftModuleError:

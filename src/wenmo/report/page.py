@@ -32,16 +32,15 @@ _OUTCOMES = ("form", "rhyme", "tones")
 class Report:
     """What a page tells.
 
-    `metrics` are what metrics/<task>.json holds, `details` what metrics/evaluate/<task>.json does;
-    of the details all are optional. `base` and `tuned` are in the same order of rows, several
-    generations of a row standing together. `by_row` are the lines of reports/<task>.jsonl, without
+    `scores` are what metrics/evaluate/<task>.json holds: `base`, `tuned` and `delta`, and what is
+    optional besides. `base` and `tuned` are in the same order of rows, and several generations of a
+    row stand together. `by_row` are the lines of reports/<task>.jsonl, without
     which no row is said to be won or lost. The losses are points (step, loss); `signatures` say
     what BLEU and chrF were measured with.
     """
 
     task: str
-    metrics: Mapping[str, Mapping[str, float]]
-    details: Mapping[str, Any]
+    scores: Mapping[str, Any]
     base: Sequence[Generation]
     tuned: Sequence[Generation]
     by_row: Sequence[Mapping[str, Any]] = ()
@@ -67,7 +66,7 @@ def write_page(path: Path, report: Report) -> None:
     style, script = (
         (FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
     )
-    metrics, delta = report.metrics, report.metrics["delta"]
+    scores, delta = report.scores, report.scores["delta"]
     page = templates.get_template("page.html.jinja").render(
         report=report,
         task=TASK_NAMES[report.task],
@@ -77,7 +76,7 @@ def write_page(path: Path, report: Report) -> None:
         verdict=wording.verdict(delta, primary_score(report.task)),
         interval=charts.interval(delta["primary"], delta["ci_low"], delta["ci_high"]),
         primary=primary_score(report.task),
-        scores=[key for key in SCORE_NAMES if key in metrics["base"] or key in metrics["tuned"]],
+        scores=[key for key in SCORE_NAMES if key in scores["base"] or key in scores["tuned"]],
         names=SCORE_NAMES,
         meanings=SCORE_MEANINGS,
         tools=TOOL_NAMES,
@@ -130,16 +129,16 @@ def _pictures(report: Report) -> Iterator[tuple[str, str, Markup]]:
         ),
     )
     writers = {
-        "references": report.details.get("references", {}),
-        "base": report.metrics["base"],
-        "tuned": report.metrics["tuned"],
+        "references": report.scores.get("references", {}),
+        "base": report.scores["base"],
+        "tuned": report.scores["tuned"],
     }
     outcomes = {
         SCORE_NAMES[outcome]: {
             writer: scores[outcome] for writer, scores in writers.items() if outcome in scores
         }
         for outcome in _OUTCOMES
-        if outcome in report.metrics["tuned"]
+        if outcome in report.scores["tuned"]
     }
     if outcomes:
         yield (

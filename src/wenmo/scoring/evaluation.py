@@ -15,7 +15,6 @@ from wenmo.scoring.judge import Judged, summary
 from wenmo.scoring.scorecard import (
     LOWER_IS_BETTER,
     NEITHER_IS_BETTER,
-    NOT_A_SHARE,
     Scorecard,
     Setting,
     Values,
@@ -30,7 +29,10 @@ from wenmo.text.verse import verse_lines
 
 DECIMALS = 4
 
-Metrics = dict[str, dict[str, float]]
+HEADLINE = ("loss_per_character", "form", "rhyme", "tones", "first_line")
+"""The scores that `dvc exp show` and `dvc metrics diff` list, as far as a task has them."""
+
+Scores = dict[str, dict[str, float]]
 Draw = Sequence[Generation]
 
 
@@ -48,18 +50,18 @@ class ModelResult:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """`metrics`, `details` and `by_row` are written as they are.
+    """What evaluate writes, as it is written.
 
-    Into metrics/<task>.json: {"base": scores, "tuned": scores, "delta": the primary score's
-    comparison}. Into metrics/evaluate/<task>.json: the overlap scores' floors, the references' own
-    scores, the other scores' comparisons, and what was asked for beyond. Into reports/<task>.jsonl:
-    each row's scores. Into plots/evaluate/<task>.csv: the scores that are shares, as bars.
+    `headline` goes to metrics/<task>.json: {"base": scores, "tuned": scores, "delta": the primary
+    score's comparison}, with the scores of HEADLINE alone. `details` goes to
+    metrics/evaluate/<task>.json: the same with all scores, the overlap scores' floors, the
+    references' own scores, the other scores' comparisons, and what was asked for beyond. `by_row`
+    goes to reports/<task>.jsonl: each row's scores.
     """
 
-    metrics: Metrics
+    headline: Scores
     details: dict[str, Any]
     by_row: list[dict[str, Any]]
-    bars: list[dict[str, Any]]
 
 
 def evaluate(
@@ -98,23 +100,23 @@ def evaluate(
 
     books = [row.source for row in rows] if task == "novel" else None
     delta, deltas = _compared(task, first, second, books, params, seed)
-    details: dict[str, Any] = {"books": len(set(books))} if books else {}
+    details: dict[str, Any] = {"base": first.scores, "tuned": second.scores, "delta": delta}
+    if books:
+        details["books"] = len(set(books))
     details |= {
         "floors": {"base": first.floors, "tuned": second.floors},
         "references": reference_scores(references, of_references, setting),
         "deltas": deltas,
     }
-    if params.seeds > 1:
+    if len(draws["base"]) > 1:
         details["seed_noise"] = {name: seed_noise(each) for name, each in cards.items()}
     if params.compat:
         details["compat"] = _compat(draws)
     if judged:
         book_of = {row.id: row.source for row in rows} if books else None
         details["judge"] = summary(judged, params.resamples, seed, book_of)
-    metrics = _rounded({"base": first.scores, "tuned": second.scores, "delta": delta})
-    return Evaluation(
-        metrics, _rounded(details), _by_row(rows, first, second, judged or {}), _bars(metrics)
-    )
+    details = _rounded(details)
+    return Evaluation(_headline(details), details, _by_row(rows, first, second, judged or {}))
 
 
 def _refuse_too_few(task: str, rows: Sequence[Row]) -> None:
@@ -131,7 +133,7 @@ def _refuse_broken_losses(rows: Sequence[Row], losses: Mapping[str, Sequence[flo
             if not isfinite(loss):
                 raise UserError(
                     f"{model}: the held-out loss of {row.source} row {row.position} is {loss};"
-                    " set evaluate.precision to fp32 or bf16, or train with a lower learning rate"
+                    " set generate.precision to fp32 or bf16, or train with a lower learning rate"
                 )
 
 
@@ -230,13 +232,12 @@ def _of_row(card: Scorecard, at: int) -> dict[str, float]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _bars(metrics: Metrics) -> list[dict[str, Any]]:
-    return [
-        {"score": name, "model": model, "value": metrics[model][name]}
-        for name in metrics["base"]
-        if name not in NOT_A_SHARE
+def _headline(details: Mapping[str, Any]) -> Scores:
+    models = {
+        model: {name: value for name, value in details[model].items() if name in HEADLINE}
         for model in ("base", "tuned")
-    ]
+    }
+    return {**models, "delta": details["delta"]}
 
 
 def _rounded_rows(card: Scorecard) -> Scorecard:

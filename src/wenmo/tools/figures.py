@@ -10,7 +10,7 @@ from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError
 from wenmo.core.records import Generation, read_records, write_text
 from wenmo.core.stage import run_stage
-from wenmo.tools.score_tables import comparison_table, read_metrics, scores_table
+from wenmo.tools.score_tables import comparison_table, read_scores, scores_table
 
 READMES = (Path("README.md"), Path("README.zh-CN.md"))
 TEXTS_PER_TASK = 2
@@ -18,7 +18,7 @@ TEXTS_PER_TASK = 2
 
 def figures() -> dict[str, str]:
     """What stands between the markers, by the markers' names."""
-    metrics = read_metrics(TASKS)
+    metrics = read_scores(TASKS)
     texts = {f"texts-{task}": sample_texts(task) for task in TASKS}
     return {"scores": scores_table(metrics), "comparison": comparison_table(metrics), **texts}
 

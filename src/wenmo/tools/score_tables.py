@@ -1,4 +1,4 @@
-"""Scores as tables, from metrics/<task>.json.
+"""Scores as tables, from metrics/evaluate/<task>.json.
 
 python -m wenmo.tools.score_tables
 """
@@ -11,16 +11,16 @@ import pandas as pd
 
 from wenmo.config.params_file import TASKS
 from wenmo.report.names import SCORE_NAMES, better_direction
-from wenmo.scoring.evaluation import Metrics
+from wenmo.scoring.evaluation import Scores
 from wenmo.scoring.scorecard import primary_score
 
 
-def read_metrics(tasks: Sequence[str]) -> dict[str, Metrics]:
-    """metrics/<task>.json of each task."""
-    return {task: json.loads(Path(f"metrics/{task}.json").read_text()) for task in tasks}
+def read_scores(tasks: Sequence[str]) -> dict[str, Scores]:
+    """metrics/evaluate/<task>.json of each task."""
+    return {task: json.loads(Path(f"metrics/evaluate/{task}.json").read_text()) for task in tasks}
 
 
-def scores_table(metrics: dict[str, Metrics]) -> str:
+def scores_table(metrics: dict[str, Scores]) -> str:
     """Markdown: a score a row, base and tuned of each task side by side."""
     columns = {
         f"{task} {model}": {
@@ -35,7 +35,7 @@ def scores_table(metrics: dict[str, Metrics]) -> str:
     return str(table.to_markdown(disable_numparse=True, colalign=alignment))
 
 
-def comparison_table(metrics: dict[str, Metrics]) -> str:
+def comparison_table(metrics: dict[str, Scores]) -> str:
     """Markdown: a task a row, with the improvement of its primary score and how sure that is."""
     rows = {
         task: {
@@ -55,5 +55,6 @@ def _label(key: str) -> str:
 
 
 if __name__ == "__main__":
-    built = read_metrics([task for task in TASKS if Path(f"metrics/{task}.json").is_file()])
-    print(f"{scores_table(built)}\n\n{comparison_table(built)}")
+    built = [task for task in TASKS if Path(f"metrics/evaluate/{task}.json").is_file()]
+    scores = read_scores(built)
+    print(f"{scores_table(scores)}\n\n{comparison_table(scores)}")

@@ -18,7 +18,7 @@ from wenmo.config.generate import GenerateParams
 from wenmo.core.errors import UserError
 from wenmo.engines.engine import Completion, Model, completion, prompt_tokens
 from wenmo.model.folder import WEIGHTS
-from wenmo.model.provenance import RECORD_FILE, fingerprint
+from wenmo.model.provenance import digests, settings_digest
 from wenmo.tools.writing.writer import STOPPED, Asked, Hear, ModelName, TaskParams, sure_part
 
 if TYPE_CHECKING:
@@ -88,9 +88,8 @@ class LocalWriter:
     @property
     def models(self) -> str:
         """Tells these weights from others, as far as texts may differ."""
-        record = [BASE / RECORD_FILE] if (BASE / RECORD_FILE).is_file() else BASE.glob(WEIGHTS)
-        adapters = [path for task in self.tasks for path in (ADAPTERS / task).glob(WEIGHTS)]
-        return fingerprint({}, [*sorted(record), *sorted(adapters)])[:12]
+        folders = [BASE, *(ADAPTERS / task for task in self.tasks)]
+        return settings_digest({str(each): digests(each) for each in folders})[:12]
 
     def write(self, model: ModelName, asked: Asked, hear: Hear) -> Completion:
         """The whole text; `hear` is told of it after each token."""
