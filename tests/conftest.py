@@ -31,14 +31,15 @@ ROOT = Path(__file__).parents[1]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 TASK_STAGES = (
-    "check_raw",
     "prepare",
     "summarize",
     "merge",
     "train",
     "merge_weights",
+    "baseline",
     "generate",
     "evaluate",
+    "report",
 )
 
 PREPARE = {
@@ -231,7 +232,7 @@ def built(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     stages = {f"{stage}@{task}" for stage in TASK_STAGES for task in TASKS}
     ran = set(re.findall(r"Running stage '(.+)'", run.stdout))
-    assert ran == {"check_params", "libraries", "base_model"} | stages
+    assert ran == {"check", "base_model"} | stages
     return folder
 
 

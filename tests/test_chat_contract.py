@@ -17,7 +17,7 @@ from wenmo.engines.engine import Model, Prompt
 from wenmo.engines.transformers import TransformersEngine
 from wenmo.model.chat import chat_text, prompt_messages, turns
 from wenmo.model.loading import load_model, load_tokenizer
-from wenmo.model.loss import losses_per_character
+from wenmo.model.loss import held_out_losses
 
 NAMES = ("tiny", "qwen1.5-first", "qwen1.5", "qwen2", "qwen2.5")
 DEFAULT_SYSTEM_PROMPTS = ("You are a helpful assistant", "You are Qwen")
@@ -164,7 +164,10 @@ def test_the_held_out_loss_is_that_of_the_training_tokens_up_to_the_end(
     model, tokenizer = load_model(model_folder, "fp32"), load_tokenizer(model_folder)
     end = tokenizer.convert_tokens_to_ids("<|im_end|>")
     expected = [loss_to_end(model, training[row.id], end) / len(row.output) for row in ROWS]
-    measured = losses_per_character(model_folder, ROWS, chat, "fp32", "contract")
+    measured = [
+        each.loss_per_character
+        for each in held_out_losses(model_folder, ROWS, chat, "fp32", "contract")
+    ]
     assert measured == pytest.approx(expected, rel=1e-5)
 
 

@@ -168,11 +168,12 @@ def test_queued_experiments_end_well_with_their_parameter_and_scores(queue: Queu
         (revision,) = shown[name]["revs"]
         data = revision["data"]
         assert data["params"]["params.yaml"]["data"]["poetry"]["evaluate"]["window"] == value
-        metrics = data["metrics"]["metrics/poetry.json"]["data"]
+        headline = data["metrics"]["metrics/poetry.json"]["data"]
         committed = git(queue.folder, "show", f"{revision['rev']}:metrics/poetry.json")
-        assert metrics == json.loads(committed)
-        variety[value] = metrics["base"]["distinct_2"]
-    now = json.loads((queue.folder / "metrics/poetry.json").read_text())
+        assert headline == json.loads(committed)
+        scores = git(queue.folder, "show", f"{revision['rev']}:metrics/evaluate/poetry.json")
+        variety[value] = json.loads(scores)["base"]["distinct_2"]
+    now = json.loads((queue.folder / "metrics/evaluate/poetry.json").read_text())
     # In a wider window more is repeated.
     assert variety[15] > now["base"]["distinct_2"] > variety[25]
 
@@ -180,7 +181,7 @@ def test_queued_experiments_end_well_with_their_parameter_and_scores(queue: Queu
 def test_queued_experiments_run_what_their_parameter_changes_and_no_more(queue: Queue) -> None:
     for name in WINDOWS:
         logs = dvc(queue.folder, "queue", "logs", name)
-        assert stages_run(logs) == ["check_params", "evaluate@poetry"]
+        assert stages_run(logs) == ["check", "evaluate@poetry", "report@poetry"]
 
 
 def test_queued_experiments_leave_the_folder_and_no_worker_behind(queue: Queue) -> None:
@@ -199,7 +200,7 @@ def test_an_experiment_that_fails_says_why_in_one_line_and_the_others_go_on(queu
     assert line.split()[-1] == "Failed"
     logs = succeed(queue.folder, "queue", "logs", "wrong")
     (complaint,) = [line for line in logs.splitlines() if "params.yaml: " in line]
-    assert complaint.startswith(f"check_params: params.yaml: {WINDOW}: 0: ")
+    assert complaint.startswith(f"check: params.yaml: {WINDOW}: 0: ")
     assert "Traceback" not in logs
     shown = experiments(queue.folder)["wrong"]
     assert shown["executor"]["state"] == "failed"
@@ -214,11 +215,11 @@ def test_an_experiment_apart_comes_out_as_in_the_workspace(
     setting = ("--name", "apart", "--set-param", f"{WINDOW}=10")
     before = state(queue.folder)
     apart = dvc(queue.folder, "exp", "run", "--temp", *setting)
-    assert stages_run(apart) == ["check_params", "evaluate@poetry"]
+    assert stages_run(apart) == ["check", "evaluate@poetry", "report@poetry"]
     assert state(queue.folder) == before
 
     other = experimenter(built, origin, tmp_path / "wenmo")
-    assert stages_run(dvc(other, "exp", "run", *setting)) == ["check_params", "evaluate@poetry"]
+    assert stages_run(dvc(other, "exp", "run", *setting)) == stages_run(apart)
     trees = {
         git(folder, "rev-parse", f"{commit_of(folder, 'apart')}^{{tree}}")
         for folder in (queue.folder, other)
@@ -246,7 +247,7 @@ def test_raw_texts_are_there_apart_once_git_knows_of_them(origin: Path, tmp_path
     run = dvc(folder, *command)
     # What stages of no task have written may still be in the cache.
     of_a_task = [stage for stage in stages_run(run) if "@" in stage]
-    assert of_a_task == ["check_raw@poetry", "prepare@poetry"]
+    assert of_a_task == ["prepare@poetry"]
     made = json.loads(git(folder, "show", f"{commit_of(folder, 'mine')}:{ledger}"))
     assert made["documents"] == json.loads((folder / ledger).read_text())["documents"] - 5
 

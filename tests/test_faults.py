@@ -72,7 +72,7 @@ def trained(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A clone in which poetry has been trained for a short time, undisturbed."""
     folder = copy_of(built, tmp_path_factory.mktemp("trained") / "wenmo")
     shorten_training(folder)
-    assert succeed(dvc(folder, *TRAIN)) == ["check_params", "train@poetry"]
+    assert succeed(dvc(folder, *TRAIN)) == ["check", "train@poetry"]
     return folder
 
 

@@ -22,8 +22,8 @@ from wenmo.config.chat import ChatParams
 from wenmo.config.generate import GenerateParams, Length, Sampling
 from wenmo.config.params_file import section
 from wenmo.core.errors import ParamsError, UserError
-from wenmo.core.records import Generation, Row, read_records, write_records
-from wenmo.engines.answering import Writer, open_journal, submission, summary
+from wenmo.core.records import Generation, HeldOutLoss, Row, read_records, write_records
+from wenmo.engines.answering import Answerer, open_journal, submission, summary
 from wenmo.engines.engine import Completion, Model, Prompt, prompt_seed
 from wenmo.engines.journal import Journal
 
@@ -62,9 +62,9 @@ class Scripted:
             yield Completion(prompt.id, text, "stop", 1)
 
 
-def writer(engine: Scripted, folder: Path, seed: int = 1, **update: Any) -> Writer:
+def writer(engine: Scripted, folder: Path, seed: int = 1, **update: Any) -> Answerer:
     params = settings(**update)
-    return Writer(engine, Model("base", folder), params, CHAT, seed, Journal(folder / "j", "f"))
+    return Answerer(engine, Model("base", folder), params, CHAT, seed, Journal(folder / "j", "f"))
 
 
 def test_answers_come_in_the_rows_order_whatever_the_engine_s(tmp_path: Path) -> None:
@@ -226,8 +226,8 @@ def workplace(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     return folder
 
 
-def generate(folder: Path) -> subprocess.CompletedProcess[str]:
-    return run_python(ROOT / "stages/generate.py", "novel", cwd=folder)
+def generate(folder: Path, stage: str = "generate") -> subprocess.CompletedProcess[str]:
+    return run_python(ROOT / f"stages/{stage}.py", "novel", cwd=folder)
 
 
 def written(folder: Path) -> dict[str, str]:
@@ -239,7 +239,7 @@ def uninterrupted(workplace: Path) -> dict[str, str]:
     """What the stage writes if nothing disturbs it."""
     run = generate(workplace)
     assert run.returncode == 0, run.stderr
-    assert not (workplace / "journals/novel").exists()
+    assert not (workplace / "journals/generate/novel").exists()
     return written(workplace)
 
 
@@ -247,8 +247,8 @@ def test_the_stage_writes_a_valid_submission(
     workplace: Path, uninterrupted: dict[str, str]
 ) -> None:
     assert list(uninterrupted) == [
-        "novel/eval.base.jsonl",
         "novel/eval.tuned.jsonl",
+        "novel/loss.tuned.jsonl",
         "novel/submit.json",
         "generate/novel.json",
     ]
@@ -259,7 +259,7 @@ def test_the_stage_writes_a_valid_submission(
     assert [each["input"] for each in answers] == [row.input for row in test]
     assert all(each["output"].strip() for each in answers)
     metrics = json.loads((workplace / "metrics/generate/novel.json").read_text())
-    assert list(metrics) == ["base", "tuned", "submit"]
+    assert list(metrics) == ["tuned", "submit"]
     assert metrics["submit"]["texts"] == len(test)
     lengths = [len("".join(each["output"].split())) for each in answers]
     within = sum(150 <= length <= 300 for length in lengths) / len(lengths)
@@ -270,7 +270,8 @@ def test_the_stage_writes_a_valid_submission(
 
 def journalled(folder: Path) -> int:
     """How many completions the journals hold."""
-    return sum(path.read_bytes().count(b"\n") for path in folder.glob("journals/novel/*.jsonl"))
+    journals = folder.glob("journals/generate/novel/*.jsonl")
+    return sum(path.read_bytes().count(b"\n") for path in journals)
 
 
 @pytest.mark.parametrize("after", [1, 5, 15, 35])
@@ -298,8 +299,7 @@ def test_killed_after_so_many_texts_it_goes_on_and_writes_the_same_bytes(
     assert run.returncode == 0, run.stderr
     assert written(workplace) == uninterrupted
     log = json.loads((workplace / "logs/generate/novel.json").read_text())
-    asked = log["base"]["prompts"] + log["tuned"]["prompts"]
-    assert asked == 2 * len(ROWS) + 40 - kept
+    assert log["tuned"]["prompts"] == len(ROWS) + 40 - kept
 
 
 def test_a_run_that_was_not_interrupted_generates_anew(
@@ -307,5 +307,19 @@ def test_a_run_that_was_not_interrupted_generates_anew(
 ) -> None:
     assert generate(workplace).returncode == 0
     log = json.loads((workplace / "logs/generate/novel.json").read_text())
-    assert log["base"]["prompts"] == len(ROWS)
+    assert log["tuned"]["prompts"] == len(ROWS) + 40
     assert written(workplace) == uninterrupted
+
+
+def test_base_answers_and_is_measured_on_the_held_out_rows(
+    workplace: Path, uninterrupted: dict[str, str]
+) -> None:
+    assert generate(workplace, "baseline").returncode == 0
+    outputs = workplace / "outputs/novel"
+    texts = read_records(Generation, outputs / "eval.base.jsonl")
+    losses = read_records(HeldOutLoss, outputs / "loss.base.jsonl")
+    assert [each.id for each in texts] == [each.id for each in losses] == [row.id for row in ROWS]
+    assert all(each.loss_per_character > 0 for each in losses)
+    assert {each: made for each, made in written(workplace).items() if each in uninterrupted} == (
+        uninterrupted
+    )

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.full
 STAGES = {stage.addressing: stage for stage in Repo(str(ROOT)).index.stages}
 LOCK = read_lock(ROOT / "dvc.lock")
 OUTPUTS = [path for stage in LOCK.values() for path in stage.outputs]
-CODE = ("src/", "stages/")
+CODE = Path("data/checked/code")
 
 ELSEWHERE = {
     "OMP_NUM_THREADS": "2",
@@ -37,7 +37,7 @@ ELSEWHERE = {
 }
 
 WAITED_FOR = ("data/checked/",)
-"""What nobody reads: that parameters and raw texts are well, and which libraries there are."""
+"""Stages depend on it without reading it: parameters that fit, libraries and code."""
 
 BY_OTHER_SETTINGS = {
     "generate": {"models/adapters": "generate.weights: adapter"},
@@ -59,7 +59,7 @@ def files_of(name: str) -> Iterator[Any]:
 
 
 def declared_params(name: str) -> list[str]:
-    """The dotted keys of params.yaml that a stage declares, none for the whole file."""
+    """The dotted keys of params.yaml that a stage declares."""
     (declared,) = [dep for dep in STAGES[name].params if dep.def_path == "params.yaml"] or [None]
     return list(declared.params) if declared else []
 
@@ -67,9 +67,6 @@ def declared_params(name: str) -> list[str]:
 def write_params(path: Path, keys: list[str]) -> None:
     """params.yaml with nothing but these keys. JSON is YAML."""
     content = params_file.read(ROOT / "params.yaml")
-    if not keys:
-        shutil.copy2(ROOT / "params.yaml", path)
-        return
     left: dict[str, Any] = {}
     for key in keys:
         *above, last = key.split(".")
@@ -86,6 +83,17 @@ def copy(source: Path, target: Path) -> None:
         shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
     else:
         shutil.copy2(source, target)
+
+
+def modules(fingerprint: Path) -> Iterator[str]:
+    """The files that a fingerprint lists: scripts, modules of wenmo, and data beside them."""
+    for line in fingerprint.read_text(encoding="utf-8").splitlines():
+        name = line.partition(" ")[0]
+        if "/" in name:
+            yield f"src/{name}"
+        else:
+            path = Path(*name.split(".")).with_suffix(".py")
+            yield str(path if name.startswith("stages.") else "src" / path)
 
 
 def is_made(path: str) -> bool:
@@ -105,13 +113,15 @@ def isolated(request: pytest.FixtureRequest, made: Path, tmp_path: Path) -> Path
     folder = tmp_path / f"書房 {name}"
     for path in declared_files(name):
         copy((made if is_made(path) else ROOT) / path, folder / path)
-    # They are empty, so no stage declares them; without them Python would look for more elsewhere.
+        if Path(path).is_relative_to(CODE):
+            for module in modules(folder / path):
+                copy(ROOT / module, folder / module)
+    # Packages are empty, so no fingerprint lists them. Python would look for others elsewhere.
     for package in (ROOT / "src").rglob("__init__.py"):
         copy(package, folder / package.relative_to(ROOT))
     copy(ROOT / "tests/noting.py", folder / "src/sitecustomize.py")
-    write_params(folder / "params.yaml", declared_params(name))
-    if any(dep.def_path == "pyproject.toml" for dep in STAGES[name].params):
-        copy(ROOT / "pyproject.toml", folder / "pyproject.toml")
+    if keys := declared_params(name):
+        write_params(folder / "params.yaml", keys)
     return folder
 
 
@@ -150,7 +160,7 @@ def superfluous(name: str, folder: Path, notes: Path) -> set[str]:
     files = {
         path
         for path in declared_files(name)
-        if not path.startswith((*CODE, *WAITED_FOR))
+        if not path.startswith(WAITED_FOR)
         and not any(each.is_relative_to(folder / path) for each in opened)
     }
     keys = {

@@ -186,11 +186,12 @@ def test_more_training_steps_rerun_training_and_what_follows(restored: Path) -> 
     run = dvc(restored, "exp", "run", "-S", "train.max_steps=4", "-S", "tasks=[poetry]")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     assert stages_run(run) == [
-        "check_params",
+        "check",
         "train@poetry",
         "merge_weights@poetry",
         "generate@poetry",
         "evaluate@poetry",
+        "report@poetry",
     ]
     shown = dvc(restored, "exp", "show", "--json").stdout
     assert "tuned" in shown
@@ -199,7 +200,7 @@ def test_more_training_steps_rerun_training_and_what_follows(restored: Path) -> 
 def test_one_task_runs_alone(restored: Path) -> None:
     run = dvc(restored, "exp", "run", "-S", "tasks=[poetry]")
     assert run.returncode == 0
-    assert all(stage == "check_params" or stage.endswith("@poetry") for stage in stages_run(run))
+    assert all(stage == "check" or stage.endswith("@poetry") for stage in stages_run(run))
 
 
 def test_an_edited_poem_reruns_poetry_alone(restored: Path) -> None:
@@ -207,3 +208,35 @@ def test_an_edited_poem_reruns_poetry_alone(restored: Path) -> None:
     run = dvc(restored, "repro")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     assert stages_run(run) == [f"{stage}@poetry" for stage in TASK_STAGES]
+
+
+def append(path: Path, line: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(f"\n{line}\n")
+
+
+def test_a_docstring_or_a_comment_reruns_no_stage(restored: Path) -> None:
+    path = restored / "src/wenmo/core/errors.py"
+    path.write_text(path.read_text("utf-8").replace('"""', '"""Reworded. ', 1), "utf-8")
+    append(restored / "src/wenmo/text/prosody.py", "# A comment.")
+    assert stages_run(dvc(restored, "repro")) == ["check"]
+
+
+def test_a_line_of_the_pages_style_reruns_the_pages_alone(restored: Path) -> None:
+    append(restored / "src/wenmo/report/page.css", "b { color: inherit }")
+    assert stages_run(dvc(restored, "repro")) == ["check", *(f"report@{task}" for task in TASKS)]
+
+
+def test_code_edited_during_a_run_is_noticed(restored: Path) -> None:
+    """Stage summarize edits what merge imports, as a person might while DVC runs."""
+    edit = "open('src/wenmo/text/split.py', 'a').write('\\nmore = 1\\n')"
+    append(restored / "stages/summarize.py", edit)
+    first = dvc(restored, "repro", "merge@poetry")
+    assert first.returncode != 0
+    refusal = "merge: the code has changed since `check`: wenmo.text.split"
+    assert f"{refusal}; run `dvc repro merge@poetry`" in first.stderr
+    single = dvc(restored, "repro", "--single-item", "merge@poetry")
+    assert single.returncode != 0 and refusal in single.stderr
+    second = dvc(restored, "repro", "merge@poetry")
+    assert second.returncode == 0
+    assert stages_run(second) == ["check", "merge@poetry"]

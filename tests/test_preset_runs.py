@@ -66,7 +66,7 @@ def run(
     preset_file = params_file.read(folder / f"presets/{preset}.yaml")
     own = preset_file.get(task, {}).get("train", {})
     shrink(folder / "params.yaml", model)
-    succeed(folder, "stages/check_params.py")
+    succeed(folder, "stages/check.py")
     succeed(folder, "stages/base_model.py")
     succeed(folder, "stages/prepare.py", task, f"data/sample/{task}")
     for stage in ("summarize", "merge", "train", "merge_weights"):
@@ -133,7 +133,9 @@ def test_the_base_is_loaded_as_the_preset_says(run: Run, tmp_path: Path) -> None
     rows = read_records(Row, run.folder / f"data/merged/{run.task}/train.jsonl")[:1]
     chat = ChatParams.load("chat", run.task, run.folder / "params.yaml")
     checkpoints = Checkpoints(tmp_path, "quantised")
-    trainer = new_trainer(run.folder / "models/base", rows, rows, params, chat, 1, checkpoints)
+    base = run.folder / "models/base"
+    tokenizer = load_tokenizer(base)
+    trainer = new_trainer(base, tokenizer, rows, rows, params, chat, 1, checkpoints)
     layer = trainer.model.base_model.model.model.layers[0].self_attn.q_proj.base_layer
     assert trainer.model.config._attn_implementation == params.attn_implementation
     if run.says.get("quantization", "none") == "none":

@@ -157,8 +157,7 @@ def test_raw_texts_from_elsewhere_are_imported_used_and_followed(
         .replace("  - novel\n  - fairytale\n", "", 1)
     )
     prepare = dvc(owner, "repro", "prepare@poetry")
-    ran = ["check_params", "check_raw@poetry", "libraries", "prepare@poetry"]
-    assert sorted(stages_run(prepare)) == ran
+    assert stages_run(prepare) == ["check", "prepare@poetry"]
     git(owner, "add", "--all")
     assert "data/raw/poetry.dvc" in git(owner, "diff", "--cached", "--name-only")
     assert "poems.csv" not in git(owner, "diff", "--cached", "--name-only")
@@ -167,15 +166,15 @@ def test_raw_texts_from_elsewhere_are_imported_used_and_followed(
 
     colleague = clone_of(owner, tmp_path / "colleague")
     server.files().pipe_file(source, "".join(poems).encode())
-    succeed(colleague, "pull", "data/raw/poetry.dvc", "prepare@poetry", "check_raw@poetry")
+    succeed(colleague, "pull", "data/raw/poetry.dvc", "prepare@poetry")
     assert (colleague / "data/raw/poetry/poems.csv").read_text("utf-8") == "".join(poems[:-20])
-    succeed(colleague, "pull", "check_params", "libraries")
+    succeed(colleague, "pull", "check")
     assert stages_run(dvc(colleague, "repro", "prepare@poetry")) == []
 
     succeed(colleague, "update", "data/raw/poetry.dvc")
     assert (colleague / "data/raw/poetry/poems.csv").read_text("utf-8") == "".join(poems)
     again = dvc(colleague, "repro", "prepare@poetry")
-    assert stages_run(again) == ["check_raw@poetry", "prepare@poetry"]
+    assert stages_run(again) == ["prepare@poetry"]
 
 
 def test_every_task_may_have_texts_under_version_control(colleague: Path) -> None:

@@ -19,7 +19,7 @@ from wenmo.core.records import Row
 from wenmo.model import lengths
 from wenmo.model.checkpoints import Checkpoints
 from wenmo.model.loading import load_model, load_tokenizer
-from wenmo.model.loss import losses_per_character
+from wenmo.model.loss import held_out_losses
 from wenmo.model.training import Outputs, new_trainer, train
 
 LONG = make_row(9, "雪" * 500)
@@ -205,7 +205,9 @@ def test_a_quantised_base_holds_its_weights_in_few_bits(small_base: Path, tmp_pa
     for quantization in ("none", "8bit", "4bit"):
         params = settings(quantization=quantization)
         checkpoints = Checkpoints(tmp_path, quantization)
-        trainer = new_trainer(small_base, ROWS, ROWS, params, CHAT, 1, checkpoints)
+        trainer = new_trainer(
+            small_base, load_tokenizer(small_base), ROWS, ROWS, params, CHAT, 1, checkpoints
+        )
         layer = trainer.model.base_model.model.model.layers[0].self_attn.q_proj.base_layer
         kinds[quantization] = (type(layer).__name__, layer.weight.dtype)
     assert kinds == {
@@ -229,9 +231,8 @@ def test_packed_rows_do_not_see_each_other(
             max_length=256,
             per_device_train_batch_size=1 if packing else 4,
         )
-        trainer = new_trainer(
-            small_base, rows, rows, params, CHAT, 1, Checkpoints(tmp_path, str(packing))
-        )
+        checkpoints, tokenizer = Checkpoints(tmp_path, str(packing)), load_tokenizer(small_base)
+        trainer = new_trainer(small_base, tokenizer, rows, rows, params, CHAT, 1, checkpoints)
         batches = list(trainer.get_train_dataloader())
         assert len(batches) == 1
         assert batches[0]["input_ids"].shape[0] == (1 if packing else 4)
@@ -306,8 +307,14 @@ def test_held_out_loss_counts_the_answer_alone(small_base: Path, trained: tuple)
     merged = PeftModel.from_pretrained(load_model(small_base, "fp32"), folder / "adapter")
     merged.merge_and_unload().save_pretrained(folder / "merged")
     load_tokenizer(small_base).save_pretrained(folder / "merged")
-    before = losses_per_character(small_base, ROWS[4:], CHAT, "fp32", "base")
-    tuned = losses_per_character(folder / "merged", ROWS[4:], CHAT, "fp32", "tuned")
+    before = [
+        each.loss_per_character
+        for each in held_out_losses(small_base, ROWS[4:], CHAT, "fp32", "base")
+    ]
+    tuned = [
+        each.loss_per_character
+        for each in held_out_losses(folder / "merged", ROWS[4:], CHAT, "fp32", "tuned")
+    ]
     assert all(after < loss for loss, after in zip(before, tuned, strict=True))
 
 
