@@ -32,6 +32,8 @@ DECIMALS = 4
 HEADLINE = ("loss_per_character", "form", "rhyme", "tones", "first_line")
 """The scores that `dvc exp show` and `dvc metrics diff` list, as far as a task has them."""
 
+HEADLINE_DELTA = ("primary", "ci_low", "ci_high", "p_value", "win_rate")
+
 Scores = dict[str, dict[str, float]]
 Draw = Sequence[Generation]
 
@@ -237,7 +239,8 @@ def _headline(details: Mapping[str, Any]) -> Scores:
         model: {name: value for name, value in details[model].items() if name in HEADLINE}
         for model in ("base", "tuned")
     }
-    return {**models, "delta": details["delta"]}
+    interval = {name: details["delta"][name] for name in HEADLINE_DELTA}
+    return {**models, "delta": interval}
 
 
 def _rounded_rows(card: Scorecard) -> Scorecard:
