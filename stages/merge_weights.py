@@ -12,7 +12,7 @@ from wenmo.core.reading import made, read_rows
 from wenmo.core.records import write_json, write_text
 from wenmo.core.stage import parse_arguments, run_stage
 from wenmo.model.card import CARD, model_card
-from wenmo.model.merge_weights import merge
+from wenmo.model.merge_weights import merge_adapter
 from wenmo.model.provenance import read_record, sha256
 
 if __name__ == "__main__":
@@ -34,7 +34,7 @@ if __name__ == "__main__":
             },
             library="transformers",
         )
-        agreement = merge(
+        agreement = merge_adapter(
             base=base,
             adapter=Path(f"models/adapters/{task}"),
             output=output,

@@ -436,7 +436,7 @@ CASES = [
         2,
         r"base_model.tiny: hidden_size \(16\) is no multiple of twice heads \(3\)",
     ),
-    Case("a hub that is not there", HUB, "base_model", 1, r"http://127.*is not to be reached"),
+    Case("a hub that is not there", HUB, "base_model", 1, r"http://127.*cannot be reached"),
     # --- summarize: rows, then endpoints.
     Case(
         "an unknown task", nothing, "summarize poetri", 2, r"params.yaml: section poetri is missing"
@@ -880,7 +880,7 @@ CASES = [
         TOKEN,
         "wenmo push poetry --to me/m",
         1,
-        r"http://127.*is not to be reached",
+        r"http://127.*cannot be reached",
     ),
     # --- wenmo preset, make preset
     Case(

@@ -294,7 +294,7 @@ def test_a_hub_that_is_not_to_be_reached_is_named(
 ) -> None:
     workplace.url = closed_port()
     run = workplace.provide(source=source, name=NAME, revision=revision)
-    assert f"{workplace.url} is not to be reached" in only_line(run)
+    assert f"{workplace.url} cannot be reached" in only_line(run)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="/dev/full is Linux's")

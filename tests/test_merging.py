@@ -13,7 +13,7 @@ from tests.small_training import CHAT, ROWS, fit
 from wenmo.config.merge_weights import MergeWeightsParams
 from wenmo.core.errors import UserError
 from wenmo.model.loading import load_model, load_tokenizer
-from wenmo.model.merge_weights import compare, merge, refuse_difference, scores
+from wenmo.model.merge_weights import compare, logits, merge_adapter, refuse_difference
 
 FP32 = MergeWeightsParams(precision="fp32", max_shard_size="2GB", compared_rows=4)
 
@@ -27,7 +27,7 @@ def adapter(small_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def merged(base: Path, adapter: Path, folder: Path, **update: Any) -> tuple[Path, dict[str, float]]:
     params = FP32.model_copy(update=update)
-    return folder / "merged", merge(base, adapter, folder / "merged", ROWS, params, CHAT)
+    return folder / "merged", merge_adapter(base, adapter, folder / "merged", ROWS, params, CHAT)
 
 
 def test_merged_weights_write_what_base_and_adapter_write(
@@ -143,8 +143,8 @@ def test_weights_that_are_not_the_trained_ones_are_refused(
     # One layer's attention is lost, as it would be if its names did not match.
     weights["model.layers.1.self_attn.o_proj.weight"].zero_()
     save_file(weights, broken / "model.safetensors", {"format": "pt"})
-    expected = scores(load_model(folder, "fp32"), small_base, ROWS, CHAT)
-    found = scores(load_model(broken, "fp32"), small_base, ROWS, CHAT)
+    expected = logits(load_model(folder, "fp32"), small_base, ROWS, CHAT)
+    found = logits(load_model(broken, "fp32"), small_base, ROWS, CHAT)
     agreement = compare(expected, found)
     with pytest.raises(UserError, match=r"broken: the merged weights differ .* by \d+\.\d% of the"):
         refuse_difference(agreement, broken, "fp32")

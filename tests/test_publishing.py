@@ -182,7 +182,7 @@ def test_a_hub_that_is_not_to_be_reached_is_named(workplace: Workplace) -> None:
         free.bind(("127.0.0.1", 0))
         workplace.url = f"http://127.0.0.1:{free.getsockname()[1]}"
     run = workplace.push("poetry", "--to", "someone/poems")
-    assert f"{workplace.url} is not to be reached" in only_line(run)
+    assert f"{workplace.url} cannot be reached" in only_line(run)
 
 
 @pytest.mark.parametrize("name", ["poems", "a/b/c", "someone/poems here"])

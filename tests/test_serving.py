@@ -27,7 +27,7 @@ from tests.small_training import CHAT
 from wenmo.config.merge_weights import MergeWeightsParams
 from wenmo.model.chat import chat_text, prompt_messages
 from wenmo.model.loading import load_model, load_tokenizer
-from wenmo.model.merge_weights import merge
+from wenmo.model.merge_weights import merge_adapter
 from wenmo.tools import cli, serve
 
 RANKS = {"novel": 4, "poetry": 9}
@@ -48,7 +48,7 @@ def repository(small_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     params = MergeWeightsParams(precision="fp32", max_shard_size="2GB", compared_rows=1)
     for task, rank in RANKS.items():
         adapter = random_adapter(base, folder / "models/adapters" / task, rank)
-        merge(base, adapter, folder / "models/merged" / task, [make_row()], params, CHAT)
+        merge_adapter(base, adapter, folder / "models/merged" / task, [make_row()], params, CHAT)
     for path in folder.glob("models/**/generation_config.json"):
         own = {"do_sample": True, "top_k": 1, "repetition_penalty": 3.0}
         path.write_text(json.dumps(json.loads(path.read_text()) | own))

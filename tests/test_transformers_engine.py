@@ -21,7 +21,7 @@ from wenmo.engines.engine import Completion, Model, Prompt, prompt_seed
 from wenmo.engines.transformers import TransformersEngine
 from wenmo.model.chat import chat_text, prompt_messages
 from wenmo.model.loading import load_model, load_tokenizer
-from wenmo.model.merge_weights import merge
+from wenmo.model.merge_weights import merge_adapter
 
 
 def answers(
@@ -114,7 +114,9 @@ def test_an_adapter_over_the_base_writes_what_merged_weights_write(
 ) -> None:
     adapter, merged = random_adapter(small_base, tmp_path / "adapter"), tmp_path / "merged"
     how = MergeWeightsParams(precision="fp32", max_shard_size="1GB", compared_rows=1)
-    merge(small_base, adapter, merged, [make_row()], how, ChatParams(system_prompt="你是诗人。"))
+    merge_adapter(
+        small_base, adapter, merged, [make_row()], how, ChatParams(system_prompt="你是诗人。")
+    )
     params, asked = greedy(), prompts(20)
     base = Model("base", small_base)
     expected = {base: answers(base, params, asked)}

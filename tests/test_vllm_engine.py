@@ -24,7 +24,7 @@ from wenmo.engines import vllm as engine_module
 from wenmo.engines.engine import Completion, Model
 from wenmo.engines.transformers import TransformersEngine
 from wenmo.engines.vllm import VllmEngine, engine_arguments, load, lora_rank, replica_environment
-from wenmo.model.merge_weights import merge
+from wenmo.model.merge_weights import merge_adapter
 
 if VLLM_IS_MISSING:
     pytest.skip("vLLM is not installed: `make vllm`", allow_module_level=True)
@@ -52,7 +52,7 @@ def merged(adapted: Model, tmp_path_factory: pytest.TempPathFactory) -> Model:
     how = MergeWeightsParams(precision="fp32", max_shard_size="1GB", compared_rows=1)
     assert adapted.adapter
     chat = ChatParams(system_prompt="你是诗人。")
-    merge(adapted.folder, adapted.adapter, folder, [make_row()], how, chat)
+    merge_adapter(adapted.folder, adapted.adapter, folder, [make_row()], how, chat)
     return Model("tuned", folder)
 
 

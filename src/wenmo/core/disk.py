@@ -1,4 +1,4 @@
-"""A disk that is full or may not be written to, in whatever words it is told."""
+"""Telling a full or read-only disk from other errors, whichever library reports it."""
 
 import errno
 import os
@@ -12,16 +12,17 @@ WORDS_FOR_A_FULL_DISK = (
     "|PytorchStreamWriter failed|enforce fail at inline_container"
 )
 A_DISK = "the disk of this folder or of temporary files"
-"""Where no file was named."""
+"""The place that a message names if the error names no file."""
 ROOM_FOR_DVC = 2**20
-"""Bytes that its records of a stage take, some times over."""
+"""Bytes: several times what DVC's records of one stage take."""
 
 
 def refusal_to_write(error: Exception) -> str | None:
-    """What a disk said that is full or may not be written to, if that is what went wrong.
+    """One line about a full or read-only disk, or None if the error is another.
 
-    Libraries raise exceptions of their own, of which only the words tell: those written in Rust
-    (safetensors, tokenizers) name the system's error number, torch.save where it stumbled.
+    Libraries raise exceptions of their own, and only their words tell a full disk: those written in
+    Rust (safetensors, tokenizers) name the system's error number, and torch.save names the line of
+    its C++ source.
     """
     if isinstance(error, OSError) and error.errno in NO_PLACE_TO_WRITE:
         return f"{error.filename or A_DISK}: {error.strerror}"
@@ -34,6 +35,6 @@ def refusal_to_write(error: Exception) -> str | None:
 
 
 def try_disk() -> None:
-    """Raise OSError if DVC could not enter a result: on a full disk it breaks its own records."""
+    """Raise OSError if there is no room for DVC's records, which a full disk would break."""
     with TemporaryFile(dir=Path.cwd()) as file:
         file.write(bytes(ROOM_FOR_DVC))

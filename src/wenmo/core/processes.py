@@ -1,7 +1,4 @@
-"""What a process knows of itself: which of how many it is, and the memory that it has used.
-
-torchrun and accelerate launch tell their children the former.
-"""
+"""Rank and number of processes, as torchrun and accelerate launch set them, and peak memory."""
 
 import os
 import re
@@ -12,7 +9,7 @@ from pathlib import Path
 RANK = int(os.environ.get("RANK", "0"))
 PROCESSES = int(os.environ.get("WORLD_SIZE", "1"))
 IS_MAIN_PROCESS = RANK == 0
-"""Whether this one writes the files and speaks to the user."""
+"""Only the main process writes files and speaks to the user."""
 
 
 def peak_mebibytes() -> int:

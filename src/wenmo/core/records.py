@@ -55,12 +55,12 @@ Record = TypeVar("Record", Row, Generation, HeldOutLoss)
 
 
 def row_id(source: str, content: str) -> str:
-    """sha256 of source and content, by which a line anywhere is traced back to its text."""
+    """sha256 of source and content. `wenmo trace` finds the text of a line by it."""
     return hashlib.sha256(f"{source}\0{content}".encode()).hexdigest()
 
 
 def stop(error: UserError) -> None:
-    """What is done about a malformed line unless a reader is told otherwise."""
+    """Raise the error: what a reader does about a malformed line unless it is given another way."""
     raise error
 
 

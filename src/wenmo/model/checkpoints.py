@@ -1,4 +1,4 @@
-"""Training that is interrupted goes on as if it had not been: same bytes, same curves.
+"""Interrupted training goes on as if it had not been interrupted: same bytes, same curves.
 
 Checkpoints lie outside the pipeline's outputs, in a folder named by a digest of all that the result
 depends on. Training goes on only from a checkpoint of the same digest that was written to its end.

@@ -1,4 +1,4 @@
-"""Loss curves for `dvc plots`: what DVCLive writes, less what differs from run to run."""
+"""Loss curves for `dvc plots`: DVCLive's files without what differs from run to run."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ CURVES = frozenset({"loss", "eval_loss", "learning_rate", "grad_norm"})
 
 
 def curves_callback(folder: Path) -> "DVCLiveCallback":
-    """A callback for transformers' Trainer that writes one file of (step, value) a curve.
+    """A callback for transformers' Trainer that writes one file of (step, value) per curve.
 
     DVCLive's own callback also writes the whole configuration and how fast the run was, which
     would give the DVC output another hash each time, and counts log events instead of steps.
@@ -47,6 +47,6 @@ def curves_callback(folder: Path) -> "DVCLiveCallback":
 
 
 def keep_curves(written: Path, folder: Path) -> None:
-    """Of all that DVCLive has written, keep the curves: loss.tsv, eval/loss.tsv and so on."""
+    """Keep the curves that DVCLive wrote (loss.tsv, eval/loss.tsv, …) and nothing else of it."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(written / "plots/metrics", folder)

@@ -49,7 +49,7 @@ def select(names: Iterable[str], origin: str) -> list[str]:
 
 
 def count_parameters(folder: Path, origin: str) -> int:
-    """How many numbers the weights hold, by the headers of the safetensors files.
+    """The number of parameters, by the headers of the safetensors files.
 
     Raises UserError if a shard is missing or a file of the model cannot be read.
     https://huggingface.co/docs/safetensors/index#format
@@ -78,9 +78,9 @@ def count_parameters(folder: Path, origin: str) -> int:
 
 
 def broken_file(folder: Path) -> str:
-    """What is wrong with a model's first file that is not whole; empty if all are.
+    """The fault of the first file of a model that is not whole; empty if every file is whole.
 
-    Of weights the header is read, and whether the file is as long as that says.
+    A weights file is whole if its header can be read and the file is as long as the header says.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -109,7 +109,7 @@ def place(source: Path, names: Iterable[str], output: Path, *, link_weights: boo
         shutil.rmtree(output)
     output.mkdir(parents=True)
     try:
-        with disk_errors_told(output):
+        with disk_errors_in_one_line(output):
             for name in names:
                 origin = (source / name).resolve()
                 if not (link_weights and fnmatch(name, WEIGHTS) and _linked(origin, output / name)):
@@ -120,12 +120,12 @@ def place(source: Path, names: Iterable[str], output: Path, *, link_weights: boo
 
 
 @contextmanager
-def disk_errors_told(folder: Path) -> Iterator[None]:
+def disk_errors_in_one_line(folder: Path) -> Iterator[None]:
     """A full disk, or a folder that cannot be written, becomes one line that names it."""
     try:
         yield
     except OSError as error:
-        if error.errno is None:  # no word of the system but a client's own exception
+        if error.errno is None:  # a client's own exception, not one of the operating system
             raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             complaint = (

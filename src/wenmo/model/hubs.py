@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.core.keys import secret
-from wenmo.model.folder import disk_errors_told, select
+from wenmo.model.folder import disk_errors_in_one_line, select
 from wenmo.model.provenance import sha256
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def from_hugging_face(name: str, revision: str) -> Snapshot:
     """Fetch repository `name` at commit `revision`, going on where a broken download stopped.
 
     Works without a network once everything is cached. Raises ParamsError for a revision that is
-    no full commit, naming the commit where it can, and UserError for whatever keeps the hub from
-    giving the files. https://huggingface.co/docs/huggingface_hub/guides/download
+    no full commit, with the commit if the hub names it, and UserError if the hub does not give the
+    files. https://huggingface.co/docs/huggingface_hub/guides/download
     """
     from huggingface_hub import HfApi, constants, snapshot_download
 
@@ -50,7 +50,7 @@ def from_hugging_face(name: str, revision: str) -> Snapshot:
         raise moving_revision(revision, commit)
     cache = Path(constants.HF_HUB_CACHE)
     origin = f"{name} at {revision}"
-    with hugging_face_errors(name, revision), disk_errors_told(cache):
+    with hugging_face_errors(name, revision), disk_errors_in_one_line(cache):
         files = {file.rfilename: file for file in _listing(api, name, revision)}
         names = select(files, origin)
         for each in names:
@@ -66,7 +66,7 @@ def from_model_scope(name: str, revision: str) -> Snapshot:
     against the sha256 that is listed for that commit. Raises as `from_hugging_face` does.
     https://modelscope.cn/docs/models/download
     """
-    # The client tells each failure once more in a format of its own; ours is one line.
+    # The client logs each failure as well, in a format of its own.
     os.environ.setdefault("MODELSCOPE_LOG_LEVEL", "CRITICAL")
     try:
         from modelscope_hub import HubApi, HubConfig
@@ -75,11 +75,11 @@ def from_model_scope(name: str, revision: str) -> Snapshot:
             "base_model.source: modelscope needs its client; pip install -e '.[hub]'"
         ) from None
 
-    # A token is always passed, if an empty one: the client else unpickles a saved login.
+    # Without a token, even an empty one, the client unpickles a saved login.
     config = HubConfig(token=secret("MODELSCOPE_API_TOKEN"))
     api = HubApi(config)
     hub = str(config.endpoint)
-    with disk_errors_told(config.cache_dir), model_scope_errors(name, revision, hub):
+    with disk_errors_in_one_line(config.cache_dir), model_scope_errors(name, revision, hub):
         if not COMMIT.fullmatch(revision):
             raise moving_revision(revision, _latest_commit(api, name, revision))
         files = api.list_repo_files(name, "model", revision=revision)
@@ -99,7 +99,7 @@ def moving_revision(revision: str, commit: str | None) -> ParamsError:
 
 @contextmanager
 def hugging_face_errors(name: str, revision: str = "main") -> Iterator[None]:
-    """What the client raises about repository `name` becomes one line, without the token."""
+    """Turn the client's exceptions about repository `name` into one line, without the token."""
     import httpx2
     from huggingface_hub import constants, errors
 
@@ -114,7 +114,7 @@ def hugging_face_errors(name: str, revision: str = "main") -> Iterator[None]:
         errors.OfflineModeIsEnabled,
         httpx2.HTTPError,
     ) as error:
-        # The client wraps what happened in "not found in the cache either".
+        # The client wraps the cause in an error that says "not found in the cache either".
         cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else error
         match cause:
             case errors.GatedRepoError():
@@ -132,18 +132,18 @@ def hugging_face_errors(name: str, revision: str = "main") -> Iterator[None]:
             case errors.HfHubHTTPError():
                 complaint = _status_complaint(cause.response.status_code, hub)
             case _:
-                complaint = f"{hub} is not to be reached ({type(cause).__name__}); run again later"
+                complaint = f"{hub} cannot be reached ({type(cause).__name__}); run again later"
         raise UserError(complaint) from None
     except OSError as error:
         if error.errno is not None:
             raise
-        # A file that came out shorter or longer than listed; the advice below the line is wrong.
+        # A file has another length than was listed. The client's advice below that is wrong.
         raise UserError(f"{hub}: {str(error).splitlines()[0]}; run again") from None
 
 
 @contextmanager
 def model_scope_errors(name: str, revision: str, hub: str) -> Iterator[None]:
-    """What ModelScope's client raises about repository `name` becomes one line."""
+    """Turn the exceptions of ModelScope's client about repository `name` into one line."""
     from modelscope_hub import errors
 
     try:
@@ -164,7 +164,7 @@ def model_scope_errors(name: str, revision: str, hub: str) -> Iterator[None]:
                     " MODELSCOPE_API_TOKEN in the environment or .env opens yours"
                 )
             case errors.NetworkError():
-                complaint = f"{hub} is not to be reached ({type(cause).__name__}); run again later"
+                complaint = f"{hub} cannot be reached ({type(cause).__name__}); run again later"
             case errors.APIError() if cause.status_code:
                 complaint = _status_complaint(cause.status_code, hub)
             case errors.HubError():
@@ -211,7 +211,7 @@ def _fetch_weights(
         build_hf_headers,
     )
 
-    # What is larger than plain HTTP serves is left to the client and its Xet transfer.
+    # The client downloads files that are too large for plain HTTP by its Xet transfer.
     if file.lfs is None or file.lfs.size > constants.MAX_HTTP_DOWNLOAD_SIZE:
         return
     folder = cache / repo_folder_name(repo_id=name, repo_type="model") / "blobs"

@@ -1,4 +1,4 @@
-"""How long the rows are in tokens, and what `train.max_length` does to them."""
+"""How many tokens the rows have, and which of them are longer than `train.max_length`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -36,7 +36,7 @@ class Lengths:
         return [tokens for tokens in self.tokens if tokens > self.max_length]
 
     def ledger(self) -> dict[str, float]:
-        """What is learnt from and what is not, in rows and tokens.
+        """Counts of rows and tokens that training learns from and of those that it leaves out.
 
         `tokens_over_length` are those beyond `max_length`, which cutting the rows would lose;
         `truncated_share` is the share of rows that are left out.
@@ -68,7 +68,7 @@ class Lengths:
 def measure(
     rows: Sequence[Row], tokenizer: "PreTrainedTokenizerBase", chat: ChatParams, max_length: int
 ) -> Lengths:
-    """Count every row's tokens, template and answer's end included."""
+    """Count every row's tokens, including those of the chat template and of the answer's end."""
     from tqdm import tqdm
 
     tokens = []

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def resolved(precision: Precision | Literal["auto"]) -> Precision:
-    """`auto` made the best number format that this machine's hardware computes in."""
+    """The dtype to compute in: `auto` is the best one that this machine's hardware has."""
     if precision != "auto":
         return precision
     import torch
@@ -53,14 +53,14 @@ def choose_deterministic_algorithms() -> None:
     import torch
 
     torch.use_deterministic_algorithms(True, warn_only=True)
-    # Filling what is about to be written over takes time and changes nothing here.
+    # Filling uninitialised memory takes time, and nothing here reads it.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def refuse_without_model(folder: Path) -> None:
     """Raise UserError if a folder lacks weights as safetensors, configuration or a tokenizer.
 
-    So it does if one of its files is broken or cut short.
+    A file that is broken or cut short is refused likewise.
     """
     _refuse_incomplete(folder, "config.json")
     if not any(path for pattern in TOKENIZERS for path in folder.glob(pattern)):
@@ -91,9 +91,9 @@ def _unusable(folder: Path, fault: str) -> UserError:
 
 @contextmanager
 def refusing_misfits(folder: Path) -> Iterator[None]:
-    """Whole files that do not fit each other, or that no library knows, in one line.
+    """Turn errors about files that do not fit each other, or that no library knows, into one line.
 
-    Which weights do not fit, transformers tells on stderr before.
+    transformers names the weights that do not fit on stderr before.
     """
     from huggingface_hub.errors import StrictDataclassError
 
@@ -119,8 +119,9 @@ def load_trainable(
 ) -> "PreTrainedModel":
     """The base model for training, its weights in fewer bits where asked.
 
-    Where it goes is left to the trainer, which may part it over devices; quantised weights cannot
-    be moved and are read onto this process's device. Raises UserError as `load_model` does.
+    The trainer decides on the device, and may shard the model over several. Quantised weights
+    cannot be moved, so they are read onto this process's device. Raises UserError as `load_model`
+    does.
     """
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 COMPARED_TOKENS = 128
-"""Of each row the last so many tokens: the scores of a large vocabulary take much memory."""
+"""Tokens compared at the end of each row; logits over a large vocabulary take much memory."""
 
 TOLERANCE = {"fp32": 1e-4, "fp16": 0.02, "bf16": 0.1}
-"""Largest difference of a merged model's scores from base plus adapter, over the largest score.
+"""Largest difference of a merged model's logits from base plus adapter, over the largest logit.
 
 Merging rounds the sum of two weights once more. Rounding to bf16 (8 bits of precision), layer
 after layer, moves scores by a few hundredths; a merge gone wrong moves them by as much as they are.
@@ -41,7 +41,7 @@ class Agreement:
     greedy_agreement: float
 
 
-def merge(
+def merge_adapter(
     base: Path,
     adapter: Path,
     output: Path,
@@ -62,21 +62,21 @@ def merge(
     model = load_model(base, params.precision)
     with refusing_misfits(adapter):
         model = PeftModel.from_pretrained(model, adapter).eval()
-    expected = scores(model, base, compared, chat)
+    expected = logits(model, base, compared, chat)
     merged = model.merge_and_unload(progressbar=True, safe_merge=True)
     merged.save_pretrained(output, max_shard_size=params.max_shard_size)
     load_tokenizer(base).save_pretrained(output)
     del model, merged
-    found = scores(load_model(output, params.precision).eval(), base, compared, chat)
+    found = logits(load_model(output, params.precision).eval(), base, compared, chat)
     agreement = compare(expected, found)
     refuse_difference(agreement, output, params.precision)
     return {"compared_rows": len(compared)} | asdict(agreement)
 
 
-def scores(
+def logits(
     model: "PreTrainedModel", base: Path, rows: Sequence[Row], chat: ChatParams
 ) -> list["torch.Tensor"]:
-    """For each row the scores of the next token, (tokens, vocabulary), over its last tokens."""
+    """For each row the logits of its last tokens, of shape (tokens, vocabulary)."""
     import torch
     from tqdm import tqdm
 
@@ -92,7 +92,7 @@ def scores(
 
 
 def compare(expected: Sequence["torch.Tensor"], found: Sequence["torch.Tensor"]) -> Agreement:
-    """How near two models' scores of the same rows are."""
+    """How near two models' logits of the same rows are."""
     pairs = list(zip(expected, found, strict=True))
     difference = max(float((one - other).abs().max()) for one, other in pairs)
     largest = max(float(one.abs().max()) for one in expected)

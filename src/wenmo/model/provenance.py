@@ -1,4 +1,4 @@
-"""Where the base model came from: models/base/wenmo.json.
+"""The origin of the base model, recorded in models/base/wenmo.json.
 
 It stands apart from what provides the model, so that a change to the downloading leaves stages that
 only name the origin up to date.

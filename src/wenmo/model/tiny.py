@@ -42,7 +42,7 @@ def build(text_folder: Path, output: Path, params: TinyParams, seed: int) -> dic
 
 
 def read_pieces(path: Path) -> list[str]:
-    """The pieces of a text file, parted by blank lines."""
+    """The pieces of a text file, separated by blank lines."""
     if not path.is_file():
         raise UserError(f"{path}: no such file; the tiny base model is trained on it")
     try:
@@ -97,10 +97,10 @@ def train_tokenizer(pieces: list[str], vocabulary: int, max_length: int) -> "Qwe
 def pretraining_documents(
     tokenizer: Any, prose: list[str], verse: list[str], params: TinyParams, seed: int
 ) -> list[str]:
-    """What the model reads: prose, verse, and `verse_poems` more poems recombined from the verse.
+    """The pre-training texts: prose, verse, and `verse_poems` more poems recombined from the verse.
 
-    A share of the prose is told as a conversation, so that the model knows its chat format and
-    how an answer ends, as the chat models do that it stands for.
+    A share of the prose is worded as a conversation, so that the model knows its chat format and
+    how an answer ends, as published chat models do.
     """
     draw = random.Random(seed)
     told = [

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where training writes: the adapter, its curves, and checkpoints to resume from."""
+    """Folders that training writes: the adapter, its curves, and checkpoints to resume from."""
 
     adapter: Path
     curves: Path

@@ -27,7 +27,7 @@ from wenmo.engines.vllm import (
     lora_rank,
     refuse_full_precision,
 )
-from wenmo.model.folder import belongs, broken_file, disk_errors_told
+from wenmo.model.folder import belongs, broken_file, disk_errors_in_one_line
 
 BASE = "base"
 """What the base model is called; a tuned one is called by its task."""
@@ -161,7 +161,7 @@ def lay_out(models: Mapping[str, Path], cache: Path) -> None:
 
     https://huggingface.co/docs/huggingface_hub/guides/manage-cache
     """
-    with disk_errors_told(cache):
+    with disk_errors_in_one_line(cache):
         if cache.exists():
             shutil.rmtree(cache)
         for name, folder in models.items():
