@@ -135,15 +135,6 @@ def test_branches_of_different_tasks_merge_without_hands(
     assert git(repository, "status", "--porcelain") == ""
 
 
-def test_stages_that_were_added_and_removed(repository: Path) -> None:
-    ours = {name: BASE[name] for name in ("train@novel", "train@poetry")} | {"judge": entry(3)}
-    branch_off(repository, ours, BASE | {"train@song": entry(4), "train@letter": entry(5)})
-    git(repository, "merge", "--no-edit", "other")
-    assert lock_of(repository) == lock_text(
-        ours | {"train@song": entry(4), "train@letter": entry(5)}
-    )
-
-
 def test_a_stage_changed_on_both_sides_is_named_and_marked(repository: Path) -> None:
     ours, theirs = OURS | {"train@poetry": entry(3)}, THEIRS | {"train@poetry": entry(4)}
     branch_off(repository, ours, theirs)
@@ -167,18 +158,6 @@ def test_a_stage_changed_on_both_sides_is_named_and_marked(repository: Path) -> 
     assert git(repository, "status", "--porcelain") == ""
 
 
-@pytest.mark.parametrize("command", ["cherry-pick", "rebase"])
-def test_a_conflict_stops_a_rebase_which_can_go_on(repository: Path, command: str) -> None:
-    branch_off(repository, BASE | {"train@poetry": entry(3)}, BASE | {"train@poetry": entry(4)})
-    assert "changed on both sides: train@poetry;" in conflict(repository, command, "other")
-    (repository / "dvc.lock").write_text(resolved(lock_of(repository), 2), encoding="utf-8")
-    git(repository, "add", "dvc.lock")
-    git(repository, "-c", "core.editor=true", command, "--continue")
-    assert lock_of(repository) == lock_text(
-        BASE | {"train@poetry": entry(3 if command == "rebase" else 4)}
-    )
-
-
 def test_no_record_is_made_of_two_runs() -> None:
     # Other lines of one stage: git alone would merge them into a run that never was.
     other_input = BASE | {"train@poetry": entry(1, result=5)}
@@ -188,42 +167,12 @@ def test_no_record_is_made_of_two_runs() -> None:
 
 
 def test_runs_that_wrote_the_same_are_no_conflict() -> None:
-    # As check_params, which reads every task's parameters.
-    ours, theirs = (OURS | {"check_params": entry(n, result=7)} for n in (1, 2))
-    base = BASE | {"check_params": entry(0, result=7)}
+    ours, theirs = (OURS | {"merge@poetry": entry(n, result=7)} for n in (1, 2))
+    base = BASE | {"merge@poetry": entry(0, result=7)}
     texts = [lock_text(stages) for stages in (base, ours, theirs)]
     assert merged(*texts) == (texts[1], set())
     # One that ran on their side alone is theirs.
     assert merged(texts[0], texts[0], texts[2]) == (texts[2], set())
-
-
-@pytest.mark.parametrize("removed_by", ["ours", "theirs"])
-def test_a_stage_removed_and_changed_is_a_conflict(removed_by: str) -> None:
-    without = {name: BASE[name] for name in ("train@novel", "train@fairytale")}
-    sides = [without, BASE | {"train@poetry": entry(3)}]
-    if removed_by == "theirs":
-        sides.reverse()
-    text, conflicts = merged(*(lock_text(stages) for stages in (BASE, *sides)))
-    assert conflicts == {"train@poetry"}
-    assert [resolved(text, 1), resolved(text, 2)] == [lock_text(stages) for stages in sides]
-
-
-@pytest.mark.parametrize(("before", "after"), [(1, True), (1, 1.0), (False, 0), ("1", 1)])
-def test_a_parameter_of_another_type_is_a_change(before: object, after: object) -> None:
-    base = lock_text(BASE | {"train@poetry": entry(rate=before)})
-    changed = lock_text(BASE | {"train@poetry": entry(rate=after)})
-    assert merged(base, changed, base) == (changed, set())
-    assert merged(base, base, changed) == (changed, set())
-
-
-def test_both_sides_may_begin_a_lock() -> None:
-    ours, theirs = lock_text({"a": entry(), "b": entry()}), lock_text({"b": entry(), "c": entry()})
-    assert merged("", ours, theirs) == (lock_text({name: entry() for name in "abc"}), set())
-
-
-def test_the_two_sides_may_remove_every_stage() -> None:
-    texts = [lock_text(stages) for stages in ({"a": entry(), "b": entry()}, {"a": entry()})]
-    assert merged(*texts, lock_text({"b": entry()})) == (lock_text({}), set())
 
 
 def test_what_dvc_wrote_of_this_repository_stays_as_it_is() -> None:
@@ -267,15 +216,6 @@ def test_what_dvc_did_not_write_is_refused_in_one_line(
         " `git checkout --ours dvc.lock` (or --theirs), then run `dvc repro`\n",
     )
     assert paths[1].read_bytes() == before
-
-
-def test_datasets_are_kept_and_not_merged() -> None:
-    datasets = "datasets:\n- name: poems\n  type: url\n  url: s3://poems\n"
-    base, ours, theirs = (lock_text(stages) + datasets for stages in (BASE, OURS, THEIRS))
-    assert merged(base, ours, theirs) == (lock_text(BOTH) + datasets, set())
-    text, told = merged(base, ours, theirs.replace("poems", "songs"))
-    assert (text, len(told)) == (ours, 1)
-    assert "differ in more than stages" in told.pop()
 
 
 # Names that YAML has to quote are among them, and values of every type that params.yaml knows.
@@ -326,98 +266,10 @@ def test_disjoint_changes_merge_to_what_dvc_would_have_written(
     assert merged(before, our, our) == (our, set())
 
 
-SIDES = st.dictionaries(NAMES, st.integers(1, 3).map(entry), max_size=5).map(
-    lambda stages: FIRST | stages
-)
-
-
-@settings(deadline=None)
-@given(SIDES, SIDES, SIDES)
-def test_conflicts_are_the_same_seen_from_either_side(
-    base: Stages, ours: Stages, theirs: Stages
-) -> None:
-    before, our, their = map(lock_text, (base, ours, theirs))
-    text, conflicts = merged(before, our, their)
-    mirrored, mirrored_conflicts = merged(before, their, our)
-    assert conflicts == mirrored_conflicts
-    assert conflicts == {
-        name
-        for name in ours.keys() | theirs.keys()
-        if len({str(stages.get(name)) for stages in (base, ours, theirs)}) == 3
-    }
-    for side in (1, 2):
-        kept = stages_of(resolved(text, side))
-        assert kept == stages_of(resolved(mirrored, 3 - side))
-        assert {name: kept.get(name) for name in conflicts} == {
-            name: (ours, theirs)[side - 1].get(name) for name in conflicts
-        }
-
-
-def test_branches_that_merged_each_other_merge_again(repository: Path) -> None:
-    # Two common ancestors, which git first merges by the driver.
-    branch_off(repository, OURS, THEIRS)
-    git(repository, "branch", "ours")
-    git(repository, "merge", "--no-edit", "other")
-    git(repository, "checkout", "--quiet", "other")
-    git(repository, "merge", "--no-edit", "ours")
-    commit(repository, BOTH | {"train@poetry": entry(5)})
-    git(repository, "checkout", "--quiet", "main")
-    # Back to what one of the two ancestors has.
-    commit(repository, BOTH | {"train@novel": entry()})
-    git(repository, "merge", "--no-edit", "other")
-    assert lock_of(repository) == lock_text(
-        BOTH | {"train@novel": entry(), "train@poetry": entry(5)}
-    )
-
-
-def test_make_sets_the_driver_up_once_and_only_in_a_clone(repository: Path, tmp_path: Path) -> None:
-    configured = git(repository, "config", "--get-all", "merge.wenmo-lock.driver")
-    set_up(repository)
-    assert git(repository, "config", "--get-all", "merge.wenmo-lock.driver") == configured
-    assert configured.count("\n") == 1
-
-    # An archive, unpacked within somebody's repository.
-    outer = tmp_path / "outer"
-    archive = outer / "archive"
-    archive.mkdir(parents=True)
-    git(outer, "init", "--quiet")
-    shutil.copy(ROOT / "Makefile", archive)
-    set_up(archive)
-    assert "wenmo" not in (outer / ".git/config").read_text(encoding="utf-8")
-
-
-def test_every_installation_sets_the_driver_up(repository: Path) -> None:
-    def plan() -> str:
-        command = ["make", "--dry-run", "repro"]
-        run = subprocess.run(command, cwd=repository, capture_output=True, text=True, check=True)
-        assert "git config merge.wenmo-lock.driver" in run.stdout
-        return run.stdout
-
-    for name in ("pyproject.toml", "constraints.txt"):
-        (repository / name).touch()
-    assert "pip" in plan()
-    (repository / ".venv/.installed").touch()
-    # Not for the driver's sake is anything installed again.
-    assert "pip" not in plan()
-
-
-def test_without_an_installation_git_merges_lines(repository: Path) -> None:
-    (repository / ".venv/bin/wenmo").unlink()
-    branch_off(repository, OURS, BASE | {"train@poetry": entry(2)})
-    git(repository, "merge", "--no-edit", "other")
-    assert lock_of(repository) == lock_text(OURS | {"train@poetry": entry(2)})
-    git(repository, "reset", "--quiet", "--hard", "HEAD~1")
-    git(repository, "checkout", "--quiet", "other")
-    commit(repository, BASE | {"train@novel": entry(3)})
-    git(repository, "checkout", "--quiet", "main")
-    conflict(repository, "merge", "--no-edit", "other")
-    assert "<<<<<<< ours\n" in lock_of(repository)
-
-
 PIPELINE = """\
 stages:
-  check_params:
-    cmd: echo checked > checked.txt
+  check:
+    cmd: cp params.yaml checked.txt
     params:
       - params.yaml:
     outs:
@@ -426,8 +278,6 @@ stages:
     foreach: [novel, poetry]
     do:
       cmd: grep ${item} params.yaml > ${item}.txt
-      deps:
-        - checked.txt
       params:
         - steps.${item}
       outs:
@@ -449,11 +299,11 @@ def test_dvc_goes_on_from_a_merge(repository: Path) -> None:
     assert dvc(repository, "init", "--quiet").returncode == 0
     (repository / "dvc.yaml").write_text(PIPELINE, encoding="utf-8")
     (repository / "dvc.lock").unlink()
-    assert run(PARAMS) == {"check_params", "train@novel", "train@poetry"}
+    assert run(PARAMS) == {"check", "train@novel", "train@poetry"}
     git(repository, "checkout", "--quiet", "-b", "other")
-    assert run(PARAMS.replace("poetry: 100", "poetry: 500")) == {"check_params", "train@poetry"}
+    assert run(PARAMS.replace("poetry: 100", "poetry: 500")) == {"check", "train@poetry"}
     git(repository, "checkout", "--quiet", "main")
-    assert run(PARAMS.replace("novel: 100", "novel: 20")) == {"check_params", "train@novel"}
+    assert run(PARAMS.replace("novel: 100", "novel: 20")) == {"check", "train@novel"}
 
     git(repository, "merge", "--no-edit", "other")
     assert dvc(repository, "checkout").returncode == 0
@@ -461,6 +311,6 @@ def test_dvc_goes_on_from_a_merge(repository: Path) -> None:
     assert ("novel: 20" in both, "poetry: 500" in both) == (True, True)
     tasks = ("train@novel", "train@poetry")
     assert "up to date" in dvc(repository, "status", *tasks).stdout
-    # Neither task, only the check of them all, which saw no such parameters before.
-    assert run(both) == {"check_params"}
+    # Neither task runs again, only the check of them all.
+    assert run(both) == {"check"}
     assert "up to date" in dvc(repository, "status").stdout

@@ -1,9 +1,9 @@
 """Git's merge driver for dvc.lock: a stage's entry is taken whole from the side that changed it.
 
-Git alone merges lines: it sees a conflict where both sides add a stage, and none where they change
-different lines of one stage, out of which it makes the record of a run that never was. Entries
-taken whole are records of runs; where one does not fit what else was merged, DVC runs its stage
-again.
+Git alone merges lines. Two branches always conflict in the entry of `check`, which reads all of
+params.yaml. And if they change different lines of one stage's entry, git makes the record of a run
+that never was, which DVC would take for up to date. Entries taken whole are records of runs. If one
+does not fit the rest of the merge, DVC runs its stage again.
 
 https://git-scm.com/docs/gitattributes#_defining_a_custom_merge_driver
 """
@@ -20,7 +20,10 @@ from wenmo.core.errors import UserError
 from wenmo.core.records import write_text
 
 Entry = dict[str, Any]
-"""What dvc.lock holds of one stage: its command, and the hashes and parameters of its last run."""
+"""One stage in dvc.lock: its command, and the hashes and parameters of its last run."""
+
+ALWAYS_ANEW = "check"
+"""This stage reads all code and parameters, so that it runs again after a merge, for a second."""
 
 _STAGES = "stages"
 _WAY_OUT = "take one by `git checkout --ours dvc.lock` (or --theirs), then run `dvc repro`"
@@ -29,10 +32,10 @@ _WAY_OUT = "take one by `git checkout --ours dvc.lock` (or --theirs), then run `
 def merge_lock(base: Path, ours: Path, theirs: Path) -> None:
     """Merge three versions of dvc.lock into the file `ours`, as DVC itself would write it.
 
-    Stages keep our order; what they alone have follows. An empty base is none, as where both sides
-    began a dvc.lock. Raises UserError if a stage's results differ on both sides, once the file has
-    git's conflict markers around its two entries; or if a version was not written by DVC or differs
-    in more than its stages, and the file is then as it was.
+    Stages keep our order, and stages that they alone have follow. The base is empty if both sides
+    began a dvc.lock. Raises UserError if a stage's results differ on both sides, after writing
+    git's conflict markers around its two entries. Raises it as well, and leaves the file as it was,
+    if a version was not written by DVC or differs in more than its stages.
     """
     before = _read(base, "the common ancestor's") if base.stat().st_size else {_STAGES: {}}
     our, their = _read(ours, "our"), _read(theirs, "their")
@@ -54,7 +57,7 @@ def merge_lock(base: Path, ours: Path, theirs: Path) -> None:
 def _read(path: Path, whose: str) -> dict[str, Any]:
     try:
         lock: dict[str, Any] = load(str(path), COMPILED_LOCKFILE_SCHEMA)[0]
-    # The second where YAML takes a word for a date that there is not.
+    # YAML raises ValueError for a word that looks like a date and is none.
     except (DvcException, ValueError):
         raise UserError(f"dvc.lock: {whose} version was not written by DVC; {_WAY_OUT}") from None
     return lock | {_STAGES: lock.get(_STAGES, {})}
@@ -63,13 +66,13 @@ def _read(path: Path, whose: str) -> dict[str, Any]:
 def _merge_stages(
     base: dict[str, Entry], ours: dict[str, Entry], theirs: dict[str, Entry]
 ) -> tuple[str, list[str]]:
-    """The lines from `stages:` on, empty where no stage is left, and the stages in conflict."""
+    """The lines from `stages:` on, empty if no stage is left, and the stages in conflict."""
     blocks, conflicts = [], []
     for name in dict.fromkeys([*ours, *theirs]):
         before, our, their = base.get(name), ours.get(name), theirs.get(name)
         if _same(our, before):
             blocks.append(_block(name, their))
-        elif _same(their, before) or _same_results(our, their):
+        elif _same(their, before) or _same_results(our, their) or name == ALWAYS_ANEW:
             blocks.append(_block(name, our))
         else:
             conflicts.append(name)
@@ -85,13 +88,10 @@ def _same(one: object, other: object) -> bool:
 
 
 def _same_results(our: Entry | None, their: Entry | None) -> bool:
-    """Whether there is nothing to choose: both ran, from different inputs, and wrote the same.
-
-    So it is with check_params, which reads every task's parameters and writes what never changes.
-    """
+    """Whether both ran, from different inputs, and wrote the same, so that there is no choice."""
     return our is not None and their is not None and _same(our.get("outs"), their.get("outs"))
 
 
 def _block(name: str, entry: Entry | None) -> str:
-    """A stage's lines as they stand in dvc.lock; none where the stage was removed."""
+    """A stage's lines as they stand in dvc.lock; none if the stage was removed."""
     return dumps_yaml({_STAGES: {name: entry}}).removeprefix(f"{_STAGES}:\n") if entry else ""
