@@ -51,10 +51,6 @@ JUDGE = {
     "judged": 8,
     "unfinished": 3,
 }
-COMPAT = {
-    "llama_factory": {"base": {"rouge-1": 11.25}, "tuned": {"rouge-1": 22.5}},
-    "ms_swift": {"base": {"rouge-1": 33.75}, "tuned": {"rouge-1": 44.0}},
-}
 BY_ROW = [
     {"id": "a" * 64, "source": "s", "prompt": SNOW, "base": {"form": 0.0}, "tuned": {"form": 1.0}},
     {"id": "b" * 64, "source": "s", "prompt": RIVER, "base": {"form": 0.0}, "tuned": {"form": 0.0}},

@@ -242,12 +242,6 @@ def test_several_texts_a_row_are_averaged_and_their_noise_is_told() -> None:
     assert set(evaluated(same, same).details["seed_noise"]["base"].values()) == {0}
 
 
-def test_what_other_tools_would_print_is_there_on_request() -> None:
-    compat = evaluated(["", *HUMAN[1:]], HUMAN, compat=True).details["compat"]
-    assert set(compat) == {"llama_factory", "ms_swift"}
-    assert 0 < compat["llama_factory"]["base"]["rouge-l"] < compat["ms_swift"]["tuned"]["rouge-1"]
-
-
 def test_what_a_judge_said_stands_beside_the_scores() -> None:
     rows = rows_of(ROWS[:4])
     said = [Judged("win", "win", "win"), Judged("tie", "win", "tie"), Judged("unfinished")]

@@ -9,7 +9,6 @@ import pytest
 from playwright.sync_api import Browser, Page, Request
 
 from tests.small_report import (
-    COMPAT,
     JUDGE,
     RIVER_POEM,
     SCORES,
@@ -21,7 +20,7 @@ from tests.small_report import (
 from wenmo.report.page import Report, write_page
 
 DESKTOP, PHONE = {"width": 1280, "height": 800}, {"width": 375, "height": 812}
-EVERYTHING = SCORES | {"judge": JUDGE, "seed_noise": SEED_NOISE, "compat": COMPAT}
+EVERYTHING = SCORES | {"judge": JUDGE, "seed_noise": SEED_NOISE}
 
 # Colours of a picture: how many there are, the first pixel's, and the share of all other pixels.
 LOOK_AT = """async (png) => {

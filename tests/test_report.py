@@ -8,7 +8,6 @@ from tests.conftest import ROOT
 from tests.small_report import (
     BARE,
     BY_ROW,
-    COMPAT,
     JUDGE,
     SCORES,
     SEED_NOISE,
@@ -146,14 +145,6 @@ def test_a_score_stands_beside_its_floor_the_references_and_its_improvement(
                 "A judge prefers tuned in 62% of 8 pairs, 95% interval 50% to 75%, p < 0.0001:"
                 " 4 won, 2 tied, 2 lost.",
                 "the same in 88%. Not judged to the end: 3.",
-            ],
-        ),
-        (
-            "compat",
-            COMPAT,
-            [
-                "LLaMA-Factory base LLaMA-Factory tuned ms-swift base ms-swift tuned",
-                "rouge-1 11.25 22.50 33.75 44.00",
             ],
         ),
         ("floors", SCORES["floors"], ["base floor tuned floor"]),

@@ -69,5 +69,4 @@ class EvaluateParams(Section):
 
     window: int = Field(ge=10)
     resamples: PositiveInt
-    compat: bool
     judge: JudgeParams

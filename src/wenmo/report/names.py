@@ -4,9 +4,6 @@ from wenmo.scoring.scorecard import LOWER_IS_BETTER, NEITHER_IS_BETTER
 
 TASK_NAMES = {"novel": "小说 · novel", "fairytale": "童话 · fairytale", "poetry": "古诗 · poetry"}
 
-TOOL_NAMES = {"llama_factory": "LLaMA-Factory", "ms_swift": "ms-swift"}
-"""Whose scores `wenmo.scoring.compat` rebuilds."""
-
 SCORE_NAMES = {
     "loss_per_character": "held-out loss per character (nats)",
     "form": "exact form",

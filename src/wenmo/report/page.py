@@ -18,7 +18,7 @@ from markupsafe import Markup
 from wenmo.core.errors import UserError
 from wenmo.core.records import Generation, write_text
 from wenmo.report import charts, wording
-from wenmo.report.names import SCORE_MEANINGS, SCORE_NAMES, TASK_NAMES, TOOL_NAMES, better_direction
+from wenmo.report.names import SCORE_MEANINGS, SCORE_NAMES, TASK_NAMES, better_direction
 from wenmo.report.side_by_side import rows_of_texts
 from wenmo.scoring.overlap import without_space
 from wenmo.scoring.scorecard import primary_score
@@ -79,7 +79,6 @@ def write_page(path: Path, report: Report) -> None:
         scores=[key for key in SCORE_NAMES if key in scores["base"] or key in scores["tuned"]],
         names=SCORE_NAMES,
         meanings=SCORE_MEANINGS,
-        tools=TOOL_NAMES,
         better=better_direction,
         sure=wording.SURE,
         pictures=list(_pictures(report)),

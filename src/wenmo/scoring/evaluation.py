@@ -8,7 +8,6 @@ from typing import Any
 from wenmo.config.evaluate import EvaluateParams
 from wenmo.core.errors import UserError
 from wenmo.core.records import Generation, Row
-from wenmo.scoring import compat
 from wenmo.scoring.comparison import compare, holm, outcomes
 from wenmo.scoring.copying import Copied, copied
 from wenmo.scoring.judge import Judged, summary
@@ -112,8 +111,6 @@ def evaluate(
     }
     if len(draws["base"]) > 1:
         details["seed_noise"] = {name: seed_noise(each) for name, each in cards.items()}
-    if params.compat:
-        details["compat"] = _compat(draws)
     if judged:
         book_of = {row.id: row.source for row in rows} if books else None
         details["judge"] = summary(judged, params.resamples, seed, book_of)
@@ -199,18 +196,6 @@ def _where_it_applies(
     ]
     of_rows = [groups[at] for at, _, _ in pairs] if groups is not None else None
     return [first for _, first, _ in pairs], [second for _, _, second in pairs], of_rows
-
-
-def _compat(draws: dict[str, list[Draw]]) -> dict[str, dict[str, dict[str, float]]]:
-    """The numbers of other tools for the first draws."""
-    pairs = {
-        name: ([each.text for each in first], [each.reference for each in first])
-        for name, (first, *_) in draws.items()
-    }
-    return {
-        "llama_factory": {name: compat.llama_factory(*pair) for name, pair in pairs.items()},
-        "ms_swift": {name: compat.ms_swift(*pair) for name, pair in pairs.items()},
-    }
 
 
 def _by_row(
