@@ -907,7 +907,6 @@ CASES = [
     ),
     # --- wenmo prosody, trace
     Case("no verse", nothing, "wenmo prosody ...", 2, r"there is no verse line; give a poem"),
-    Case("no row", nothing, "wenmo trace poetry", 2, r"'poetry' names no row; expected FILE:LINE"),
     Case(
         "no file",
         remove(SUBMITTED),
@@ -916,35 +915,11 @@ CASES = [
         rf"{SUBMITTED}: no such file; `dvc pull` or `dvc repro generate@poetry`",
     ),
     Case(
-        "no such line", nothing, f"wenmo trace {SUBMITTED}:99", 2, rf"{SUBMITTED}: no line 99; the"
-    ),
-    Case(
-        "another file's line",
-        nothing,
-        "wenmo trace params.yaml:1",
-        2,
-        r"its lines are no rows; allowed",
-    ),
-    Case(
-        "no such article",
-        nothing,
-        "wenmo trace reports/poetry.html#0-0",
-        2,
-        r"reports/poetry.html: there is no #0-0 on this page",
-    ),
-    Case(
         "broken JSON",
         line(2, TRAIN, "{"),
         f"wenmo trace {SUBMITTED}:1",
         1,
         rf"{TRAIN}:2: not JSON",
-    ),
-    Case(
-        "scores that are no numbers",
-        line(1, "reports/poetry.jsonl", '{"id": "1", "prompt": "写", "base": {"form": "good"}}'),
-        "wenmo trace reports/poetry.jsonl:1",
-        1,
-        r"reports/poetry.jsonl:1: the scores of base are not numbers alone",
     ),
     Case(
         "a lock that is not UTF-8",

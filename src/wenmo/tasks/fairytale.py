@@ -36,7 +36,7 @@ def read(
             except UserError as error:
                 malformed.refuse(error)
             else:
-                yield Document(path.name, position, tale, instruction=instruction, input=input_)
+                yield Document(path.name, position, tale, "", instruction, input_, place)
 
 
 def prepare(document: Document, params: PrepareParams) -> Prepared:

@@ -34,7 +34,7 @@ def read(
                 continue
             names.add(name)
             if name not in params.exclude and (not params.include or name in params.include):
-                yield Document(name, len(names), text)
+                yield Document(name, len(names), text, place=place)
     for key, chosen in (("include", params.include), ("exclude", params.exclude)):
         unknown = [name for name in chosen if name not in names]
         if unknown:

@@ -37,7 +37,7 @@ def read(
             except UserError as error:
                 malformed.refuse(error)
             else:
-                yield Document(path.name, position, content, title=title)
+                yield Document(path.name, position, content, title, place=place)
 
 
 def prepare(document: Document, params: PrepareParams) -> Prepared:

@@ -18,9 +18,9 @@ ALPACA = ("instruction", "input", "output")
 
 @dataclass(frozen=True)
 class Document:
-    """One raw book, tale or poem: its source, its place there, and what is known besides its text.
+    """One raw book, tale or poem: its source, its number there, and what is known besides its text.
 
-    A poem may have a title; a tale has the request that it answers.
+    A poem may have a title; a tale has the request that it answers. `place` is its path:line.
     """
 
     source: str
@@ -29,6 +29,7 @@ class Document:
     title: str = ""
     instruction: str = ""
     input: str = ""
+    place: str = ""
 
 
 @dataclass

@@ -181,10 +181,10 @@ def trace(
 ) -> None:
     """Tell where a row comes from: `wenmo trace outputs/novel/submit.json:12`.
 
-    Told are its prompt and text, the training rows nearest to it, the book and passage that it was
-    cut from, the parameters, models and commit that it was made with, and what has changed since.
-    FILE is one of data/prepared, rejected, test, summarized or merged, of outputs or of reports, or
-    a raw text. For a page, copy the address of one of its rows out of the browser:
+    It shows the row's prompt and text, the training rows nearest to it, the book and passage that
+    it was cut from, the parameters and models that it was made with, and what has changed since.
+    FILE is one of data/prepared, rejected, test, summarized or merged, of outputs or of reports.
+    For a page, copy the address of one of its rows out of the browser:
     `wenmo trace 'reports/poetry.html#c87ecb669e29-1'`. Nothing is written.
     """
     from wenmo.tools.trace.card import trace as traced

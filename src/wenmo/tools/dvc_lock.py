@@ -18,34 +18,16 @@ from wenmo.core.errors import UserError
 
 LOCK_FILE = Path("dvc.lock")
 
-# What these stages write only lets others start: nothing of it is in a result.
-_GATES = "data/checked/"
-_CODE = ("src/", "stages/")
-# Gigabytes, which are not read again to tell where a line comes from.
+CHECKED = "data/checked/"
+"""What the stage `check` writes: it lets the others start, and nothing of it is in a result."""
+
+# These are gigabytes, which are not read again to tell where a line comes from.
 _MODELS = "models/"
-# What the parameters of a stage set for others that it might have used instead.
-_ENGINES = {"transformers", "vllm", "openai"}
-
-
-class _Recorded(dict[str, Any]):
-    """A section of parameters, in which older code may have had other keys."""
-
-    def __init__(self, stage: str, content: Mapping[str, Any]) -> None:
-        super().__init__(
-            (key, _Recorded(stage, value) if isinstance(value, Mapping) else value)
-            for key, value in content.items()
-        )
-        self._stage = stage
-
-    def __missing__(self, key: str) -> Any:
-        raise UserError(
-            f"{LOCK_FILE}: {self._stage}: no {key!r}: it was written by older code; run `dvc repro`"
-        )
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A stage as it last ran: paths with the md5 that they had, and its sections of params.yaml."""
+    """A stage as it last ran: paths with their md5, and its sections of params.yaml."""
 
     name: str
     command: str
@@ -55,16 +37,13 @@ class Stage:
 
     @property
     def task(self) -> str:
-        """The task that it is for; empty for base_model."""
+        """The task that it is for; empty for check and base_model."""
         return self.name.partition("@")[2]
 
     def section(self, name: str) -> dict[str, Any]:
-        """A section of its parameters, the task's own values laid over the shared ones.
-
-        A key that is looked up in it and is not recorded raises UserError.
-        """
+        """A section of its parameters, the task's own values laid over the shared ones."""
         own = self.params.get(f"{self.task}.{name}") or {}
-        return _Recorded(self.name, deep_merge(self.params.get(name) or {}, own))
+        return deep_merge(self.params.get(name) or {}, own)
 
     def dotted_params(self) -> dict[str, Any]:
         """The parameters that it obeyed, dotted: the seed, its own section and the chat's.
@@ -72,14 +51,14 @@ class Stage:
         Keys of its own section stand without the section's name, sampling first. What is set for
         engines, endpoints and sources that were not used is left out.
         """
-        name = self.name.partition("@")[0]
+        name = self.name.partition("@")[0].replace("baseline", "generate")
         own = self.section(name)
-        for unused in _unused(name, own):
-            own.pop(unused, None)
-        seed = {"seed": self.params["seed"]} if "seed" in self.params else {}
-        sampling = {"sampling": own.pop("sampling")} if "sampling" in own else {}
+        unused = _unused(name, own)
+        used = {key: value for key, value in own.items() if key not in unused}
+        first = {key: self.params[key] for key in ("seed",) if key in self.params}
+        first |= {key: used[key] for key in ("sampling",) if key in used}
         chat = {"chat": self.section("chat")} if "chat" in self.params else {}
-        return dict(dotted(seed | sampling | own | chat))
+        return dict(dotted(first | used | chat))
 
 
 Lock = Mapping[str, Stage]
@@ -103,8 +82,7 @@ def parse_lock(text: str, place: str = str(LOCK_FILE)) -> Lock:
         return {
             name: Stage(
                 name,
-                # DVC takes a list of commands as well.
-                stage["cmd"] if isinstance(stage["cmd"], str) else "\n".join(stage["cmd"]),
+                stage["cmd"],
                 {each["path"]: each.get("md5", "") for each in stage.get("deps", ())},
                 stage.get("params", {}).get(str(PARAMS_FILE), {}),
                 {each["path"]: each.get("md5", "") for each in stage.get("outs", ())},
@@ -124,10 +102,10 @@ def maker(lock: Lock, path: PurePath | str) -> tuple[Stage, str] | None:
     return None
 
 
-def way(lock: Lock, path: PurePath | str, untouched: tuple[str, ...] = ()) -> list[Stage]:
-    """The stages that led to a file, each before those it waited for.
+def way(lock: Lock, path: PurePath | str, untouched: str = "") -> list[Stage]:
+    """The stages that led to a file, the last one first.
 
-    `untouched` outputs had no part in the file, though the stage that made it waited for them.
+    The output `untouched` had no part in the file, though the stage that made it waited for it.
     """
     found: dict[str, Stage] = {}
 
@@ -136,7 +114,7 @@ def way(lock: Lock, path: PurePath | str, untouched: tuple[str, ...] = ()) -> li
         if made and made[0].name not in found:
             stage = made[0]
             for each in stage.inputs:
-                if not each.startswith((_GATES, *untouched)):
+                if each != untouched and not each.startswith(CHECKED):
                     follow(each)
             found[stage.name] = stage
 
@@ -153,9 +131,9 @@ def raw_folder(lock: Lock, task: str) -> Path | None:
 
 
 def differences(lock: Lock, path: PurePath | str, stages: list[Stage]) -> Iterator[str]:
-    """Sentences: what on disk, or of the stages that led to the file, is not as it was then.
+    """Sentences: what is not as it was when the stages that led to the file ran.
 
-    Code is left out, of which `dvc status` tells; models are compared by what dvc.lock says.
+    Changed code is left to `dvc status`. Models are compared by what dvc.lock says.
     """
     made = maker(lock, path)
     if made is None:
@@ -165,12 +143,12 @@ def differences(lock: Lock, path: PurePath | str, stages: list[Stage]) -> Iterat
     if md5(Path(output)) != stage.outputs[output]:
         yield (
             f"{output} has changed since {stage.name} made it; `dvc checkout {output}` brings"
-            " back what dvc.lock records, and what is told below is about that"
+            " back what dvc.lock records, which the rest of this page is about"
         )
     told = {output}
     for stage in stages:
         for name, then in stage.inputs.items():
-            if name in told or name.startswith((_GATES, *_CODE)):
+            if name in told or name.startswith(CHECKED):
                 continue
             source = maker(lock, name)
             if source and source[0] not in stages:
@@ -185,7 +163,7 @@ def differences(lock: Lock, path: PurePath | str, stages: list[Stage]) -> Iterat
 
 def md5(path: Path) -> str:
     """A file's or folder's hash as dvc.lock holds it; empty if there is none."""
-    # DVC takes a quarter of a second to load, which no other command should wait for.
+    # DVC takes a quarter of a second to load, for which no other command should wait.
     from dvc_data.hashfile.hash_info import HashInfo
     from dvc_data.hashfile.tree import Tree
 
@@ -205,19 +183,15 @@ def _file_md5(path: Path) -> str:
 
 
 def _unused(name: str, section: Mapping[str, Any]) -> set[str]:
-    match name:
-        case "generate":
-            return _ENGINES - {section.get("engine")}
-        case "summarize" if section.get("provider") == "offline":
-            return set(section) - {"provider", "max_prompt_chars"}
-        case "summarize":
-            return {"endpoints"}
-        case "base_model" if section.get("source") == "tiny":
-            return {"name", "revision"}
-        case "base_model" if section.get("source") == "path":
-            return {"name", "revision", "tiny"}
-        case "base_model":
-            return {"path", "tiny"}
+    """The keys of a stage's section that are set for what it might have used instead."""
+    if name == "generate":
+        return {"transformers", "vllm", "openai"} - {section.get("engine")}
+    if name == "summarize":
+        offline = section.get("provider") == "offline"
+        return set(section) - {"provider", "max_prompt_chars"} if offline else {"endpoints"}
+    if name == "base_model":
+        embedded = section.get("source") in ("tiny", "path")
+        return {"name", "revision"} if embedded else {"path", "tiny"}
     return set()
 
 

@@ -1,43 +1,34 @@
-"""FILE:LINE as a person types it: which file of the pipeline it names, of which task and kind."""
+"""FILE:LINE as a person types it: which row of which file of the pipeline it names."""
 
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from wenmo.config.params_file import TASKS
-from wenmo.core.errors import UserError
-from wenmo.tools.dvc_lock import LOCK_FILE, raw_folder, read_lock
+from wenmo.core.errors import UserError, WrongArgumentsError
 
 PIPELINE = "dvc.yaml"
-"""By this file a repository's root is known."""
+"""The file by which a repository's root is known."""
 
-RAW = "raw"
-_PAGE = "page"
-_FILES = {
-    "prepared": ("data/prepared/<task>/*.jsonl", "prepare"),
-    "rejected": ("data/rejected/<task>.jsonl", "prepare"),
-    "test": ("data/test/<task>.jsonl", "prepare"),
-    "summarized": ("data/summarized/<task>/*.jsonl", "summarize"),
-    "train": ("data/merged/<task>/train.jsonl", "merge"),
-    "eval": ("data/merged/<task>/eval.jsonl", "merge"),
-    "base": ("outputs/<task>/eval.base.jsonl", "generate"),
-    "tuned": ("outputs/<task>/eval.tuned.jsonl", "generate"),
-    "submit": ("outputs/<task>/submit.json", "generate"),
-    "scores": ("reports/<task>.jsonl", "evaluate"),
-    _PAGE: ("reports/<task>.html", "evaluate"),
+PAGE = "page"
+FILES = {
+    "prepared": ("data/prepared/<task>/*.jsonl", "prepare", "row that prepare made"),
+    "rejected": ("data/rejected/<task>.jsonl", "prepare", "text that prepare left out"),
+    "test": ("data/test/<task>.jsonl", "prepare", "test prompt"),
+    "summarized": ("data/summarized/<task>/*.jsonl", "summarize", "row with its prompt"),
+    "train": ("data/merged/<task>/train.jsonl", "merge", "training row"),
+    "eval": ("data/merged/<task>/eval.jsonl", "merge", "held-out row"),
+    "base": ("outputs/<task>/eval.base.jsonl", "baseline", "text of base for a held-out prompt"),
+    "tuned": ("outputs/<task>/eval.tuned.jsonl", "generate", "text of tuned for a held-out prompt"),
+    "submit": ("outputs/<task>/submit.json", "generate", "submitted text of tuned"),
+    "scores": ("reports/<task>.jsonl", "evaluate", "held-out row with its scores"),
+    PAGE: ("reports/<task>.html", "report", "held-out row as the page shows it"),
 }
-"""For each kind of line its file in the repository, and the stage that writes it."""
+"""For each kind of row: its file in the repository, the stage that writes it, what it is called."""
 
-_ALLOWED = ", ".join(pattern for pattern, _ in _FILES.values())
 _EXAMPLE = "as in outputs/novel/submit.json:12"
-
-
-class AddressError(UserError):
-    """No row is named. As for other wrong arguments the exit code is 2."""
-
-    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -58,46 +49,27 @@ class Address:
 def parse(argument: str) -> Address:
     """What FILE:LINE or PAGE#ARTICLE names; FILE may be a file:// address out of a browser.
 
-    FILE is looked for from the current folder, then from the repository's root. Raises AddressError
-    for what names no row of the pipeline, and UserError for a file that is not there.
+    FILE is looked for from the current folder, then from the repository's root. Raises
+    WrongArgumentsError for what names no row, and UserError for a file that does not exist.
     """
-    name, line, article = _parted(argument)
-    root, path = _located(name)
-    kind, task = _known(root, path)
-    if (kind == _PAGE) != bool(article):
-        form = "PAGE#ARTICLE as a browser shows it" if kind == _PAGE else f"FILE:LINE, {_EXAMPLE}"
-        raise AddressError(f"{argument}: expected {form}")
-    file = root / path
-    if not file.is_file():
-        way_out = f"; `dvc pull` or `dvc repro {_FILES[kind][1]}@{task}`" if kind != RAW else ""
-        raise UserError(f"{path}: no such file{way_out}")
-    if article:
-        if f'id="{article}"' not in file.read_text(encoding="utf-8", errors="replace"):
-            raise AddressError(f"{path}: there is no #{article} on this page")
-    else:
-        with file.open("rb") as content:
-            lines = sum(1 for _ in content)
-        if not 1 <= line <= lines:
-            raise AddressError(f"{path}: no line {line}; the file has {lines}, counted from 1")
-    return Address(root, path, kind, task, line, article)
-
-
-def _parted(argument: str) -> tuple[str, int, str]:
-    """File, line and article; there is either of the last two."""
-    # A line first, since a file's name may hold a number sign.
+    # The line comes first, since the name of a file may hold a number sign.
     found = re.fullmatch(r"(?s)(.+):([0-9]+)()", argument) or re.fullmatch(
         r"(?s)(.+?)()#(.+)", argument
     )
-    wrong = AddressError(f"{argument!r} names no row; expected FILE:LINE, {_EXAMPLE}")
     if not found:
-        raise wrong
+        raise WrongArgumentsError(f"{argument!r} names no row; expected FILE:LINE, {_EXAMPLE}")
     name, line, article = found.groups()
-    if name.startswith("file:"):
-        try:
-            name = unquote(urlsplit(name).path)
-        except ValueError:
-            raise wrong from None
-    return name, int(line or 0), unquote(article or "")
+    if name.startswith("file://"):
+        name = unquote(name.removeprefix("file://"))
+    root, path = _located(name)
+    kind, task = _known(path)
+    if (kind == PAGE) != bool(article):
+        form = "PAGE#ARTICLE as a browser shows it" if kind == PAGE else f"FILE:LINE, {_EXAMPLE}"
+        raise WrongArgumentsError(f"{argument}: expected {form}")
+    if not (root / path).is_file():
+        way_out = f"`dvc pull` or `dvc repro {FILES[kind][1]}@{task}`"
+        raise UserError(f"{path}: no such file; {way_out}")
+    return Address(root, path, kind, task, int(line or 0), unquote(article))
 
 
 def _located(name: str) -> tuple[Path, Path]:
@@ -106,14 +78,14 @@ def _located(name: str) -> tuple[Path, Path]:
     path = _without_dots(here / name)
     root = _root_of(path) or _root_of(here)
     if root is None:
-        raise AddressError(f"{name}: not in a repository: no {PIPELINE} in a folder above it")
+        raise WrongArgumentsError(f"{name}: not in a repository: no {PIPELINE} in a folder above")
     if not path.parent.is_dir():
         path = _without_dots(root / name)
     return root, path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def _without_dots(path: Path) -> Path:
-    # Not Path.resolve: DVC may keep an output as a link into its cache, outside of the repository.
+    # Path.resolve would follow the links into DVC's cache that an output may consist of.
     return Path(os.path.normpath(path))
 
 
@@ -121,17 +93,12 @@ def _root_of(path: Path) -> Path | None:
     return next((each for each in (path, *path.parents) if (each / PIPELINE).is_file()), None)
 
 
-def _known(root: Path, path: Path) -> tuple[str, str]:
-    """Kind and task of a file. Raises AddressError if its lines are no rows."""
-    for kind, (pattern, _) in _FILES.items():
+def _known(path: Path) -> tuple[str, str]:
+    """Kind and task of a file. Raises WrongArgumentsError if its lines are no rows."""
+    for kind, (pattern, _, _) in FILES.items():
         for task in TASKS:
             wanted = PurePath(pattern.replace("<task>", task))
             if len(path.parts) == len(wanted.parts) and path.match(str(wanted)):
                 return kind, task
-    lock = read_lock(root / LOCK_FILE)
-    folders = {task: raw_folder(lock, task) for task in TASKS}
-    for task, folder in folders.items():
-        if folder and (root / path).parent == _without_dots(root / folder):
-            return RAW, task
-    raw = ", ".join(f"{folder}/*" for folder in folders.values() if folder)
-    raise AddressError(f"{path}: its lines are no rows; allowed are {_ALLOWED}, {raw}")
+    allowed = ", ".join(pattern for pattern, _, _ in FILES.values())
+    raise WrongArgumentsError(f"{path}: its lines are no rows; allowed are {allowed}")

@@ -1,18 +1,21 @@
 """All that is known of one row, in sections of labelled lines."""
 
 import json
-import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from wenmo.model.card import CARD, HOME_PAGES
-from wenmo.tools.dvc_lock import Lock, Stage, differences, maker, read_lock, way
-from wenmo.tools.trace.address import RAW, Address
-from wenmo.tools.trace.history import Commit, NotCommittedError, commit_of
+from wenmo.core.errors import UserError
+from wenmo.core.records import Row
+from wenmo.model.card import HOME_PAGES
+from wenmo.tools.dvc_lock import Lock, Stage, differences, maker, raw_folder, read_lock, way
+from wenmo.tools.trace.address import FILES, Address
 from wenmo.tools.trace.neighbours import nearest
-from wenmo.tools.trace.row import TaskFiles, Traced, read_row
-from wenmo.tools.trace.source import Line, origin, what_came_of
+from wenmo.tools.trace.origin import raw_place, test_prompt_place
+from wenmo.tools.trace.row import Traced, held_out_rows, placed, read_row
+
+Line = tuple[str, str]
+"""A label (empty where the heading says it all) and what stands beside it."""
 
 Section = tuple[str, list[Line]]
 """A heading and the lines below it."""
@@ -22,59 +25,89 @@ _LONGEST_RUN = 60
 
 
 def trace(address: Address, neighbours: int) -> list[Section]:
-    """What is told of a row: itself, its origin, its neighbours, and how its file was made.
+    """What is known of a row: itself, its origin, its neighbours, and how its file was made.
 
     The repository's root must be the current folder, in which nothing is written. Raises UserError
     if the row, or one that goes with it, is malformed.
     """
-    lock, files = read_lock(), TaskFiles(address.task)
-    if address.kind == RAW:
-        return [(f"{address}: raw text ({address.task})", list(what_came_of(address, files, lock)))]
-    row, stages = read_row(address, files), _stages(lock, address)
-    warnings = differences(lock, address.path, stages)
+    lock, row = read_lock(), read_row(address)
+    stages = _stages(lock, address)
     sections: list[tuple[str, Iterable[Line]]] = [
-        (f"{address}: {row.what} ({address.task})", _about(row)),
-        ("Beware", (("!", each) for each in warnings)),
-        ("Where it comes from", origin(address, row, files, lock)),
-        (_nearest_to(row), _neighbours(row, files, neighbours) if neighbours else ()),
-        ("How it was made, the last step first", _made(stages)),
+        (f"{address}: {FILES[address.kind][2]} ({address.task})", _about(row)),
+        ("Beware", (("!", each) for each in differences(lock, address.path, stages))),
+        ("Where it comes from", _origin(address, row, lock)),
+        (
+            "The training rows nearest to the text (share of its pairs of characters that stand"
+            " there; rare pairs count more)",
+            _neighbours(address.task, row, neighbours) if neighbours else (),
+        ),
+        ("How it was made, the last step first", _made(lock, address, stages)),
         ("With which models", _models(lock, stages)),
-        ("In which commit", _commit(lock, address.path)),
     ]
     return [(heading, found) for heading, lines in sections if (found := list(lines))]
 
 
 def _about(row: Traced) -> Iterator[Line]:
-    yield from (
-        (label, value) for label, value in (("id", row.id), ("prompt", row.prompt)) if value
-    )
+    if row.row and row.row.id:
+        yield "id", row.row.id
+    if row.prompt:
+        yield "prompt", row.prompt
     yield from ((label, text or "（空）") for label, text in row.texts.items())
     yield from row.notes.items()
 
 
-def _nearest_to(row: Traced) -> str:
-    others = "The other training" if row.what == "training row" else "The training"
-    what = next(iter(row.texts), "prompt")
-    return (
-        f"{others} rows nearest to the {what} (share of its pairs of characters that stand there,"
-        " rare pairs counting more)"
-    )
+def _origin(address: Address, traced: Traced, lock: Lock) -> Iterator[Line]:
+    """The row that was answered, its source and split, and its place in the raw texts."""
+    row = traced.row
+    if row is None:
+        yield "answers", f"unknown: no row of data/merged or data/test ({address.task}) fits"
+        return
+    if traced.place != str(address):
+        yield "answers", traced.place
+    prepare, folder = lock.get(f"prepare@{address.task}"), raw_folder(lock, address.task)
+    if traced.place.startswith("data/test/"):
+        if folder and (place := test_prompt_place(row, folder)):
+            yield "raw text", place
+        return
+    yield "source", f"{row.source}, position {row.position}"
+    if row.id:
+        yield "split", _split(address.task, row)
+    if prepare is None or folder is None or not folder.is_dir():
+        yield "raw text", f"not there: {folder or 'dvc.lock records no raw folder'}"
+        return
+    try:
+        yield from raw_place(row, prepare, folder)
+    except UserError as error:
+        yield "raw text", f"cannot be read: {error}"
 
 
-def _neighbours(row: Traced, files: TaskFiles, count: int) -> Iterator[Line]:
-    text = next(iter(row.texts.values()), row.prompt)
-    others = [(place, other) for place, other in files.train.items() if other.id != row.id]
+def _split(task: str, row: Row) -> str:
+    learnt = placed(Row, Path(f"data/merged/{task}/train.jsonl"))
+    for name, rows in (("training", learnt), ("held out", held_out_rows(task))):
+        for place, each in rows.items():
+            if each.id == row.id:
+                return f"{name}: {place}"
+    if not learnt:
+        return f"unknown: data/merged/{task}/train.jsonl is not there"
+    return "neither training nor held out: merge leaves out repetitions and what is over its bounds"
+
+
+def _neighbours(task: str, traced: Traced, count: int) -> Iterator[Line]:
+    text = next(iter(traced.texts.values()), traced.prompt)
+    learnt = placed(Row, Path(f"data/merged/{task}/train.jsonl"))
+    itself = traced.row.id if traced.row else ""
+    others = [(place, other) for place, other in learnt.items() if other.id != itself]
     if not others:
-        yield "", f"no training rows are there; `dvc pull` or `dvc repro merge@{files.task}`"
+        yield "", f"no training rows are there; `dvc pull` or `dvc repro merge@{task}`"
         return
     found = nearest(text, [other for _, other in others], count)
     for each in found:
-        place, other = others[each.index]
-        run, prompt = each.run, " ".join(other.prompt.split())
+        (place, other), run = others[each.index], each.run
         shown = run if len(run) <= _LONGEST_RUN else f"{run[:_LONGEST_RUN]}…"
         yield (
             f"{each.similarity:.1%}",
-            f"{place}, {other.source} position {other.position}\n{other.id}\nprompt: {prompt}\n"
+            f"{place}, {other.source} position {other.position}\n{other.id}\n"
+            f"prompt: {' '.join(other.prompt.split())}\n"
             f"longest run in common ({len(run)} characters): {shown}",
         )
     if not found:
@@ -82,22 +115,22 @@ def _neighbours(row: Traced, files: TaskFiles, count: int) -> Iterator[Line]:
 
 
 def _stages(lock: Lock, address: Address) -> list[Stage]:
-    """The stages that had a part in a file; base wrote its texts without any training."""
-    task, generate = address.task, lock.get(f"generate@{address.task}")
-    adapter, merged = f"models/adapters/{task}", f"models/merged/{task}"
-    if address.kind == "base":
-        return way(lock, address.path, (adapter, merged))
-    # Base with the adapter wrote the texts, if the merged model did not.
-    unmerged = generate is not None and generate.section("generate").get("weights") == "adapter"
-    return way(lock, address.path, (merged,) if unmerged else ())
+    """The stages that had a part in a file, the last one first."""
+    generate = lock.get(f"generate@{address.task}")
+    merged = f"models/merged/{address.task}"
+    unused = generate and generate.section("generate").get("weights") == "adapter"
+    return way(lock, address.path, untouched=merged if unused else "")
 
 
-def _made(stages: list[Stage]) -> Iterator[Line]:
+def _made(lock: Lock, address: Address, stages: list[Stage]) -> Iterator[Line]:
     for stage in stages:
-        settings = "  ".join(
-            f"{key}={_shown(value)}" for key, value in stage.dotted_params().items()
-        )
+        params = stage.dotted_params().items()
+        settings = "  ".join(f"{key}={_shown(value)}" for key, value in params)
         yield stage.name.partition("@")[0], f"{stage.command}\n{settings}"
+    if made := maker(lock, address.path):
+        stage, output = made
+        md5 = stage.outputs[output]
+        yield "output", f"{output}\nmd5 {md5}; `git log -S{md5} dvc.lock` names its commit"
 
 
 def _shown(value: Any) -> str:
@@ -106,73 +139,32 @@ def _shown(value: Any) -> str:
 
 
 def _models(lock: Lock, stages: list[Stage]) -> Iterator[Line]:
-    """Those that generate read, as they were then."""
-    generate = next((stage for stage in stages if stage.name.startswith("generate@")), None)
-    if generate is None:
+    """The models that wrote the texts, as they were then."""
+    writers = [each for each in stages if each.name.startswith(("generate@", "baseline@"))]
+    if not writers:
         return
-    names = [stage.name for stage in stages]
-    settings = generate.section("generate")
+    settings = writers[0].section("generate")
     if settings.get("engine") == "openai":
-        endpoint = settings["openai"]
+        endpoint = settings.get("openai", {})
         yield (
             "endpoint",
-            f"{endpoint['base_url']}, which calls base {endpoint['base']!r} and tuned"
-            f" {endpoint['tuned']!r}; whether those are the models below is for its owner to say",
+            f"{endpoint.get('base_url')}, which calls base {endpoint.get('base')!r} and tuned"
+            f" {endpoint.get('tuned')!r}; its owner knows whether those are the models below",
         )
-    origin = f"{_base_origin(lock)}\n" if "base_model" in lock else ""
-    yield "base", origin + _hashed(generate, "models/base")
-    if f"train@{generate.task}" in names:
-        yield "adapter", _hashed(generate, f"models/adapters/{generate.task}")
-        merged = Path(f"models/merged/{generate.task}")
-        used = (
-            "" if settings.get("weights") == "merged" else "\nnot used: base with the adapter was"
-        )
-        card = f"\nits card: {merged / CARD}" if (merged / CARD).is_file() else ""
-        yield "merged", f"{_hashed(generate, str(merged))}{used}{card}"
+    if "base_model" in lock:
+        yield "origin", _base_origin(lock["base_model"].section("base_model"))
+    merged_used = settings.get("weights") != "adapter"
+    models = {path: md5 for each in writers for path, md5 in each.inputs.items()}
+    for path, md5 in models.items():
+        if path.startswith("models/") and (merged_used or not path.startswith("models/merged/")):
+            yield path.split("/")[1], f"{path}\nmd5 {md5}"
 
 
-def _base_origin(lock: Lock) -> str:
-    base = lock["base_model"].section("base_model")
-    match base["source"]:
-        case "tiny":
-            return f"the embedded tiny Qwen2, pre-trained on {base['path']}"
-        case "path":
-            return f"the folder {base['path']}"
-    page = HOME_PAGES.get(base["source"], base["source"])
-    of_it = page.format(name=base["name"], revision=base["revision"])
-    return f"{base['name']} at commit {base['revision']}, {of_it}"
-
-
-def _hashed(stage: Stage, path: str) -> str:
-    return f"{path}\nmd5 {stage.inputs.get(path, 'not recorded')}"
-
-
-def _commit(lock: Lock, path: Path) -> Iterator[Line]:
-    made = maker(lock, path)
-    if made is None:
-        return
-    stage, output = made
-    md5 = stage.outputs[output]
-    try:
-        commit = commit_of(output, md5)
-    except NotCommittedError:
-        yield "commit", "not committed: HEAD's dvc.lock does not record this output"
-    except (OSError, subprocess.SubprocessError) as error:
-        yield "commit", f"unknown: git: {_complaint(error)}"
-    else:
-        yield "commit", _told(commit)
-    yield "output", f"{output}\nmd5 {md5}, as dvc.lock records"
-
-
-def _told(commit: Commit | None) -> str:
-    if commit is None:
-        return "unknown: HEAD's dvc.lock records this output, but git log does not show since when"
-    if commit.oldest:
-        return f"{commit.short} or before: this clone has no older history"
-    return f"{commit.short} {commit.day} {commit.subject}"
-
-
-def _complaint(error: Exception) -> str:
-    """In one line, by git itself where it said something."""
-    said = getattr(error, "stderr", None) or b""
-    return next(iter(said.decode(errors="replace").splitlines()), str(error))
+def _base_origin(base: dict[str, Any]) -> str:
+    source, name, revision = (base.get(key, "") for key in ("source", "name", "revision"))
+    if source in HOME_PAGES:
+        page = HOME_PAGES[source].format(name=name, revision=revision)
+        return f"{name} at commit {revision}, {page}"
+    if source == "path":
+        return f"the folder {base.get('path')}"
+    return f"the embedded tiny model, pre-trained on {base.get('path')}"

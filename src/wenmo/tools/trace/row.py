@@ -1,96 +1,56 @@
-"""The row that an address names, whatever the shape of its file, and the rows that it goes with.
+"""The row that an address names, whatever the shape of its file, and the data row behind it.
 
 All paths are relative to the repository's root, which must be the current folder.
 """
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from wenmo.core.errors import UserError
+from wenmo.core.errors import UserError, WrongArgumentsError
 from wenmo.core.records import Generation, Record, Row, read_json_lines, read_records
 from wenmo.tasks.raw import text_fields
 from wenmo.tasks.task import ALPACA
-from wenmo.tools.trace.address import Address, AddressError
+from wenmo.tools.trace.address import PAGE, Address
 
-_ROWS = {
-    "prepared": "row that prepare made",
-    "summarized": "row with its prompt",
-    "train": "training row",
-    "eval": "held-out row",
-    "test": "test prompt",
-}
-_MISSING = "what base and tuned wrote is not there; `dvc pull` or `dvc repro generate@{task}`"
+Content = TypeVar("Content")
 
-
-class TaskFiles:
-    """A task's files, each read when it is first asked for; one that is not there has no records.
-
-    A malformed record raises UserError as path:line.
-    """
-
-    def __init__(self, task: str) -> None:
-        self.task = task
-
-    @cached_property
-    def train(self) -> dict[str, Row]:
-        """Training rows."""
-        return placed(Row, Path(f"data/merged/{self.task}/train.jsonl"))
-
-    @cached_property
-    def held_out(self) -> dict[str, Row]:
-        """Held-out rows."""
-        return placed(Row, Path(f"data/merged/{self.task}/eval.jsonl"))
-
-    @cached_property
-    def asked(self) -> dict[str, Row]:
-        """The rows that submit.json answers, line by line: test prompts or else held-out rows."""
-        return self.test or self.held_out
-
-    @cached_property
-    def test(self) -> dict[str, Row]:
-        """Test prompts."""
-        return placed(Row, Path(f"data/test/{self.task}.jsonl"))
-
-    @cached_property
-    def base(self) -> dict[str, Generation]:
-        """What base wrote."""
-        return placed(Generation, Path(f"outputs/{self.task}/eval.base.jsonl"))
-
-    @cached_property
-    def tuned(self) -> dict[str, Generation]:
-        """What tuned wrote."""
-        return placed(Generation, Path(f"outputs/{self.task}/eval.tuned.jsonl"))
-
-    def prepared(self, source: str) -> dict[str, Row]:
-        """The rows of a book or file."""
-        return placed(Row, Path(f"data/prepared/{self.task}/{source}.jsonl"))
+_ENDINGS = {"stop": "by itself", "length": "cut off at the longest answer"}
 
 
 @dataclass(frozen=True)
 class Traced:
-    """A row, told alike whatever file it stands in; what is not known of it is empty.
+    """A prompt and its texts; neighbours are sought for the first of the texts.
 
-    `asked` is the row that a model answered, with its path:line. `texts` are the row's texts by
-    what they are called, the first of them being the one that its neighbours are sought for.
+    `row` is the data row that the address names or that a model answered, and `place` is its
+    path:line; both are empty where they are not known.
     """
 
-    what: str
-    id: str
     prompt: str
     texts: dict[str, str]
-    source: str = ""
-    position: int | None = None
-    asked: tuple[str, Row] | None = None
+    place: str = ""
+    row: Row | None = None
     notes: dict[str, str] = field(default_factory=dict)
 
 
-def read_row(address: Address, files: TaskFiles) -> Traced:
-    """The row of an address. Raises UserError as path:line if it is malformed or blank."""
-    return _READERS[address.kind](address, files)
+def read_row(address: Address) -> Traced:
+    """The row of an address. Raises UserError as path:line if it is malformed or not there."""
+    match address.kind:
+        case "base" | "tuned":
+            return _generation(address)
+        case "submit":
+            return _submitted(address)
+        case "scores":
+            (identity,) = text_fields(_line(address), ("id",), str(address))
+            return _held_out_row(address, identity)
+        case "rejected":
+            return _rejected(address)
+    if address.kind == PAGE:
+        return _article(address)
+    row = _at(address, placed(Row, address.path))
+    return Traced(row.prompt, {"text": row.output} if row.output else {}, str(address), row)
 
 
 def placed(kind: type[Record], path: Path) -> dict[str, Record]:
@@ -101,166 +61,108 @@ def placed(kind: type[Record], path: Path) -> dict[str, Record]:
     return dict(zip(places, read_records(kind, path), strict=True))
 
 
-def _content(address: Address) -> dict[str, Any]:
-    """The object of a line that need not be a record; other lines may be malformed."""
-    errors: list[UserError] = []
-    found = dict(read_json_lines(address.path, errors.append))
-    if str(address) in found:
-        return found[str(address)]
-    for error in errors:
-        if str(error).startswith(f"{address}: "):
-            raise error
-    raise UserError(f"{address}: the line is blank")
+def held_out_rows(task: str) -> dict[str, Row]:
+    """The held-out rows of a task by their path:line."""
+    return placed(Row, Path(f"data/merged/{task}/eval.jsonl"))
 
 
-def _record(kind: type[Record], address: Address) -> Record:
-    records = placed(kind, address.path)
-    if str(address) not in records:
-        raise UserError(f"{address}: the line is blank")
-    return records[str(address)]
+def _line(address: Address) -> dict[str, Any]:
+    return _at(address, dict(read_json_lines(address.path)))
 
 
-def _row(address: Address, files: TaskFiles) -> Traced:
-    row = _record(Row, address)
-    texts = {"text": row.output} if row.output else {}
-    what = _ROWS[address.kind]
-    return Traced(what, row.id, row.prompt, texts, row.source, row.position)
+def _at(address: Address, lines: Mapping[str, Content]) -> Content:
+    if str(address) not in lines:
+        raise WrongArgumentsError(
+            f"{address.path}: no line {address.line}; the file has {len(lines)} rows"
+        )
+    return lines[str(address)]
 
 
-def _rejected(address: Address, files: TaskFiles) -> Traced:
-    content = _content(address)
+def _rejected(address: Address) -> Traced:
+    content = _line(address)
     reason, source, text = text_fields(content, ("reason", "source", "text"), str(address))
-    position = content.get("document")
-    if not isinstance(position, int):
-        raise UserError(f"{address}: 'document' is {position!r}; expected int")
-    notes = {"left out as": reason}
-    return Traced("left out by prepare", "", "", {"text": text}, source, position, None, notes)
+    row = Row("", source, content.get("document", 0), "", "", text)
+    return Traced("", {"text": text}, str(address), row, {"left out as": reason})
 
 
-def _generation(address: Address, files: TaskFiles) -> Traced:
-    written = _record(Generation, address)
-    of_row = [
-        place for place, each in _answers(address.kind, files).items() if each.id == written.id
-    ]
-    notes = {"ended": ending(written)}
-    if len(of_row) > 1:
-        notes["draw"] = f"{of_row.index(str(address)) + 1} of {len(of_row)}"
+def _generation(address: Address) -> Traced:
+    lines = placed(Generation, address.path)
+    written = _at(address, lines)
+    draws = [place for place, each in lines.items() if each.id == written.id]
+    notes = {"ended": _ending(written)}
+    if len(draws) > 1:
+        notes["draw"] = f"{draws.index(str(address)) + 1} of {len(draws)}"
     texts = {"text": written.text, "reference": written.reference}
-    what = f"what {address.kind} wrote for a held-out prompt"
-    return _answer(what, written.id, written.prompt, texts, files.held_out, notes)
+    return Traced(written.prompt, texts, *_answered(address.task, written.id), notes)
 
 
-def _submitted(address: Address, files: TaskFiles) -> Traced:
-    instruction, input_, text = text_fields(_content(address), ALPACA, str(address))
+def _submitted(address: Address) -> Traced:
+    instruction, input_, text = text_fields(_line(address), ALPACA, str(address))
     prompt = "\n".join(filter(None, (instruction, input_)))
-    rows = list(files.asked.items())
-    what = "submitted text of tuned"
-    if address.line > len(rows) or rows[address.line - 1][1].prompt != prompt:
-        return Traced(what, "", prompt, {"text": text})
-    place, row = rows[address.line - 1]
-    notes = {}
-    # A prompt that is held out as well may have had the same answer there, with more known of it.
-    for of_tuned, written in files.tuned.items():
-        if (written.id, written.text) == (row.id, text):
-            notes = {"ended": f"{ending(written)} (the same text is {of_tuned})"}
-            break
-    texts = {"text": text} | ({"reference": row.output} if row.output else {})
-    return Traced(what, row.id, prompt, texts, row.source, row.position, (place, row), notes)
+    # submit.json answers the test prompts line by line, or the held-out rows if there are none.
+    asked = placed(Row, Path(f"data/test/{address.task}.jsonl")) or held_out_rows(address.task)
+    place, row = next(iter([*asked.items()][address.line - 1 :]), ("", None))
+    if row is None or row.prompt != prompt:
+        return Traced(prompt, {"text": text})
+    reference = {"reference": row.output} if row.output else {}
+    return Traced(prompt, {"text": text} | reference, place, row)
 
 
-def _scores(address: Address, files: TaskFiles) -> Traced:
-    content = _content(address)
-    identity, prompt = text_fields(content, ("id", "prompt"), str(address))
-    drawn = {
-        model: {
-            place: each for place, each in _answers(model, files).items() if each.id == identity
+def _article(address: Address) -> Traced:
+    """The page gives an article the start of its row's id, and the row's number."""
+    found = re.fullmatch(r"([0-9a-f]{12})-[0-9]+", address.article)
+    page = address.path.read_text(encoding="utf-8", errors="replace")
+    if not found or f'id="{address.article}"' not in page:
+        raise WrongArgumentsError(f"{address.path}: there is no row #{address.article} on the page")
+    return _held_out_row(address, found[1])
+
+
+def _held_out_row(address: Address, identity: str) -> Traced:
+    """Every text of the row whose id begins so, with where each stands and how it ended."""
+    texts, notes, last = {}, {}, None
+    for model in ("tuned", "base"):
+        path = Path(f"outputs/{address.task}/eval.{model}.jsonl")
+        draws = {
+            place: each
+            for place, each in placed(Generation, path).items()
+            if each.id.startswith(identity)
         }
-        for model in ("tuned", "base")
-    }
-    notes = {}
-    for model in ("base", "tuned"):
-        if isinstance(scores := content.get(model), dict):
-            if not all(isinstance(value, int | float) for value in scores.values()):
-                raise UserError(f"{address}: the scores of {model} are not numbers alone")
-            told = ", ".join(f"{name} {value:.4g}" for name, value in scores.items())
-            draws = len(drawn[model])
-            means = f" (means of {draws} texts)" if draws > 1 else ""
-            notes[f"scores of {model}"] = f"{told}{means}"
-    texts, places = _all_draws(drawn)
-    what = "scores of a held-out row"
-    return _answer(what, identity, prompt, texts, files.held_out, notes | places)
-
-
-def _article(address: Address, files: TaskFiles) -> Traced:
-    """An article's id is the start of its row's id and, as the page counts, the row's number."""
-    start, _, number = address.article.rpartition("-")
-    pairs = zip(files.base.items(), files.tuned.items(), strict=False)
-    rows = [list(draws) for _, draws in groupby(pairs, lambda pair: pair[0][1].id)]
-    if not rows:
-        raise UserError(f"{address}: {_MISSING.format(task=files.task)}")
-    at = int(number) - 1 if number.isdecimal() else -1
-    if not 0 <= at < len(rows) or not rows[at][0][0][1].id.startswith(start or "-"):
-        raise AddressError(f"{address}: no such row in outputs/{files.task}/eval.base.jsonl")
-    texts, places = _all_draws(
-        {"tuned": dict(each for _, each in rows[at]), "base": dict(each for each, _ in rows[at])}
-    )
-    _, (_, tuned) = rows[at][0]
-    what = "held-out row as the page shows it"
-    return _answer(what, tuned.id, tuned.prompt, texts, files.held_out, places)
-
-
-def _all_draws(
-    drawn: Mapping[str, Mapping[str, Generation]],
-) -> tuple[dict[str, str], dict[str, str]]:
-    """Every text of a row by model, the reference after them, and where and how each ended."""
-    texts, places = {}, {}
-    reference = {}
-    for model, draws in drawn.items():
-        for number, (place, written) in enumerate(draws.items(), start=1):
+        for number, (place, last) in enumerate(draws.items(), start=1):
             label = f"{model}, {number} of {len(draws)}" if len(draws) > 1 else model
-            texts[f"text of {label}"] = written.text
-            places[label] = f"{place}, ended {ending(written)}"
-            reference = {"reference": written.reference}
-    return texts | reference, places
+            texts[f"text of {label}"] = last.text
+            notes[label] = f"{place}, ended {_ending(last)}"
+    if last is None:
+        raise UserError(
+            f"{address}: outputs/{address.task} has no such row; `dvc pull` or"
+            f" `dvc repro report@{address.task}`"
+        )
+    texts["reference"] = last.reference
+    notes |= _scores(address.task, last.id)
+    return Traced(last.prompt, texts, *_answered(address.task, last.id), notes)
 
 
-def ending(written: Generation) -> str:
-    """How a text came to its end."""
-    how = {"stop": "by itself", "length": "cut off at the longest answer"}
-    told = how.get(written.finish_reason, "for another reason")
-    return f"{told}, {written.tokens} tokens ({written.finish_reason})"
+def _scores(task: str, identity: str) -> dict[str, str]:
+    """The row's scores in reports/<task>.jsonl, each the mean of its texts'."""
+    path = Path(f"reports/{task}.jsonl")
+    told = {}
+    for place, content in read_json_lines(path) if path.is_file() else ():
+        for model in ("tuned", "base"):
+            scores = content.get(model)
+            if content.get("id") != identity or not isinstance(scores, dict):
+                continue
+            if not all(isinstance(value, int | float) for value in scores.values()):
+                raise UserError(f"{place}: the scores of {model} are not numbers alone")
+            named = (f"{name} {value:.4g}" for name, value in scores.items())
+            told[f"scores of {model}"] = ", ".join(named)
+    return told
 
 
-def _answer(
-    what: str,
-    identity: str,
-    prompt: str,
-    texts: dict[str, str],
-    asked: dict[str, Row],
-    notes: dict[str, str],
-) -> Traced:
-    """What is told of an answer, with the row that it answers where that is known."""
-    for place, row in asked.items():
-        if row.id == identity:
-            pair = (place, row)
-            return Traced(what, identity, prompt, texts, row.source, row.position, pair, notes)
-    return Traced(what, identity, prompt, texts, notes=notes)
+def _answered(task: str, identity: str) -> tuple[str, Row | None]:
+    """The held-out row with this id, and its place."""
+    rows = held_out_rows(task).items()
+    return next(((place, row) for place, row in rows if row.id == identity), ("", None))
 
 
-def _answers(model: str, files: TaskFiles) -> dict[str, Generation]:
-    return files.base if model == "base" else files.tuned
-
-
-_READERS: dict[str, Callable[[Address, TaskFiles], Traced]] = {
-    "prepared": _row,
-    "rejected": _rejected,
-    "test": _row,
-    "summarized": _row,
-    "train": _row,
-    "eval": _row,
-    "base": _generation,
-    "tuned": _generation,
-    "submit": _submitted,
-    "scores": _scores,
-    "page": _article,
-}
+def _ending(written: Generation) -> str:
+    how = _ENDINGS.get(written.finish_reason, "for another reason")
+    return f"{how}, {written.tokens} tokens ({written.finish_reason})"
