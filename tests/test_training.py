@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 
 from tests.conftest import digests, make_row
 from tests.small_training import CHAT, ROWS, fit, settings
+from wenmo.config import train as train_params
 from wenmo.config.params_file import deep_merge
 from wenmo.core.errors import UserError
 from wenmo.core.records import Row
@@ -256,15 +257,6 @@ def test_the_best_checkpoint_is_kept_where_asked(small_base: Path, tmp_path: Pat
 
 
 IMPOSSIBLE = {
-    "fp16 on a CPU": ({"precision": "fp16"}, "precision fp16 needs a GPU"),
-    "no flash-attn": (
-        {"attn_implementation": "flash_attention_2"},
-        "flash_attention_2 needs the package flash-attn; set it to sdpa",
-    ),
-    "no deepspeed": (
-        {"launcher": "accelerate launch --config_file configs/deepspeed_zero3.yaml"},
-        "needs deepspeed; pip install deepspeed",
-    ),
     "4bit, sharded": (
         {"quantization": "4bit", "launcher": "accelerate launch --config_file configs/fsdp.yaml"},
         "quantization 4bit cannot be sharded by 'accelerate launch",
@@ -292,12 +284,34 @@ IMPOSSIBLE = {
 }
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU, fp16 can work")
 @pytest.mark.parametrize("case", IMPOSSIBLE)
 def test_what_cannot_work_is_refused_with_the_reason(case: str) -> None:
     update, reason = IMPOSSIBLE[case]
     with pytest.raises(ValidationError, match=re.escape(reason)):
         settings(**update)
+
+
+MISSING = {
+    "bitsandbytes": ({"quantization": "4bit"}, "4bit needs bitsandbytes, which is not installed"),
+    "bitsandbytes for AdamW": ({"optim": "paged_adamw_8bit"}, "paged_adamw_8bit needs bitsandb"),
+    "flash-attn": ({"attn_implementation": "flash_attention_2"}, "flash-attn; set it to sdpa"),
+    "deepspeed": (
+        {"launcher": "accelerate launch --config_file configs/deepspeed_zero3.yaml"},
+        "needs deepspeed; pip install deepspeed",
+    ),
+    "a GPU": ({"precision": "fp16"}, "precision fp16 needs a GPU"),
+}
+
+
+@pytest.mark.parametrize("case", MISSING)
+def test_what_a_machine_lacks_is_told_with_the_way_out(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_params, "find_spec", lambda _: None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    update, reason = MISSING[case]
+    assert reason in train_params.missing_here(settings(**update))
+    assert train_params.missing_here(settings()) == ""
 
 
 def test_held_out_loss_counts_the_answer_alone(small_base: Path, trained: tuple) -> None:

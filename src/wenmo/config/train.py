@@ -1,11 +1,24 @@
-"""Section `train`: LoRA training, and which settings cannot work together or on this machine."""
+"""Section `train`: LoRA training, and the settings that cannot work together or on this machine."""
 
+from collections.abc import Mapping
 from importlib.util import find_spec
-from typing import Annotated, Literal, Self
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
-from wenmo.config.params_file import Count, Fraction, PositiveFloat, PositiveInt, Precision, Section
+from wenmo.config.params_file import (
+    PARAMS_FILE,
+    Count,
+    Fraction,
+    PositiveFloat,
+    PositiveInt,
+    Precision,
+    Section,
+    section,
+    value,
+)
+from wenmo.core.errors import ParamsError
 
 Quantization = Literal["none", "8bit", "4bit"]
 
@@ -60,44 +73,46 @@ class TrainParams(Section):
 
     @model_validator(mode="after")
     def _can_work(self) -> Self:
-        refuse_impossible(self)
+        _refuse_sharded_quantization(self)
+        _refuse_uncomparable_checkpoints(self)
         return self
 
 
-def refuse_impossible(params: TrainParams) -> None:
-    """Raise ValueError with the reason and the way out for the first that cannot work."""
-    _refuse_missing_packages(params)
-    _refuse_precision_without_hardware(params)
-    _refuse_sharded_quantization(params)
-    _refuse_uncomparable_checkpoints(params)
+def missing_here(params: TrainParams) -> str:
+    """What this machine lacks to train so, with the way out; empty if it lacks nothing.
 
-
-def _refuse_missing_packages(params: TrainParams) -> None:
-    wants_bitsandbytes = params.quantization != "none" or params.optim == "paged_adamw_8bit"
-    if wants_bitsandbytes and find_spec("bitsandbytes") is None:
-        wanted = params.quantization if params.quantization != "none" else params.optim
-        raise ValueError(
-            f"{wanted} needs bitsandbytes, which is not installed here; pip install -e '.[gpu]'"
-        )
+    This is no part of the validation: params.yaml may be written on a laptop for a GPU server.
+    """
+    if params.optim == "paged_adamw_8bit" or params.quantization != "none":
+        wanted = params.optim if params.quantization == "none" else params.quantization
+        if find_spec("bitsandbytes") is None:
+            way_out = "pip install -c constraints.txt -e '.[gpu]'"
+            return f"{wanted} needs bitsandbytes, which is not installed here; {way_out}"
     if params.attn_implementation == "flash_attention_2" and find_spec("flash_attn") is None:
-        raise ValueError(
-            "attn_implementation flash_attention_2 needs the package flash-attn; set it to sdpa"
-        )
+        return "attn_implementation flash_attention_2 needs the package flash-attn; set it to sdpa"
     if "deepspeed" in params.launcher and find_spec("deepspeed") is None:
-        raise ValueError(f"launcher {params.launcher!r} needs deepspeed; pip install deepspeed")
+        return f"launcher {params.launcher!r} needs deepspeed; pip install deepspeed"
+    if params.precision == "fp16":
+        # torch takes seconds to load, and no other setting needs it here.
+        import torch
+
+        if not torch.cuda.is_available():
+            return (
+                "precision fp16 needs a GPU, since its gradients are scaled there;"
+                " set it to bf16, fp32 or auto"
+            )
+    return ""
 
 
-def _refuse_precision_without_hardware(params: TrainParams) -> None:
-    if params.precision != "fp16":
-        return
-    # Only here, since torch takes seconds to load.
-    import torch
+def refuse_missing(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
+    """Raise ParamsError for the first of `tasks` that this machine cannot train as the file says.
 
-    if not torch.cuda.is_available():
-        raise ValueError(
-            "precision fp16 needs a GPU, since its gradients are scaled there;"
-            " set it to bf16, fp32 or auto"
-        )
+    `content` is the whole of params.yaml.
+    """
+    for task in value(content, "tasks", list, path):
+        missing = missing_here(section(TrainParams, content, "train", task, path))
+        if missing:
+            raise ParamsError(f"{path}: train ({task}): {missing}")
 
 
 def _refuse_sharded_quantization(params: TrainParams) -> None:

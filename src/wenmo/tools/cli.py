@@ -21,7 +21,7 @@ from wenmo.config import params_file
 from wenmo.config.chat import ChatParams
 from wenmo.config.params_file import TASKS
 from wenmo.config.summarize import OFFLINE, SummarizeParams
-from wenmo.core.errors import UserError, WrongArgumentsError
+from wenmo.core.errors import ParamsError, UserError, WrongArgumentsError
 from wenmo.core.reading import read_sources
 from wenmo.core.records import Row, write_json_lines
 from wenmo.llm.store import Store, store_path
@@ -144,15 +144,19 @@ def preset(
 
     `wenmo preset tiny` brings the default back.
     """
+    from wenmo.config.train import refuse_missing
     from wenmo.tools import presets
 
     with told_in_one_line("preset"):
         if not name:
             typer.echo(presets_table(presets.descriptions()))
-        elif changes := presets.apply(name):
-            typer.echo(changes, nl=False)
-        else:
-            typer.echo(f"params.yaml is {name} already; nothing changed")
+            return
+        changes = presets.apply(name)
+        typer.echo(changes or f"params.yaml is {name} already; nothing changed\n", nl=False)
+        try:
+            refuse_missing(params_file.read())
+        except ParamsError as missing:
+            typer.echo(f"it is set, but this machine cannot train it yet: {missing}", err=True)
 
 
 @app.command()

@@ -1,8 +1,8 @@
 """Published configurations: presets/<name>.yaml, laid over params.yaml.
 
-A preset holds only what it changes. Every one is laid over the default, which holds each key that
-any of them changes, so that the preset before leaves no trace. Only values change in params.yaml:
-its comments, its order and its layout stay.
+A preset holds only what it changes. The default holds each key that any preset changes and is laid
+over params.yaml first, so that nothing of the preset before remains. Only values change: the
+comments, the order and the layout of params.yaml stay.
 """
 
 from difflib import unified_diff
@@ -24,7 +24,7 @@ DEFAULT = "tiny"
 
 
 def descriptions() -> dict[str, str]:
-    """Each preset's name with the first line of its comment, the default first.
+    """The first line of each preset's comment by the preset's name, the default first.
 
     Raises UserError where there is no preset.
     """
@@ -35,8 +35,9 @@ def descriptions() -> dict[str, str]:
 
 
 def apply(name: str) -> str:
-    """Lay a preset over params.yaml and return what changed as a unified diff, empty if nothing.
+    """Lay a preset over params.yaml and return the changes as a unified diff; empty if none.
 
+    What this machine lacks for the preset does not matter: params.yaml may be meant for another.
     Raises UserError for an unknown name and ParamsError for a preset that does not fit the
     parameters; params.yaml is then as it was.
     """
@@ -57,23 +58,23 @@ def apply(name: str) -> str:
 
 
 def lay_over(document: CommentedMap, overlay: CommentedMap) -> None:
-    """Change `document` in place as `deep_merge` would; its comments stay where they are."""
+    """Change `document` in place as `deep_merge` does; its comments stay where they are."""
     for key, new in overlay.items():
         old = document.get(key)
         if isinstance(new, CommentedMap) and isinstance(old, CommentedMap) and old:
             lay_over(old, new)
         else:
-            # ruamel.yaml keeps the comment before a key with the last value before it, so that it
-            # would go with a list that is replaced, or stand above a key that is added.
+            # ruamel.yaml keeps the comment above a key with the last value before it. A replaced list
+            # would take the next key's comment along, and an added key would stand below it.
             comment = _take_comment(document, key if key in document else [*document][-1])
-            # A comment above the first line of the old value goes with it.
+            # The comment above the first line of the old value goes with that value.
             document.ca.items.pop(key, None)
             document[key] = _bare(new)
             _put_comment(document, key, comment)
 
 
 def _first_comment(path: Path) -> str:
-    # What is no UTF-8 is told where the preset is read to be applied.
+    # Bytes that are not UTF-8 are reported when the preset is applied.
     first, *_ = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
     return first.removeprefix("#").strip() if first.startswith("#") else ""
 
@@ -88,8 +89,7 @@ def _round_trip() -> YAML:
 
 
 def _load(yaml: YAML, path: Path) -> CommentedMap:
-    if not params_file.read(path):
-        raise ParamsError(f"{path}: empty")
+    params_file.read(path)  # tells what is wrong with it in one line
     content: CommentedMap = yaml.load(path.read_text(encoding="utf-8"))
     return content
 
@@ -98,7 +98,7 @@ def _check(before: str, after: str, preset: Path) -> None:
     try:
         all_sections.check(YAML(typ="safe").load(after), preset)
     except ParamsError:
-        # What was wrong before is not the preset's fault.
+        # If params.yaml was wrong before, that is the error to report.
         all_sections.check(YAML(typ="safe").load(before))
         raise
 
