@@ -841,17 +841,10 @@ CASES = [
     ),
     Case(
         "scores that are no numbers",
-        write("metrics/poetry.json", '{"tuned": {"form": "good"}}'),
+        write("metrics/evaluate/poetry.json", '{"tuned": {"form": "good"}}'),
         "wenmo compare HEAD --task poetry",
         1,
-        r"workspace: metrics/poetry.json: no scores of tuned",
-    ),
-    Case(
-        "a list for scores",
-        write("metrics/poetry.json", '{"tuned": [1]}'),
-        "wenmo compare HEAD --task poetry",
-        1,
-        r"workspace: metrics/poetry.json: no scores of tuned",
+        r"workspace: metrics/evaluate/poetry.json: no scores of tuned",
     ),
     # --- wenmo push
     Case("no repository", nothing, "wenmo push poetry", 2, r"Error: Missing option '--to'"),

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import chdir
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from wenmo.tools.cli import app
-from wenmo.tools.compare.comparison import Comparison, TaskComparison, compare_revisions
+from wenmo.tools.compare.comparison import TaskComparison, compare_revisions
 from wenmo.tools.compare.html_page import pictures
 
 ROWS, MORE_STEPS = 12, 500
@@ -62,7 +63,7 @@ def written(by):
 lines(f"outputs/{task}/eval.base.jsonl", written("基"))
 lines(f"outputs/{task}/eval.tuned.jsonl", written(f"{steps}步"))
 metrics = {"base": mean(before), "tuned": mean(tuned), "delta": {"primary": 0.0}}
-lines(f"metrics/{task}.json", [metrics])
+lines(f"metrics/evaluate/{task}.json", [metrics])
 if with_reports == "true":
     lines(f"reports/{task}.jsonl", (
         {"id": f"row-{place}", "source": f"book-{place % 3}", "prompt": prompt(place),
@@ -92,18 +93,24 @@ poetry:
 
 PIPELINE = """\
 stages:
+  check:
+    cmd: mkdir -p data/checked/code && cp evaluate.py data/checked/code/evaluate.txt
+    deps:
+      - evaluate.py
+    outs:
+      - data/checked/code/evaluate.txt
   evaluate:
     foreach: ${{tasks}}
     do:
       cmd: {python} evaluate.py ${{item}} ${{train.max_steps}} ${{reports}}
       deps:
-        - evaluate.py
+        - data/checked/code/evaluate.txt
       params:
         - train
       outs:
         - outputs/${{item}}
 {reports}      metrics:
-        - metrics/${{item}}.json:
+        - metrics/evaluate/${{item}}.json:
             cache: false
 """
 
@@ -154,7 +161,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("repository")
     run(folder, "git", "init", "--quiet", "--initial-branch=main")
     run(folder, "dvc", "init", "--quiet")
-    (folder / ".gitignore").write_text("/outputs/\n/reports/\n")
+    (folder / ".gitignore").write_text("/data/\n/outputs/\n/reports/\n")
     (folder / "evaluate.py").write_text(STAGE)
     write_pipeline(folder, with_reports=False)
     run(folder, "dvc", "repro", "--quiet")
@@ -194,13 +201,11 @@ def wenmo(*arguments: str) -> Answer:
     return Answer(result.exit_code, result.stdout, result.stderr)
 
 
-def compared(repository: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> Comparison:
-    monkeypatch.chdir(repository)
-    return compare_revisions(names, [])
-
-
-def of_task(comparison: Comparison, task: str) -> TaskComparison:
-    return next(each for each in comparison.tasks if each.task == task)
+@pytest.fixture(scope="module")
+def novel_and_poetry(repository: Path) -> list[TaskComparison]:
+    """Both tasks of main and steps-500."""
+    with chdir(repository):
+        return compare_revisions(["main", "steps-500"], []).tasks
 
 
 def table_rows(text: str) -> dict[str, list[str]]:
@@ -217,35 +222,26 @@ def test_parameters_that_differ_are_told_with_both_values_and_no_others(ask: Ask
     assert not {key for key in rows if key.startswith(("train.l", "train.t", "seed", "evaluate"))}
 
 
-def test_a_parameter_that_one_revision_has_not_is_told_and_a_list_is_one_value(
-    copy: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_kind_of_difference_in_parameters_and_libraries_is_told(copy: Path) -> None:
+    libraries = '[project]\ndependencies = ["trl=={}", "peft==0.21.2"]\n'
+    (copy / "pyproject.toml").write_text(libraries.format("1.15.0"))
+    commit(copy, "with-libraries")
+    (copy / "pyproject.toml").write_text(libraries.format("1.16.0"))
     text = (copy / "params.yaml").read_text()
     text = text.replace("- q_proj", "- q_proj\n    - v_proj").replace(": 500\n", ": '500'\n")
     (copy / "params.yaml").write_text(text + "extra:\n  deep: true\n")
-    found = compared(copy, monkeypatch, "main", "workspace").parameters
-    assert found == {
+    assert compare_revisions(["main", "workspace"], []).parameters == {
         "train.target_modules": ['["q_proj"]', '["q_proj", "v_proj"]'],
         "evaluate.resamples": ["500", '"500"'],
         "extra.deep": [None, "true"],
+        "pyproject.toml:trl": ["1.15.0", "1.16.0"],
     }
 
 
-def test_libraries_are_told_one_by_one(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for version in ("1.15.0", "1.16.0"):
-        (copy / "pyproject.toml").write_text(
-            f'[project]\ndependencies = ["trl=={version}", "peft==0.21.2"]\n'
-        )
-        if version == "1.15.0":
-            commit(copy, "with-libraries")
-    found = compared(copy, monkeypatch, "main", "workspace").parameters
-    assert found == {"pyproject.toml:trl": ["1.15.0", "1.16.0"]}
-
-
 def test_more_steps_improve_every_score_that_they_should(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
+    novel_and_poetry: list[TaskComparison], repository: Path
 ) -> None:
-    poetry = of_task(compared(repository, monkeypatch, "main", "steps-500"), "poetry")
+    _, poetry = novel_and_poetry
     lines = {line.key: line for line in poetry.scores}
     assert next(iter(lines)) == "form"
     form = lines["form"]
@@ -263,22 +259,18 @@ def test_more_steps_improve_every_score_that_they_should(
     assert first_line and first_line.value == pytest.approx(0.5)
     # A score of all texts together has no rows.
     assert lines["bleu"].improvements == [None]
-
-
-def test_the_other_way_round_it_is_as_much_worse(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    poetry = of_task(compared(repository, monkeypatch, "steps-500", "main"), "poetry")
-    (gain,) = poetry.scores[0].improvements
-    assert gain and gain.value == -0.5 and gain.high < 0
+    # The other way round it is as much worse.
+    with chdir(repository):
+        (poetry,) = compare_revisions(["steps-500", "main"], ["poetry"]).tasks
+    (loss,) = poetry.scores[0].improvements
+    assert loss and loss.value == -0.5 and loss.high < 0
     assert poetry.pairs[0].outcomes == {"wins": 0, "ties": 6, "losses": 6}
 
 
 def test_p_values_are_corrected_but_not_that_of_the_primary_score(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
+    novel_and_poetry: list[TaskComparison],
 ) -> None:
-    comparison = compared(repository, monkeypatch, "main", "steps-500")
-    poetry, novel = of_task(comparison, "poetry"), of_task(comparison, "novel")
+    novel, poetry = novel_and_poetry
     rows = {line.key: line.improvements[0] for line in poetry.scores}
     assert rows["form"] and rows["loss_per_character"] and rows["rouge_1"]
     # All twelve rows have less loss: the least p value that there is, times the others' number.
@@ -361,42 +353,26 @@ def name_experiment(folder: Path, baseline: str, revision: str) -> None:
 
 
 def test_a_stage_that_has_not_run_since_another_did_is_told(copy: Path) -> None:
-    """New texts stand beside old scores, whether the texts are a file or of a folder."""
+    (copy / "evaluate.py").write_text(STAGE + "\n")
+    run(copy, "dvc", "repro", "--quiet", "check")
+    assert (
+        "workspace: evaluate@poetry has not run since check did, so it read another"
+        " data/checked/code/evaluate.txt; `dvc repro evaluate@poetry` brings it up to date"
+    ) in wenmo("main", "workspace", "--task", "poetry").out
+
+
+def test_a_file_of_a_folder_that_another_stage_made_anew_is_told(copy: Path) -> None:
     lock = copy / "dvc.lock"
     content = YAML(typ="safe").load(lock.read_text())
-    stages = content["stages"]
+    stages, text = content["stages"], "outputs/poetry/eval.tuned.jsonl"
     (out,) = (out for out in stages["evaluate@poetry"]["outs"] if out["path"] == "outputs/poetry")
     stages["generate@poetry"] = {"cmd": "generate", "outs": [out]}
-    text = (copy / "outputs/poetry/eval.tuned.jsonl").read_bytes()
-    of_file = hashlib.md5(text, usedforsecurity=False).hexdigest()
-    for path, md5 in ((out["path"], out["md5"]), ("outputs/poetry/eval.tuned.jsonl", of_file)):
-        stages["evaluate@poetry"]["deps"] = [{"path": path, "hash": "md5", "md5": md5}]
+    of_file = hashlib.md5((copy / text).read_bytes(), usedforsecurity=False).hexdigest()
+    for md5 in (of_file, "0" * 32):
+        stages["evaluate@poetry"]["deps"] = [{"path": text, "hash": "md5", "md5": md5}]
         lock.write_text(json.dumps(content))
-        assert "has not run since" not in wenmo("main", "workspace", "--task", "poetry").out
-        stages["evaluate@poetry"]["deps"][0]["md5"] = "0" * 32
-        lock.write_text(json.dumps(content))
-        assert (
-            "workspace: evaluate@poetry has not run since generate@poetry did, so it knows another"
-            f" {path}; `dvc repro evaluate@poetry` brings it up to date"
-        ) in wenmo("main", "workspace", "--task", "poetry").out
-
-
-def test_a_text_cannot_steer_the_terminal(copy: Path) -> None:
-    edit(copy / "outputs/poetry/eval.tuned.jsonl", "100步第0", "\\u001b]0;title\\u0007步第0")
-    out = wenmo("main", "workspace", "--task", "poetry", "--texts", "1").out
-    assert "\x1b" not in out and "\x07" not in out
-    assert "\\u001b]0;" in out
-
-
-def test_a_repository_without_commits_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run(tmp_path, "git", "init", "--quiet", "--initial-branch=main")
-    run(tmp_path, "dvc", "init", "--quiet")
-    monkeypatch.chdir(tmp_path)
-    answer = wenmo("main", "HEAD")
-    assert answer.code == 1
-    assert answer.err.startswith("compare: main: ") and answer.err.count("\n") == 1
+        told = f"evaluate@poetry has not run since generate@poetry did, so it read another {text}"
+        assert (told in wenmo("main", "workspace", "--task", "poetry").out) is (md5 != of_file)
 
 
 def test_the_page_is_written_at_the_root_from_any_folder(
@@ -411,11 +387,9 @@ def test_the_page_is_written_at_the_root_from_any_folder(
     assert answer.out.endswith("All prompts' texts: ../compare.html\n")
 
 
-def test_texts_stand_side_by_side_by_their_rows(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_texts_stand_side_by_side_by_their_rows(novel_and_poetry: list[TaskComparison]) -> None:
     """The experiment's files are in another order than main's."""
-    poetry = of_task(compared(repository, monkeypatch, "main", "steps-500"), "poetry")
+    _, poetry = novel_and_poetry
     assert len(poetry.texts) == ROWS
     for place, row in enumerate(poetry.texts):
         assert row.prompt.startswith(f"写第{place}首")
@@ -425,12 +399,13 @@ def test_texts_stand_side_by_side_by_their_rows(
             assert text.startswith(f"{by}第{place}首\u2028雪落无声")
 
 
-@pytest.mark.parametrize("texts", [0, 2])
-def test_the_terminal_shows_as_many_prompts_as_asked(ask: Ask, texts: int) -> None:
-    out = ask("main", "steps-500", "--task", "poetry", "--texts", str(texts)).out
-    assert out.count("### ") == texts
-    assert ("500步第1首" in out) == (texts == 2)
-    assert "500步第2首" not in out
+def test_the_terminal_shows_as_many_prompts_as_asked_and_no_control_characters(copy: Path) -> None:
+    edit(copy / "outputs/poetry/eval.tuned.jsonl", "100步第0", "\\u001b]0;title\\u0007步第0")
+    out = wenmo("workspace", "steps-500", "--task", "poetry", "--texts", "2").out
+    assert out.count("### ") == 2
+    assert "500步第1首" in out and "500步第2首" not in out
+    assert "\x1b" not in out and "\x07" not in out
+    assert "\\u001b]0;" in out
 
 
 def test_only_rows_of_both_are_compared(copy: Path) -> None:
@@ -489,7 +464,9 @@ def test_a_change_that_was_not_built_is_told(copy: Path) -> None:
     run(copy, "dvc", "repro", "--quiet")
     out = wenmo("main", "workspace", "--task", "poetry").out
     assert "built before" not in out
-    assert "main and workspace were built from other code or data: evaluate.py" in out
+    assert (
+        "main and workspace were built from other code or data: data/checked/code/evaluate.txt"
+    ) in out
 
 
 class Outline(HTMLParser):
@@ -526,10 +503,9 @@ def test_the_page_holds_everything_and_runs_nothing(ask: Ask, tmp_path: Path) ->
 
 
 def test_pictures_put_dots_and_intervals_where_their_numbers_are(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
+    novel_and_poetry: list[TaskComparison],
 ) -> None:
-    comparison = compared(repository, monkeypatch, "main", "steps-500")
-    poetry, novel = of_task(comparison, "poetry"), of_task(comparison, "novel")
+    novel, poetry = novel_and_poetry
     assert next(pictures(novel)).unit.startswith("held-out loss")
     shares, loss = pictures(poetry)
     assert shares.unit == "scores from 0 to 1" and loss.unit.startswith("held-out loss")
@@ -537,15 +513,12 @@ def test_pictures_put_dots_and_intervals_where_their_numbers_are(
     form = marks["exact form ↑"]
     assert form.kind == "better" and marks["ROUGE-1 ↑"].kind == "unsure"
     assert shares.zero < form.low < form.dot < form.high
-    # A twentieth of the span is free on either side.
-    assert max(mark.high for mark in shares.marks) == pytest.approx(100 * 21 / 22, abs=0.01)
     # On one axis the same difference is the same way.
     labelled = {label: place for place, label in shares.ticks}
-    assert labelled["0"] == shares.zero
-    assert marks["ROUGE-1 ↑"].dot == shares.zero
-    assert all(0 <= place <= 100 for place, _ in shares.ticks)
+    assert labelled["0.0"] == shares.zero == marks["ROUGE-1 ↑"].dot
+    assert all(0 <= place <= 100 for place in labelled.values())
     assert form.dot == pytest.approx(
-        shares.zero + form.improvement.value * (labelled["+0.4"] - shares.zero) / 0.4, abs=0.05
+        shares.zero + form.improvement.value * (labelled["0.4"] - shares.zero) / 0.4, abs=0.05
     )
 
 
@@ -576,11 +549,9 @@ def test_what_cannot_be_compared_is_told_in_one_line(
     assert not (tmp_path / "page.html").exists()
 
 
-def test_a_task_that_was_built_is_compared_where_another_was_not(ask: Ask) -> None:
-    assert ask("main", "unbuilt", "--task", "poetry").code == 0
-
-
 def test_tasks_are_those_that_every_revision_has(copy: Path) -> None:
+    # The revision `unbuilt` has nothing of the other task.
+    assert wenmo("main", "unbuilt", "--task", "poetry").code == 0
     edit(copy / "params.yaml", "  - novel\n", "")
     out = wenmo("main", "workspace").out
     assert "古诗" in out and "小说" not in out
@@ -624,7 +595,7 @@ def test_what_only_a_remote_holds_is_read_from_it(copy: Path, tmp_path: Path) ->
     [
         ("reports/poetry.jsonl", "雪\n", "reports/poetry.jsonl:1: not JSON"),
         ("reports/poetry.jsonl", '{"id": "row-1"}\n', "reports/poetry.jsonl:1: expected the keys"),
-        ("metrics/poetry.json", "[]", "metrics/poetry.json: no scores of tuned"),
+        ("metrics/evaluate/poetry.json", "[]", "metrics/evaluate/poetry.json: no scores"),
         ("params.yaml", "tasks: [", "params.yaml:2: "),
         ("params.yaml", "seed: 1\n", "params.yaml: no list of tasks"),
     ],
@@ -638,12 +609,16 @@ def test_a_spoilt_file_is_named(copy: Path, path: str, content: str, told: str) 
     assert answer.err.count("\n") == 1
 
 
-def test_outside_a_repository_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_repository_or_commits_it_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    answer = wenmo("main")
-    assert answer.code == 1
-    assert answer.err.startswith("compare: ")
-    assert answer.err.count("\n") == 1
+    outside = wenmo("main")
+    run(tmp_path, "git", "init", "--quiet", "--initial-branch=main")
+    run(tmp_path, "dvc", "init", "--quiet")
+    for answer in (outside, wenmo("main", "HEAD")):
+        assert answer.code == 1
+        assert answer.err.startswith("compare: ") and answer.err.count("\n") == 1
 
 
 def test_a_page_that_cannot_be_written_is_told(ask: Ask, tmp_path: Path) -> None:

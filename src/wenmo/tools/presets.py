@@ -64,8 +64,8 @@ def lay_over(document: CommentedMap, overlay: CommentedMap) -> None:
         if isinstance(new, CommentedMap) and isinstance(old, CommentedMap) and old:
             lay_over(old, new)
         else:
-            # ruamel.yaml keeps the comment above a key with the last value before it. A replaced list
-            # would take the next key's comment along, and an added key would stand below it.
+            # ruamel.yaml keeps the comment above a key with the last value before it. A list that
+            # is replaced would take the next key's comment along.
             comment = _take_comment(document, key if key in document else [*document][-1])
             # The comment above the first line of the old value goes with that value.
             document.ca.items.pop(key, None)

@@ -1,10 +1,10 @@
 """Revisions side by side: parameters that differ, scores with intervals, texts of the same rows.
 
-The first revision is the one that the others are compared to. Differences are paired: those of one
-held-out row against itself, as in metrics/<task>.json.
+The others are compared to the first revision. Differences are paired: each held-out row is compared
+to itself, as in metrics/<task>.json.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -20,18 +20,18 @@ from wenmo.scoring.scorecard import LOWER_IS_BETTER, primary_score
 from wenmo.tools.compare.revisions import WORKSPACE, Revision, ScoredRow, differing, flatten
 
 LEAST_SHOWN = 0.0005
-"""A difference below this is none in three decimals; the same weights elsewhere lose as much."""
+"""A smaller difference is none in three decimals; the same weights elsewhere differ as much."""
 
 MOST_NAMED = 6
-"""Files that are named where many differ."""
+"""So many differing files are named; the rest is counted."""
 
 
 @dataclass(frozen=True)
 class Improvement:
     """By how much a revision is better than the first on the same rows; positive is better.
 
-    `p` is corrected by Holm's method unless it is the primary score's. `shown` is whether it and
-    the interval rule out chance.
+    `low` and `high` bound the 95% interval. `p` is corrected by Holm's method unless it is the
+    primary score's.
     """
 
     value: float
@@ -47,7 +47,7 @@ class Improvement:
 
 @dataclass(frozen=True)
 class ScoreLine:
-    """One score of the tuned models: a value a revision, an improvement each after the first.
+    """One score of the tuned models: values per revision, improvements of all but the first.
 
     `is_share` is whether every row's value lies between 0 and 1, so that scores can be drawn on
     one axis.
@@ -61,7 +61,10 @@ class ScoreLine:
 
 @dataclass(frozen=True)
 class Pair:
-    """A revision against the first: held-out rows of both, and what a reader has to know."""
+    """A revision against the first: the number of rows of both, and what a reader has to know.
+
+    `primary_values` are the means of the primary score in the first and in this revision.
+    """
 
     name: str
     rows: int
@@ -74,7 +77,7 @@ class Pair:
 class RowTexts:
     """A held-out row of the first revision, and what base and each revision's tuned wrote.
 
-    `prompts`, `tuned` and `primary` have an entry a revision: nothing where it has no such row.
+    `prompts`, `tuned` and `primary` have an entry per revision, empty where it lacks the row.
     """
 
     prompt: str
@@ -98,7 +101,7 @@ class TaskComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the terminal and the page show; `parameters` are dotted keys and a value a revision.
+    """What the terminal and the page show; `parameters` has a value per revision by dotted key.
 
     `root` is the repository's folder.
     """
@@ -112,19 +115,28 @@ class Comparison:
 
 @dataclass(frozen=True)
 class _Built:
-    """What one revision has of one task."""
+    """What one revision has of one task: scores over all rows, and rows and texts by row id."""
 
     revision: Revision
     scores: dict[str, float]
     rows: dict[str, ScoredRow]
     texts: dict[str, list[Generation]]
 
+    @property
+    def name(self) -> str:
+        return self.revision.name
+
+
+Rows = Sequence[tuple[ScoredRow, ScoredRow]]
+"""The rows that two revisions share, each as it is in the first and in the other."""
+
 
 def compare_revisions(names: Sequence[str], tasks: Sequence[str]) -> Comparison:
-    """Compare `tasks`, or, if none is named, all that every revision has.
+    """Compare `tasks`, or, if none is named, all tasks that every revision has.
 
-    A single revision is compared to the workspace. Raises WrongArgumentsError for what cannot be
-    asked, and UserError, naming revision and file, for what cannot be read.
+    A single revision is compared to the workspace. Raises WrongArgumentsError for an unknown task
+    or a revision that is named twice, and UserError, naming revision and file, for what cannot be
+    read.
     """
     named = list(names) if len(names) > 1 else [WORKSPACE, *names]
     for name in named:
@@ -169,7 +181,7 @@ def _read(revision: Revision, task: str) -> _Built:
 
 
 def _parameters(revisions: Sequence[Revision]) -> dict[str, list[str | None]]:
-    """Those that differ, then the libraries that do, as DVC names what is in another file."""
+    """The parameters that differ, then the libraries, named as DVC names keys of other files."""
     flats = [
         flatten(each.params)
         | {f"pyproject.toml:{name}": version for name, version in each.libraries.items()}
@@ -179,145 +191,118 @@ def _parameters(revisions: Sequence[Revision]) -> dict[str, list[str | None]]:
 
 
 def _compare_task(task: str, built: Sequence[_Built]) -> TaskComparison:
-    first, others = built[0], built[1:]
+    first, *others = built
     pairs, improvements = [], []
     for other in others:
-        ids = [row_id for row_id in first.rows if row_id in other.rows]
-        before = [first.rows[row_id] for row_id in ids]
-        after = [other.rows[row_id] for row_id in ids]
-        found, pair = _compare_rows(task, first, other, before, after)
-        improvements.append(found)
-        pairs.append(pair)
-    rows = [row for each in built for row in each.rows.values()]
+        rows = [(row, other.rows[key]) for key, row in first.rows.items() if key in other.rows]
+        improvements.append(_improvements(task, first.revision, rows))
+        pairs.append(_pair(task, first, other, rows))
+    all_rows = [row for each in built for row in each.rows.values()]
     scores = [
         ScoreLine(
             key,
             [each.scores.get(key) for each in built],
             [found.get(key) for found in improvements],
-            all(0 <= row.tuned.get(key, 0) <= 1 for row in rows),
+            all(0 <= row.tuned.get(key, 0) <= 1 for row in all_rows),
         )
         for key in _in_order(task, (key for each in built for key in each.scores))
     ]
     return TaskComparison(task, scores, pairs, _not_up_to_date(task, built), _texts(task, built))
 
 
-def _compare_rows(
-    task: str,
-    first: _Built,
-    other: _Built,
-    before: Sequence[ScoredRow],
-    after: Sequence[ScoredRow],
-) -> tuple[dict[str, Improvement], Pair]:
-    """The improvement in each score of the same rows, and what to know about it."""
-    key = primary_score(task)
-    deltas = _deltas(task, first.revision, before, after)
-    corrected = holm({name: each["p_value"] for name, each in deltas.items() if name != key})
-    improvements = {
-        name: Improvement(
-            each["primary"], each["ci_low"], each["ci_high"], corrected.get(name, each["p_value"])
-        )
-        for name, each in deltas.items()
-    }
-    ones, twos, _ = _where_both_have(key, "tuned", before, after)
-    pair = Pair(
-        other.revision.name,
-        len(before),
-        (fmean(ones), fmean(twos)) if ones else None,
-        outcomes(ones, twos, higher_is_better=key not in LOWER_IS_BETTER),
-        _notes(task, first, other, before, after),
-    )
-    return improvements, pair
-
-
-def _deltas(
-    task: str, first: Revision, before: Sequence[ScoredRow], after: Sequence[ScoredRow]
-) -> dict[str, dict[str, float]]:
-    """What `compare` finds for each score that is better one way and stands in two rows or more."""
-    resamples = int(first.evaluate_param(task, "resamples"))
-    keys = _in_order(task, (key for row in after for key in row.tuned))
-    deltas = {}
-    # Seconds for a thousand rows; no bar where nobody watches.
+def _improvements(task: str, first: Revision, rows: Rows) -> dict[str, Improvement]:
+    """For each score that has a better direction and stands in two rows or more."""
+    primary, found = primary_score(task), {}
+    resamples = first.resamples(task)
+    keys = _in_order(task, (key for _, other in rows for key in other.tuned))
+    # A thousand rows take seconds; the bar appears in a terminal alone.
     for key in tqdm(keys, f"intervals of {task}", leave=False, disable=None, delay=1):
-        ones, twos, sources = _where_both_have(key, "tuned", before, after)
+        ones, twos, sources = _values(key, "tuned", rows)
         if len(ones) > 1 and better_direction(key):
-            deltas[key] = compare(
+            found[key] = compare(
                 ones,
                 twos,
                 higher_is_better=key not in LOWER_IS_BETTER,
                 resamples=resamples,
                 seed=int(first.params.get("seed", 0)),
-                # Passages of one book are alike, as evaluate takes them.
+                # Passages of one book are alike, as in the stage evaluate.
                 groups=sources if task == "novel" else None,
             )
-    return deltas
-
-
-def _where_both_have(
-    key: str, model: str, before: Sequence[ScoredRow], after: Sequence[ScoredRow]
-) -> tuple[list[float], list[float], list[str]]:
-    """A score's values in both revisions, and the rows' sources; some rows have no such score."""
-    found = [
-        (one[key], two[key], row.source)
-        for row, one, two in (
-            (row, getattr(row, model), getattr(other, model))
-            for row, other in zip(before, after, strict=True)
+    corrected = holm({key: each["p_value"] for key, each in found.items() if key != primary})
+    return {
+        key: Improvement(
+            each["primary"], each["ci_low"], each["ci_high"], corrected.get(key, each["p_value"])
         )
-        if key in one and key in two
+        for key, each in found.items()
+    }
+
+
+def _pair(task: str, first: _Built, other: _Built, rows: Rows) -> Pair:
+    key = primary_score(task)
+    ones, twos, _ = _values(key, "tuned", rows)
+    return Pair(
+        other.name,
+        len(rows),
+        (fmean(ones), fmean(twos)) if ones else None,
+        outcomes(ones, twos, higher_is_better=key not in LOWER_IS_BETTER),
+        list(_notes(task, first, other, rows)),
+    )
+
+
+def _values(key: str, model: str, rows: Rows) -> tuple[list[float], list[float], list[str]]:
+    """A score's values in both revisions and the rows' sources, of the rows that have the score."""
+    found = [
+        (ones[key], twos[key], one.source)
+        for one, two in rows
+        if key in (ones := getattr(one, model)) and key in (twos := getattr(two, model))
     ]
     ones, twos, sources = zip(*found, strict=True) if found else ((), (), ())
     return list(ones), list(twos), list(sources)
 
 
-def _notes(
-    task: str,
-    first: _Built,
-    other: _Built,
-    before: Sequence[ScoredRow],
-    after: Sequence[ScoredRow],
-) -> list[str]:
-    """What else differs between two revisions than the parameters."""
-    one, two = first.revision.name, other.revision.name
-    notes = []
+def _notes(task: str, first: _Built, other: _Built, rows: Rows) -> Iterator[str]:
+    """What differs between two revisions beside the parameters."""
     if first.rows.keys() != other.rows.keys():
-        counts = f"{one} has {len(first.rows)} held-out rows and {two} {len(other.rows)}"
-        if len(before) > 1:
-            notes.append(
-                f"{counts}; the {len(before)} of both are compared, while the scores themselves"
+        counts = (
+            f"{first.name} has {len(first.rows)} held-out rows and {other.name} {len(other.rows)}"
+        )
+        if len(rows) > 1:
+            yield (
+                f"{counts}; the {len(rows)} of both are compared, while the scores themselves"
                 " are of all that each has"
             )
         else:
-            having = "with only one in common" if before else "with none in common"
-            notes.append(f"{counts}, {having}: an improvement cannot be told from chance")
-    other_prompts = sum(x.prompt != y.prompt for x, y in zip(before, after, strict=True))
+            common = "with only one in common" if rows else "with none in common"
+            yield f"{counts}, {common}: an improvement cannot be told from chance"
+    other_prompts = sum(one.prompt != two.prompt for one, two in rows)
     if other_prompts:
-        notes.append(f"{other_prompts} of these rows were asked for by another prompt in {two}")
+        yield f"{other_prompts} of these rows were asked for by another prompt in {other.name}"
     bases = []
-    for key in _in_order(task, (key for row in after for key in row.base)):
-        ones, twos, _ = _where_both_have(key, "base", before, after)
+    for key in _in_order(task, (key for _, two in rows for key in two.base)):
+        ones, twos, _ = _values(key, "base", rows)
         if ones and abs(fmean(ones) - fmean(twos)) >= LEAST_SHOWN:
             name = SCORE_NAMES.get(key, key)
             bases.append(f"{name} {fmean(ones):.3f} and {fmean(twos):.3f}")
     if bases:
-        notes.append(
+        yield (
             f"base differs too, on the same rows ({', '.join(bases[:MOST_NAMED])}): another base"
-            " model, prompt or way to draw, so a difference is not that of training alone"
+            " model, prompt or sampling, so a difference is not due to training alone"
         )
     inputs = differing(first.revision.inputs(task), other.revision.inputs(task))
     if inputs:
-        notes.append(f"{one} and {two} were built from other code or data: {_named(inputs)}")
-    return notes
+        yield f"{first.name} and {other.name} were built from other code or data: {_named(inputs)}"
 
 
 def _not_up_to_date(task: str, built: Sequence[_Built]) -> list[str]:
-    """What was not in force when the task was built: parameters of now, and files of stages."""
+    """Parameters and files of today that were not in force when the task was built."""
     notes = [
-        f"{each.revision.name}: built before {_named(changed)} changed in params.yaml; only"
-        f" `dvc repro evaluate@{task}` would bring that to bear"
+        f"{each.name}: built before {_named(changed)} changed in params.yaml; the change takes"
+        f" effect by `dvc repro evaluate@{task}`"
         for each in built
         if (changed := each.revision.changed_since_built(task))
     ]
     notes += [
-        f"{each.revision.name}: {stage} has not run since {other} did, so it knows another {path};"
+        f"{each.name}: {stage} has not run since {other} did, so it read another {path};"
         f" `dvc repro {stage}` brings it up to date"
         for each in built
         for stage, other, path in each.revision.made_since_read(task)
@@ -327,7 +312,7 @@ def _not_up_to_date(task: str, built: Sequence[_Built]) -> list[str]:
 
 def _texts(task: str, built: Sequence[_Built]) -> list[RowTexts]:
     """The first revision's rows that another one has, in the first one's order."""
-    first, others = built[0], built[1:]
+    first, *others = built
     base = first.revision.generations(task, "base")
     key = primary_score(task)
     texts = []
@@ -351,13 +336,13 @@ def _texts(task: str, built: Sequence[_Built]) -> list[RowTexts]:
 
 
 def _in_order(task: str, keys: Iterable[str]) -> list[str]:
-    """The primary score, the others as everywhere, and those that have no name yet."""
+    """The primary score, the others in the order of all tables, then those without a name."""
     found = dict.fromkeys(keys)
     order = dict.fromkeys([primary_score(task), *SCORE_NAMES, *found])
     return [key for key in order if key in found]
 
 
 def _named(names: Sequence[str]) -> str:
-    """A few of them, and how many more there are."""
+    """A few of the names, and how many more there are."""
     rest = len(names) - MOST_NAMED
     return ", ".join(names[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -1,6 +1,5 @@
-"""Revisions side by side as one page that needs no network and no script; every text is escaped."""
+"""Revisions side by side as one page without network or script, in which all texts are escaped."""
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from jinja2 import Environment, FileSystemLoader
 
 from wenmo.core.errors import UserError
 from wenmo.core.records import write_text
+from wenmo.report.charts import axis
 from wenmo.report.names import SCORE_NAMES, TASK_NAMES
 from wenmo.scoring.scorecard import primary_score
 from wenmo.tools.compare import terminal
@@ -16,8 +16,6 @@ from wenmo.tools.compare.comparison import Comparison, Improvement, TaskComparis
 
 TEMPLATE = Path(__file__).with_name("html_page.html.jinja")
 STYLE = TEMPLATE.with_name("html_page.css")
-
-_MOST_TICKS = 5
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Picture:
-    """Improvements on one axis; `ticks` are places in percent and what stands there."""
+    """Improvements on one axis; `ticks` are places in percent with their labels."""
 
     unit: str
     marks: list[Mark]
@@ -70,9 +68,9 @@ def write_comparison(path: Path, comparison: Comparison) -> None:
 
 
 def pictures(task: TaskComparison) -> Iterator[Picture]:
-    """One for all scores between 0 and 1, and one for each score in a unit of its own.
+    """A picture of all scores between 0 and 1, and one of each score that has its own unit.
 
-    The one with the primary score comes first.
+    The picture with the primary score comes first.
     """
     together = [line for line in task.scores if line.is_share]
     apart = [[line] for line in task.scores if not line.is_share]
@@ -91,16 +89,11 @@ def pictures(task: TaskComparison) -> Iterator[Picture]:
 def _picture(
     unit: str, found: Sequence[tuple[str, str, Improvement]], name_revisions: bool
 ) -> Picture:
-    bounds = [bound for _, _, each in found for bound in (each.low, each.high, each.value)]
-    low, high = min(0.0, *bounds), max(0.0, *bounds)
-    if low == high:
-        low, high = -1.0, 1.0
-    # Dots at the ends would be cut in half.
-    margin = (high - low) / 20
-    low, high = low - margin, high + margin
+    ends = [end for _, _, each in found for end in (each.low, each.high, each.value)]
+    x = axis([0.0, *ends], 0, 100)
 
     def place(value: float) -> float:
-        return round(100 * (value - low) / (high - low), 2)
+        return round(x.at(value), 2)
 
     marks = [
         Mark(
@@ -113,20 +106,4 @@ def _picture(
         )
         for key, name, each in found
     ]
-    step = _step(high - low)
-    decimals = max(0, -math.floor(math.log10(step)))
-    ticks = [
-        (place(number * step), f"{number * step:+.{decimals}f}" if number else "0")
-        for number in range(math.ceil(low / step), math.floor(high / step) + 1)
-    ]
-    return Picture(unit, marks, place(0), ticks)
-
-
-def _step(span: float) -> float:
-    """1, 2 or 5 times a power of ten that parts the span into few pieces."""
-    power = float(10 ** math.floor(math.log10(span)))
-    return next(
-        step
-        for step in (power / 5, power / 2, power, power * 2, power * 5)
-        if span / step <= _MOST_TICKS
-    )
+    return Picture(unit, marks, place(0), [(round(at, 2), label) for at, label in x.ticks()])

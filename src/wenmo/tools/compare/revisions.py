@@ -1,7 +1,7 @@
 """One revision's parameters, scores and texts: an experiment, branch, tag, commit or the workspace.
 
-Files are read through dvc.api, those that git has from git and those that DVC has from its cache or
-remote, so nothing is checked out (https://doc.dvc.org/api-reference/dvcfilesystem).
+Files are read through dvc.api, which takes them from git or from DVC's cache or remote, so that
+nothing is checked out (https://doc.dvc.org/api-reference/dvcfilesystem).
 """
 
 import json
@@ -19,10 +19,10 @@ from ruamel.yaml.error import MarkedYAMLError
 from wenmo.config.params_file import TASKS, deep_merge
 from wenmo.core.errors import UserError
 from wenmo.core.records import Generation
-from wenmo.tools.dvc_lock import Lock, Stage, dotted, maker, parse_lock
+from wenmo.tools.dvc_lock import CHECKED, Lock, Stage, dotted, maker, parse_lock
 
 WORKSPACE = "workspace"
-"""The name of the working tree where revisions are named."""
+"""The revision's name of the working tree."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ Line = TypeVar("Line", ScoredRow, Generation)
 
 
 class Revision:
-    """What can be read of one revision; each complaint names it, the file and the way out."""
+    """The files of one revision; each error names the revision, the file and the way out."""
 
     def __init__(self, name: str) -> None:
-        """`name` is one that DVC knows. Raises UserError if it does not."""
-        # 0.3 s, which no other command needs to wait for.
+        """`name` is any name that DVC knows. Raises UserError if it knows none such."""
+        # This import takes 0.3 s, for which no other command should wait.
         from dvc.api import DVCFileSystem
         from dvc.exceptions import DvcException
         from scmrepo.exceptions import SCMError
@@ -54,17 +54,17 @@ class Revision:
             self._files = DVCFileSystem(rev=None if name == WORKSPACE else _unambiguous(name))
             self.commit = "" if name == WORKSPACE else str(self._files.repo.get_rev())
         except AttributeError:
-            # DVC takes whatever git finds by that name for a commit.
+            # DVC treats whatever git finds by that name as a commit.
             raise UserError(f"{name}: it names no commit") from None
         except (DvcException, SCMError) as error:
             raise UserError(
-                f"{name}: {error}; `dvc exp list --all-commits` and `git branch --all` name what"
-                f" there is, and {WORKSPACE} is the working tree"
+                f"{name}: {error}; `dvc exp list --all-commits` and `git branch --all` list the"
+                f" names, and {WORKSPACE} is the working tree"
             ) from None
 
     @property
     def root(self) -> Path:
-        """The repository's folder, of whatever revision."""
+        """The repository's folder, which is the same for all revisions."""
         from dvc.repo import Repo
 
         return Path(Repo.find_root())
@@ -72,8 +72,12 @@ class Revision:
     @cached_property
     def params(self) -> dict[str, Any]:
         """The content of params.yaml."""
-        content = self._yaml("params.yaml")
-        if not isinstance(content.get("tasks"), list):
+        try:
+            content = YAML(typ="safe").load(self._text("params.yaml"))
+        except MarkedYAMLError as error:
+            line = error.problem_mark.line + 1 if error.problem_mark else 1
+            raise UserError(f"{self.name}: params.yaml:{line}: {error.problem}") from None
+        if not isinstance(content, dict) or not isinstance(content.get("tasks"), list):
             raise UserError(f"{self.name}: params.yaml: no list of tasks, so nothing to compare")
         return content
 
@@ -84,7 +88,7 @@ class Revision:
 
     @cached_property
     def libraries(self) -> dict[str, str]:
-        """Version of each library that pyproject.toml asks for; empty without that file."""
+        """The version of each library in pyproject.toml; empty if there is no such file."""
         if not self._files.exists("/pyproject.toml"):
             return {}
         try:
@@ -94,41 +98,38 @@ class Revision:
             raise UserError(f"{self.name}: pyproject.toml: {error}") from None
         return {name.strip(): version for name, _, version in pins}
 
-    def evaluate_param(self, task: str, key: str) -> Any:
-        """A key of section `evaluate`, the task's own before the shared one."""
+    def resamples(self, task: str) -> int:
+        """`evaluate.resamples`, the task's own before the shared one."""
         own = self.params.get(task) or {}
         section = deep_merge(self.params.get("evaluate") or {}, own.get("evaluate") or {})
-        if key not in section:
-            raise UserError(f"{self.name}: params.yaml: evaluate.{key} is missing")
-        return section[key]
+        if "resamples" not in section:
+            raise UserError(f"{self.name}: params.yaml: evaluate.resamples is missing")
+        return int(section["resamples"])
 
     def tuned_scores(self, task: str) -> dict[str, float]:
-        """The scores of tuned in metrics/<task>.json, over all held-out rows."""
-        path = f"metrics/{task}.json"
+        """The scores of tuned in metrics/evaluate/<task>.json, over all held-out rows."""
+        path = f"metrics/evaluate/{task}.json"
         try:
             scores = json.loads(self._text(path, task))["tuned"]
             return {key: float(value) for key, value in scores.items()}
-        except json.JSONDecodeError as error:
-            raise UserError(f"{self.name}: {path}: not JSON: {error}") from None
         except (AttributeError, KeyError, TypeError, ValueError):
             raise UserError(f"{self.name}: {path}: no scores of tuned") from None
 
     def scored_rows(self, task: str) -> list[ScoredRow]:
-        """Held-out rows with their own scores, in the order of the file."""
+        """The held-out rows with their scores, in the order of the file."""
         return list(self._lines(ScoredRow, f"reports/{task}.jsonl", task))
 
     def generations(self, task: str, model: str) -> dict[str, list[Generation]]:
-        """What base or tuned wrote, by the id of the row; several texts a row are in sequence."""
+        """The texts of base or tuned by the id of the row; a row may have several."""
         texts: dict[str, list[Generation]] = {}
         for each in self._lines(Generation, f"outputs/{task}/eval.{model}.jsonl", task):
             texts.setdefault(each.id, []).append(each)
         return texts
 
     def changed_since_built(self, task: str) -> list[str]:
-        """Keys of params.yaml with another value than the task was built with, by dvc.lock.
+        """Keys of params.yaml whose value is not the one that dvc.lock records for the task.
 
-        They are what `dvc repro` has yet to take up: after an edit, or in an experiment that ran
-        other tasks alone.
+        They have changed by an edit, or in an experiment that ran other tasks alone.
         """
         found = set()
         for stage in self._locked_stages(task).values():
@@ -140,9 +141,9 @@ class Revision:
         return sorted(found)
 
     def made_since_read(self, task: str) -> list[tuple[str, str, str]]:
-        """Both stages and the path where one read what the other made anew since, by dvc.lock.
+        """The reading stage, the writing stage and the path of each file that was written since.
 
-        What cannot be told is left out: a file of a folder of which DVC has no listing.
+        A file of a folder is left out if DVC has no listing of the folder.
         """
         found = []
         for name, stage in self._locked_stages(task).items():
@@ -156,24 +157,24 @@ class Revision:
         return found
 
     def _made_md5(self, path: str, stage: Stage, output: str) -> str:
-        """That of an output or of a file of its folder; empty if it cannot be told."""
+        """The md5 of an output or of a file of its folder; empty if it is not known."""
         from dvc_data.index import DataIndexDirError
 
         if path == output:
             return stage.outputs[output]
         try:
-            # Of what DVC records, whatever lies in the workspace.
+            # This is the md5 that DVC records, whatever lies in the workspace.
             return str(self._files.info(f"/{path}").get("dvc_info", {}).get("md5", ""))
         except (FileNotFoundError, DataIndexDirError):
             return ""
 
     def inputs(self, task: str) -> dict[str, str]:
-        """md5 of every file or folder that the task was built from, by dvc.lock: code and data."""
+        """The md5, by dvc.lock, of each file that the task was built from: code and data."""
         return {
             path: md5
             for stage in self._locked_stages(task).values()
             for path, md5 in stage.inputs.items()
-            if not maker(self._lock, path)
+            if path.startswith(f"{CHECKED}code/") or not maker(self._lock, path)
         }
 
     def _locked_stages(self, task: str) -> Lock:
@@ -189,19 +190,9 @@ class Revision:
             return {}
         return parse_lock(self._text("dvc.lock"), f"{self.name}: dvc.lock")
 
-    def _yaml(self, path: str) -> dict[str, Any]:
-        try:
-            content = YAML(typ="safe").load(self._text(path))
-        except MarkedYAMLError as error:
-            line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise UserError(f"{self.name}: {path}:{line}: {error.problem}") from None
-        if not isinstance(content, dict):
-            raise UserError(f"{self.name}: {path}: expected sections")
-        return content
-
     def _lines(self, kind: type[Line], path: str, task: str) -> Iterator[Line]:
         wanted = [field.name for field in fields(kind)]
-        # Not splitlines, which also breaks at characters that may stand within a text.
+        # splitlines would also break at characters that may stand within a text.
         for number, line in enumerate(self._text(path, task).split("\n"), start=1):
             if not line.strip():
                 continue
@@ -228,14 +219,14 @@ class Revision:
             raise UserError(f"{self.name}: {path}: {error}") from None
 
     def _why_missing(self, path: str, task: str) -> str:
-        """Never made, made but not to be had, or not known to that revision at all."""
+        """Whether a file is unknown to the revision, was never built or cannot be fetched."""
         if not task:
             return "no such file; run in the repository of the pipeline"
-        # A folder that is an output first: without its listing nothing is known of its files.
+        # The folder comes first: if it is an output without listing, its files are unknown to DVC.
         places = (f"/{path.rpartition('/')[0]}", f"/{path}")
         info = next((self._files.info(place) for place in places if self._files.isdvc(place)), None)
         if info is None:
-            return "its dvc.yaml does not make this file; build it anew with the code of today"
+            return "its dvc.yaml does not make this file; build it again with the code of today"
         build = f"`dvc repro evaluate@{task}`"
         if self.name != WORKSPACE:
             get = f"`dvc exp apply {self.name}` (of a commit: `git switch --detach {self.name}`)"
@@ -243,15 +234,15 @@ class Revision:
         if "md5" not in info:
             return f"not built; {build} builds it (--task leaves other tasks out)"
         return (
-            "neither in the cache nor in the remote; `dvc push` (`dvc exp push`) it where it was"
+            "neither in the cache nor in the remote; run `dvc push` (`dvc exp push`) where it was"
             f" built, or {build} builds it again"
         )
 
 
 def _unambiguous(name: str) -> str:
-    """The name, or, if it is that of several experiments, the commit of the one on this branch.
+    """The name, or the commit of the one experiment of this name that is on the current branch.
 
-    Raises UserError if not just one of them is on it.
+    Raises UserError if several experiments have the name and not exactly one is on the branch.
     """
     from dvc.exceptions import DvcException
     from dvc.repo.experiments.utils import exp_refs_by_names
@@ -288,6 +279,6 @@ def flatten(content: Mapping[str, Any]) -> dict[str, str]:
 
 
 def differing(*flats: Mapping[str, str]) -> list[str]:
-    """Keys that have not the same value everywhere, in the order in which they come first."""
+    """The keys whose values are not all the same, in the order of their first appearance."""
     keys = dict.fromkeys(key for flat in flats for key in flat)
     return [key for key in keys if len({flat.get(key) for flat in flats}) > 1]

@@ -20,12 +20,12 @@ WHAT_IMPROVEMENTS_ARE = (
     " first, are corrected for their number (Holm)."
 )
 _COLUMN, _LEAST_COLUMN = 40, 12
-# Where no terminal says how wide it is.
+# The size that is assumed where there is no terminal.
 _SIZE = (100, 24)
 
 
 def terminal_page(comparison: Comparison, texts: int) -> str:
-    """Everything but the texts after the first `texts` prompts of each task."""
+    """The whole comparison, with the texts of the first `texts` prompts of each task."""
     parts = [", ".join(titles(comparison)), f"## {PARAMETERS_THAT_DIFFER}"]
     parts.append(parameters_table(comparison) if comparison.parameters else SAME_PARAMETERS)
     for task in comparison.tasks:
@@ -41,7 +41,7 @@ def terminal_page(comparison: Comparison, texts: int) -> str:
 
 
 def titles(comparison: Comparison) -> list[str]:
-    """Each revision's name, with the commit that it stands for."""
+    """The name of each revision, with the commit that it stands for."""
     return [
         f"{name} ({commit[:7]})" if commit and not commit.startswith(name) else name
         for name, commit in zip(comparison.names, comparison.commits, strict=True)
@@ -49,7 +49,7 @@ def titles(comparison: Comparison) -> list[str]:
 
 
 def told(task: TaskComparison, first: str) -> Iterator[str]:
-    """A sentence a revision: what became of the primary score. Then what a reader has to know."""
+    """For each revision a sentence about the primary score, then what a reader has to know."""
     for index, pair in enumerate(task.pairs):
         yield headline(task, index, first)
         yield from pair.notes
@@ -75,29 +75,25 @@ def headline(task: TaskComparison, index: int, first: str) -> str:
 
 
 def parameters_table(comparison: Comparison) -> str:
-    """Markdown: a parameter a row, its value in each revision."""
-    columns = list(zip(*comparison.parameters.values(), strict=True))
-    table = pd.DataFrame({"parameter": list(comparison.parameters)}) if columns else pd.DataFrame()
-    for name, values in zip(comparison.names, columns, strict=True):
-        table[name] = [NOTHING if value is None else value for value in values]
+    """Markdown: a row per parameter with its value in each revision."""
+    rows = [
+        [key, *(NOTHING if value is None else value for value in values)]
+        for key, values in comparison.parameters.items()
+    ]
+    table = pd.DataFrame(rows, columns=["parameter", *comparison.names])
     return str(table.to_markdown(index=False, disable_numparse=True, maxcolwidths=_COLUMN))
 
 
 def scores_table(task: TaskComparison, names: Sequence[str]) -> str:
-    """Markdown: a score a row; each revision's value, after it the improvement over the first."""
+    """Markdown: a row per score with each revision's value and improvement over the first."""
     rows = []
     for line in task.scores:
         row = [label(line.key), number(line.values[0])]
         for value, improvement in zip(line.values[1:], line.improvements, strict=True):
-            found = (
-                ["", ""]
-                if improvement is None
-                else [
-                    f"{signed(improvement.value)} ({interval(improvement)})",
-                    f"{improvement.p:.4f}",
-                ]
-            )
-            row += [number(value), *found]
+            row += [number(value), "", ""]
+            if improvement:
+                gain = f"{signed(improvement.value)} ({interval(improvement)})"
+                row[-2:] = gain, f"{improvement.p:.4f}"
         rows.append(row)
     heads = [head for name in names[1:] for head in (name, "improvement", "p")]
     table = pd.DataFrame(rows, columns=["score", names[0], *heads])
@@ -123,22 +119,22 @@ def texts_table(row: RowTexts, names: Sequence[str]) -> str:
 
 
 def label(key: str) -> str:
-    """A score's name, and which way it is better."""
+    """The name of a score with its better direction."""
     return f"{SCORE_NAMES.get(key, key)} {better_direction(key)}".rstrip()
 
 
 def number(value: float | None) -> str:
-    """A score, or that there is none."""
+    """A score in three decimals, or a dash."""
     return NOTHING if value is None else f"{value:.3f}"
 
 
 def signed(value: float) -> str:
-    """With a sign, and zero without one."""
+    """A difference with its sign; zero has none."""
     return f"{value:+.3f}" if round(value, 3) else "0.000"
 
 
 def interval(improvement: Improvement) -> str:
-    """Its bounds."""
+    """The bounds of an improvement's 95% interval."""
     return f"{signed(improvement.low)} to {signed(improvement.high)}"
 
 
