@@ -113,7 +113,7 @@ def test_a_stage_that_fails_ends_the_verification(repository: Path) -> None:
     run = verify(repository)
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1] == (
-        "verify: `dvc repro --force --no-run-cache` failed; what it says stands above"
+        "verify: `dvc repro --force --no-run-cache` failed; its output stands above"
     )
 
 

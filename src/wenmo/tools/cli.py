@@ -262,9 +262,9 @@ def verify(
 ) -> None:
     """Build everything anew in a fresh clone of the current commit and compare every hash.
 
-    Takes as long as the first `dvc repro`: every stage runs, and nothing comes from a cache. The
-    exit code is 0 if inputs and outputs have the hashes of the committed dvc.lock, else 1. Where
-    the same bytes can be expected: docs/reproducibility.md.
+    It takes as long as the first `dvc repro`: every stage runs, and nothing comes from a cache. The
+    exit code is 0 if inputs and outputs have the hashes of the committed dvc.lock, else 1.
+    docs/reproducibility.md tells on which machines the same bytes can be expected.
     """
     from wenmo.tools import verify
 

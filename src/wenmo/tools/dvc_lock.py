@@ -1,4 +1,4 @@
-"""What dvc.lock records: which stage made a file, from what, by which command and parameters.
+"""dvc.lock: which stage made a file, from which inputs, by which command and parameters.
 
 https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#dvclock-file
 """
@@ -66,7 +66,7 @@ Lock = Mapping[str, Stage]
 
 
 def read_lock(path: Path = LOCK_FILE) -> Lock:
-    """The stages of a dvc.lock; none where it is not there. Raises UserError if it is none."""
+    """The stages of a dvc.lock; none if there is no file. Raises UserError for any other file."""
     if not path.is_file():
         return {}
     try:
@@ -76,7 +76,7 @@ def read_lock(path: Path = LOCK_FILE) -> Lock:
 
 
 def parse_lock(text: str, place: str = str(LOCK_FILE)) -> Lock:
-    """The stages of a dvc.lock's text. Raises UserError, naming the place, if it is none."""
+    """The stages of a dvc.lock's text. Raises UserError, naming the place, for any other text."""
     try:
         content = YAML(typ="safe").load(text)
         return {
@@ -94,7 +94,7 @@ def parse_lock(text: str, place: str = str(LOCK_FILE)) -> Lock:
 
 
 def maker(lock: Lock, path: PurePath | str) -> tuple[Stage, str] | None:
-    """The stage that made a file, and its output which is or holds the file; None for a source."""
+    """The stage that made a file, and the output which is or holds the file; None for a source."""
     for stage in lock.values():
         for output in stage.outputs:
             if PurePath(path).is_relative_to(output):
@@ -123,7 +123,7 @@ def way(lock: Lock, path: PurePath | str, untouched: str = "") -> list[Stage]:
 
 
 def raw_folder(lock: Lock, task: str) -> Path | None:
-    """Where a task's raw texts lay when prepare read them; None if it has not run."""
+    """The folder in which prepare read a task's raw texts; None if it has not run."""
     stage = lock.get(f"prepare@{task}")
     if stage is None:
         return None
@@ -137,7 +137,7 @@ def differences(lock: Lock, path: PurePath | str, stages: list[Stage]) -> Iterat
     """
     made = maker(lock, path)
     if made is None:
-        yield f"dvc.lock does not record {path}, so what made it is not known; run `dvc repro`"
+        yield f"dvc.lock does not record {path}, so its origin is not known; run `dvc repro`"
         return
     stage, output = made
     if md5(Path(output)) != stage.outputs[output]:
@@ -162,7 +162,7 @@ def differences(lock: Lock, path: PurePath | str, stages: list[Stage]) -> Iterat
 
 
 def md5(path: Path) -> str:
-    """A file's or folder's hash as dvc.lock holds it; empty if there is none."""
+    """The hash of a file or folder as in dvc.lock; empty if there is no such file or folder."""
     # DVC takes a quarter of a second to load, for which no other command should wait.
     from dvc_data.hashfile.hash_info import HashInfo
     from dvc_data.hashfile.tree import Tree
@@ -196,7 +196,7 @@ def _unused(name: str, section: Mapping[str, Any]) -> set[str]:
 
 
 def dotted(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Each value of nested sections by dotted key; a list is one value, an empty section none."""
+    """Each value of nested sections with its dotted key; a list is one value."""
     for key, value in content.items():
         if isinstance(value, Mapping):
             yield from dotted(value, f"{prefix}{key}.")

@@ -1,4 +1,4 @@
-"""Whether a commit's results come out again: build all in a fresh clone, compare every hash."""
+"""Verify a commit's results: build everything in a fresh clone and compare every hash."""
 
 import subprocess
 import sys
@@ -13,7 +13,7 @@ from wenmo.tools.dvc_lock import LOCK_FILE, Lock, parse_lock, read_lock
 
 @dataclass(frozen=True)
 class Difference:
-    """A file or folder whose hash is not the one that was committed; empty where there is none."""
+    """A file or folder whose hash is not the committed one; a hash is empty if there is none."""
 
     stage: str
     path: str
@@ -24,13 +24,13 @@ class Difference:
 def rebuild(repository: Path, folder: Path) -> None:
     """Clone the repository's current commit into `folder` and run every stage of it there.
 
-    The clone has a cache of its own, so that nothing which was built before has a part in it; raw
-    texts that DVC keeps come from the repository's cache. Raises UserError if a stage fails.
+    The clone has a cache of its own, so that nothing built before is reused. Raw texts that DVC
+    keeps are copied from the repository's cache. Raises UserError if a stage fails.
     """
     _run("git", "clone", "--quiet", "--no-hardlinks", str(repository), str(folder), within=Path())
     raw = [str(path.relative_to(folder)) for path in sorted(folder.glob("data/raw/*.dvc"))]
     if raw:
-        # A cache is laid out as a remote on a disk is.
+        # A cache has the layout of a remote on a disk.
         cache = _output("dvc", "cache", "dir", within=repository)
         _run("dvc", "remote", "add", "--quiet", "--local", "before", cache, within=folder)
         _run("dvc", "pull", "--quiet", "--remote", "before", *raw, within=folder)
@@ -47,17 +47,17 @@ def hashes(lock: Lock) -> dict[tuple[str, str], str]:
 
 
 def committed(folder: Path) -> Lock:
-    """What the clone's commit says of its stages."""
+    """The stages as the clone's commit records them."""
     return parse_lock(_output("git", "show", f"HEAD:{LOCK_FILE}", within=folder))
 
 
 def rebuilt(folder: Path) -> Lock:
-    """What the clone's stages have come to."""
+    """The stages as they ran in the clone."""
     return read_lock(folder / LOCK_FILE)
 
 
 def differences(before: Lock, after: Lock) -> Iterator[Difference]:
-    """The hashes that are not the same, in order of stage and path."""
+    """The hashes that differ, in order of stage and path."""
     then, now = hashes(before), hashes(after)
     for place in sorted(then.keys() | now.keys()):
         if then.get(place) != now.get(place):
@@ -65,19 +65,19 @@ def differences(before: Lock, after: Lock) -> Iterator[Difference]:
 
 
 def commit_of(repository: Path) -> str:
-    """The current commit, shortened as git does. Raises UserError outside a git repository."""
+    """The short hash of the current commit. Raises UserError outside a git repository."""
     return _output("git", "rev-parse", "--short", "HEAD", within=repository)
 
 
 def is_as_committed(repository: Path) -> bool:
-    """Whether no file that git knows has changed since the last commit."""
+    """Whether no tracked file has changed since the last commit."""
     return not _output("git", "status", "--porcelain", "-uno", within=repository)
 
 
 def _run(*command: str, within: Path) -> None:
-    """Run a command whose words the user sees. Raises UserError if it fails."""
+    """Run a command whose output the user sees. Raises UserError if it fails."""
     if subprocess.run(command, cwd=within, env=_environment()).returncode:  # noqa: S603
-        raise UserError(f"`{' '.join(command)}` failed; what it says stands above")
+        raise UserError(f"`{' '.join(command)}` failed; its output stands above")
 
 
 def _output(*command: str, within: Path) -> str:
@@ -90,5 +90,5 @@ def _output(*command: str, within: Path) -> str:
 
 
 def _environment() -> dict[str, str]:
-    """With this Python's programs first, for who calls `wenmo` without activating its folder."""
+    """The environment with this Python's programs first, in case its folder is not activated."""
     return environ | {"PATH": f"{Path(sys.executable).parent}{pathsep}{environ.get('PATH', '')}"}

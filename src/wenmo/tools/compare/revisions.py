@@ -272,7 +272,7 @@ def _unambiguous(name: str) -> str:
 
 
 def flatten(content: Mapping[str, Any]) -> dict[str, str]:
-    """Dotted keys and their values as JSON; a list is one value, an empty section none."""
+    """Dotted keys and their values as JSON."""
     return {
         key: json.dumps(value, ensure_ascii=False, default=str) for key, value in dotted(content)
     }

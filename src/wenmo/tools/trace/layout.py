@@ -1,4 +1,4 @@
-"""Sections of labelled lines as text for a terminal: labels left, values wrapped beside them."""
+"""Sections of labelled lines as text for a terminal: labels left, wrapped values beside them."""
 
 from collections.abc import Sequence
 from io import StringIO
@@ -13,7 +13,7 @@ from wenmo.tools.trace.card import Section
 
 
 def page(sections: Sequence[Section], width: int) -> str:
-    """The sections, no line wider than `width` columns, of which a Chinese character takes two."""
+    """The sections in lines of at most `width` columns; a Chinese character takes two columns."""
     labels = max(cell_len(label) for _, lines in sections for label, _ in lines)
     text = StringIO()
     console = Console(file=text, width=width, color_system=None)

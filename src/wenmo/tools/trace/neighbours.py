@@ -12,17 +12,17 @@ from wenmo.core.records import Row
 from wenmo.scoring.copying import match_lengths
 from wenmo.scoring.overlap import character_ngrams, without_space
 
-# Longer ones say too little of what is not copied: of the 38 held-out poems of the tiny model, no
-# 4-gram stands in any training poem, and only one 3-gram.
+# Longer n-grams find nothing but copies: no 4-gram of the tiny model's 38 held-out poems stands in
+# a training poem, and only one 3-gram does.
 NGRAM = 2
 
 
 @dataclass(frozen=True)
 class Neighbour:
-    """A training row by its index, how much of the text it has, and the longest run in common.
+    """A training row by its index, its similarity to the text, and their longest common run.
 
-    `similarity` is the share of the text's character pairs that stand in the row, 0 to 1, each pair
-    weighing the more the fewer training rows have it. White space does not count.
+    `similarity` is the share of the text's character pairs that stand in the row, 0 to 1; a pair
+    weighs more if fewer training rows have it. White space does not count.
     """
 
     index: int
@@ -55,7 +55,7 @@ def nearest(text: str, rows: Sequence[Row], count: int) -> list[Neighbour]:
 
 
 def longest_run(text: str, other: str) -> str:
-    """The longest run of characters that both have, white space left out; the first of several."""
+    """The first of the longest runs of characters that both texts have, without white space."""
     lengths = match_lengths([text], [other])[0]
     if not len(lengths):
         return ""
