@@ -113,7 +113,8 @@ class Revision:
             scores = json.loads(self._text(path, task))["tuned"]
             return {key: float(value) for key, value in scores.items()}
         except (AttributeError, KeyError, TypeError, ValueError):
-            raise UserError(f"{self.name}: {path}: no scores of tuned") from None
+            way_out = f"`dvc repro evaluate@{task}` with the code of today writes them"
+            raise UserError(f"{self.name}: {path}: no scores of tuned; {way_out}") from None
 
     def scored_rows(self, task: str) -> list[ScoredRow]:
         """The held-out rows with their scores, in the order of the file."""
