@@ -23,7 +23,9 @@ LOADABLE = {"prepare": TASKS, "baseline": ENGINES, "generate": ENGINES}
 if __name__ == "__main__":
     parse_arguments(__doc__)
     with run_stage("check"):
-        all_sections.check(params_file.read())
+        content = params_file.read()
+        all_sections.check(content)
+        all_sections.refuse_missing(content)
         libraries = pinned_libraries(Path("pyproject.toml"))
         code = all_fingerprints(LOADABLE)
         # DVC leaves the outputs of this stage in place, those of a stage that is gone as well.

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wenmo.config import params_file
 from wenmo.config.chat import ChatParams
-from wenmo.config.train import TrainParams
+from wenmo.config.train import TrainParams, refuse_missing
 from wenmo.core.processes import IS_MAIN_PROCESS
 from wenmo.core.reading import read_rows
 from wenmo.core.records import write_json
@@ -18,6 +18,8 @@ if __name__ == "__main__":
     task = parse_arguments(__doc__, task="novel, fairytale or poetry").task
     with run_stage("train", task) as log:
         params, chat = TrainParams.load("train", task), ChatParams.load("chat", task)
+        # The result of `check` may have come by `dvc pull` from another machine.
+        refuse_missing(params, task)
         ledger = train(
             rows=read_rows(Path(f"data/merged/{task}/train.jsonl"), f"merge@{task}"),
             eval_rows=read_rows(Path(f"data/merged/{task}/eval.jsonl"), f"merge@{task}"),

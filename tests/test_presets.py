@@ -374,9 +374,9 @@ def test_a_preset_is_set_though_its_packages_are_missing_and_training_is_refused
     assert run.stderr.startswith(f"it is set, but this machine cannot train it yet: {missing}; pip")
     assert run.stderr.count("\n") == 1 and ".[gpu]" in run.stderr
     with pytest.raises(ParamsError, match=re.escape(missing)):
-        train.refuse_missing(params_file.read())
+        all_sections.refuse_missing(params_file.read())
     assert wenmo("preset", "tiny").stderr == ""
-    train.refuse_missing(params_file.read())
+    all_sections.refuse_missing(params_file.read())
 
 
 def test_a_preset_reaches_the_stages(root: Path) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wenmo.config import train
 from wenmo.config.base_model import BaseModelParams
 from wenmo.config.chat import ChatParams
 from wenmo.config.evaluate import EvaluateParams, judge_endpoint
@@ -62,6 +63,12 @@ def check(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
                 raise ParamsError(
                     f"{path}: {task}.{name}.{key}: belongs in {name}.{key} alone, {reason}"
                 )
+
+
+def refuse_missing(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
+    """Raise ParamsError for the first of `tasks` that this machine cannot train as the file says."""
+    for task in content["tasks"]:
+        train.refuse_missing(section(TrainParams, content, "train", task, path), task, path)
 
 
 def _check_tasks(tasks: list[Any], path: Path) -> None:

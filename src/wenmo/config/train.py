@@ -1,9 +1,8 @@
 """Section `train`: LoRA training, and the settings that cannot work together or on this machine."""
 
-from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -15,8 +14,6 @@ from wenmo.config.params_file import (
     PositiveInt,
     Precision,
     Section,
-    section,
-    value,
 )
 from wenmo.core.errors import ParamsError
 
@@ -104,15 +101,10 @@ def missing_here(params: TrainParams) -> str:
     return ""
 
 
-def refuse_missing(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
-    """Raise ParamsError for the first of `tasks` that this machine cannot train as the file says.
-
-    `content` is the whole of params.yaml.
-    """
-    for task in value(content, "tasks", list, path):
-        missing = missing_here(section(TrainParams, content, "train", task, path))
-        if missing:
-            raise ParamsError(f"{path}: train ({task}): {missing}")
+def refuse_missing(params: TrainParams, task: str, path: Path = PARAMS_FILE) -> None:
+    """Raise ParamsError if this machine cannot train a task as params.yaml says."""
+    if missing := missing_here(params):
+        raise ParamsError(f"{path}: train ({task}): {missing}")
 
 
 def _refuse_sharded_quantization(params: TrainParams) -> None:

@@ -144,7 +144,7 @@ def preset(
 
     `wenmo preset tiny` brings the default back.
     """
-    from wenmo.config.train import refuse_missing
+    from wenmo.config.all_sections import refuse_missing
     from wenmo.tools import presets
 
     with told_in_one_line("preset"):
