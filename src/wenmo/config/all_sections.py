@@ -66,7 +66,7 @@ def check(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
 
 
 def refuse_missing(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
-    """Raise ParamsError for the first of `tasks` that this machine cannot train as the file says."""
+    """Raise ParamsError for the first of `tasks` that this machine cannot train as it is told."""
     for task in content["tasks"]:
         train.refuse_missing(section(TrainParams, content, "train", task, path), task, path)
 
