@@ -1,4 +1,4 @@
-"""Section `base_model`: where the base model comes from."""
+"""Section `base_model`: the source of the base model."""
 
 from typing import Literal, Self
 

@@ -1,9 +1,9 @@
-"""Section `chat`: what is said to the model around a row's prompt."""
+"""Section `chat`: the messages before a row's prompt."""
 
 from wenmo.config.params_file import Section
 
 
 class ChatParams(Section):
-    """Section `chat`: what is said to the model around a row's prompt."""
+    """Section `chat`: the system message before a row's prompt."""
 
     system_prompt: str

@@ -1,4 +1,4 @@
-"""Section `fairytale.prepare`: how long a tale may be."""
+"""Section `fairytale.prepare`: the bounds of a tale's length."""
 
 from wenmo.config.params_file import PositiveInt
 from wenmo.config.prepare import SharedPrepareParams

@@ -1,4 +1,4 @@
-"""Section `merge`: what is left out as repeated, and what is held out."""
+"""Section `merge`: near-duplicates, and the split into training and held-out rows."""
 
 from typing import Literal
 

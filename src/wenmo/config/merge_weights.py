@@ -1,4 +1,4 @@
-"""Section `merge_weights`: how base plus adapter are written."""
+"""Section `merge_weights`: the format of the weights merged from base and adapter."""
 
 from pydantic import Field
 

@@ -1,4 +1,4 @@
-"""Section `novel.prepare`: which books, and how they are cut into passages."""
+"""Section `novel.prepare`: which books are used, and how long their passages are."""
 
 from typing import Self
 

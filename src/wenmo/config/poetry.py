@@ -1,4 +1,4 @@
-"""Section `poetry.prepare`: a CSV's columns, and what a poem is asked for by."""
+"""Section `poetry.prepare`: the columns of the CSV, and the form of a poem's prompt."""
 
 from typing import Literal
 
@@ -7,7 +7,7 @@ from wenmo.config.prepare import SharedPrepareParams
 
 
 class Columns(Section):
-    """Section `poetry.prepare.columns`: what the CSV's header calls each column."""
+    """Section `poetry.prepare.columns`: the names of the columns in the CSV's header."""
 
     title: str
     author: str

@@ -1,10 +1,10 @@
-"""Section `prepare`: what every task's raw texts go through."""
+"""Section `prepare`: how raw texts of all tasks are cleaned and filtered."""
 
 from wenmo.config.params_file import Count, Fraction, Section
 
 
 class QualityParams(Section):
-    """Section `prepare.quality`: a text outside of these is left out and counted by reason."""
+    """Section `prepare.quality`: a text outside these bounds is left out and counted by reason."""
 
     min_han_share: Fraction
     max_gap_share: Fraction
@@ -13,7 +13,7 @@ class QualityParams(Section):
 
 
 class SharedPrepareParams(Section):
-    """Section `prepare`, which every task's own adds to."""
+    """Section `prepare`; the module of each task adds the task's own keys."""
 
     processes: Count
     skip_malformed: bool

@@ -1,6 +1,6 @@
-"""The offline stand-in for an LLM that writes prompts: no key, no network, the same every time.
+"""The offline stand-in for an LLM that writes prompts: no key, no network, deterministic.
 
-It takes words from the passage itself, so it says how a passage opens and not what it is about.
+Its prompt is the beginning of the passage and not a summary.
 """
 
 import re

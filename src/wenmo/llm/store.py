@@ -1,8 +1,8 @@
-"""Every answer that was paid for, kept by what was asked: the same question is never paid twice.
+"""The answers of endpoints by request: the same request is never paid for twice.
 
-The store lies outside the repository and outside DVC, so that it outlives experiments, branches
-and clones. It is one SQLite file in WAL mode: safe with several processes, and after a kill it
-holds every answer that had arrived.
+The store lies outside the repository and outside DVC, so that experiments, branches and clones
+share it. It is one SQLite file in WAL mode: several processes may use it, and after a kill it holds
+every answer that had arrived.
 """
 
 import hashlib
@@ -19,13 +19,13 @@ import platformdirs
 from wenmo.core.errors import UserError
 
 LOCATION = "WENMO_STORE"
-"""Environment variable with the path of the file, if it is not to lie in the user's cache."""
+"""Environment variable with the path of the file; the default is in the user's cache folder."""
 
 PATIENCE = 60
-"""Seconds to wait for another process that is writing."""
+"""Longest wait for a lock that another process holds (seconds)."""
 
 IN_MEMORY = Path(":memory:")
-"""SQLite's name for a store that is gone with the process."""
+"""SQLite's name for a store in memory, which ends with the process."""
 
 Request = dict[str, Any]
 """The body of a chat completion: model, messages and sampling."""
@@ -33,7 +33,7 @@ Request = dict[str, Any]
 
 @dataclass(frozen=True)
 class Reply:
-    """What an endpoint answered; `finish_reason` is `stop`, `length` or its own word."""
+    """An endpoint's answer; `finish_reason` is `stop`, `length` or a word of the endpoint's own."""
 
     text: str
     finish_reason: str
@@ -42,7 +42,7 @@ class Reply:
 
 
 def store_path() -> Path:
-    """Where the answers are kept."""
+    """The path of the store."""
     folder = Path(platformdirs.user_cache_dir("wenmo", appauthor=False))
     return Path(os.environ.get(LOCATION) or folder / "answers.sqlite")
 
@@ -54,13 +54,13 @@ def request_key(request: Request) -> str:
 
 
 class Store:
-    """The answers in one file. Raises UserError where it cannot be opened."""
+    """The answers in one file. Raises UserError if it cannot be opened."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            # Each statement is its own transaction: an answer is on disk when `put` returns.
+            # Each statement is a transaction of its own: an answer is on disk when `put` returns.
             self.connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
             self._set_journal()
             self.connection.execute("PRAGMA synchronous = FULL")
@@ -73,7 +73,7 @@ class Store:
             raise UserError(f"{path}: {error}; set {LOCATION} to another file") from None
 
     def _set_journal(self) -> None:
-        """Write-ahead logging. SQLite itself doesn't wait while another process sets it too."""
+        """Set write-ahead logging. SQLite does not wait while another process sets it."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -85,7 +85,7 @@ class Store:
                 time.sleep(0.01)
 
     def get(self, request: Request) -> Reply | None:
-        """The answer to exactly this request, if there is one."""
+        """The answer to this request, if there is one."""
         found = self.connection.execute(
             "SELECT text, finish_reason, prompt_tokens, completion_tokens FROM answers"
             " WHERE request = ?",
@@ -94,7 +94,7 @@ class Store:
         return Reply(*found) if found else None
 
     def put(self, key: str, model: str, reply: Reply) -> None:
-        """Keep an answer; the first one to a request stays. Raises UserError on a full disk."""
+        """Store an answer; the first answer to a request stays. Raises UserError on a full disk."""
         try:
             self.connection.execute(
                 "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)",
