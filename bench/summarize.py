@@ -69,10 +69,10 @@ def measure(folder: Path, scale: float) -> dict[str, Any]:
 
 def summarize_params(url: str) -> SummarizeParams:
     """The section of params.yaml, with the server for an endpoint."""
-    section = params_file.read(ROOT / "params.yaml")["summarize"]
-    endpoint = section["endpoints"]["vllm"] | {"base_url": url}
-    update = {"provider": "vllm", "endpoints": {"vllm": endpoint}, "max_attempts": 8}
-    return SummarizeParams.model_validate(section | update)
+    content = params_file.read(ROOT / "params.yaml")
+    content["summarize"] |= {"provider": "vllm", "max_attempts": 8}
+    content["endpoints"]["vllm"]["base_url"] = url
+    return params_file.section(SummarizeParams, content, "summarize")
 
 
 def tables(result: dict[str, Any]) -> list[Table]:

@@ -22,6 +22,7 @@ def small_repository(folder: Path, base: Path, tasks: Sequence[str]) -> Path:
         params = params.replace(f"max_new_tokens: {tokens}", f"max_new_tokens: {LONGEST}")
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "params.yaml").write_text(params, encoding="utf-8")
+    shutil.copy2(ROOT / "endpoints.yaml", folder)
     shutil.copytree(base, folder / "models/base")
     for rank, task in enumerate(tasks, start=2):
         random_adapter(base, folder / "models/adapters" / task, rank)

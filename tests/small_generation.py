@@ -11,20 +11,23 @@ from wenmo.engines.engine import Completion, Engine, Model, Prompt, prompt_seed
 from wenmo.model.chat import prompt_messages
 
 
-def settings(**update: Any) -> GenerateParams:
-    """Section generate of params.yaml, made small."""
+def settings(url: str = "", **update: Any) -> GenerateParams:
+    """Section generate of params.yaml, made small; `url` is the address of the openai engine."""
     small = {"sampling": {"max_new_tokens": 24, "temperature": 0.8, "top_p": 0.9, "top_k": 50}}
-    section = deep_merge(params_file.read(ROOT / "params.yaml")["generate"], small)
-    return GenerateParams.model_validate(deep_merge(section, update))
+    content = params_file.read(ROOT / "params.yaml")
+    content["generate"] = deep_merge(deep_merge(content["generate"], small), update)
+    if url:
+        content["endpoints"][content["generate"]["openai"]["endpoint"]]["base_url"] = url
+    return params_file.section(GenerateParams, content, "generate")
 
 
 def greedy(**update: Any) -> GenerateParams:
-    """The same, always taking the likeliest token."""
+    """The same with greedy decoding."""
     return settings(**deep_merge({"sampling": {"temperature": 0.0}}, update))
 
 
 def prompts(count: int, seed: int = 1) -> list[Prompt]:
-    """Prompts of many lengths, each with a seed of its own."""
+    """Prompts of different lengths, each with a seed of its own."""
     return [
         Prompt(
             prompt_messages("你是一位诗人。", f"写第{n}首{'很' * (n * 7 % 40)}长的诗。"),

@@ -24,6 +24,7 @@ import transformers  # noqa: F401  (its log keeps to the stderr that there is no
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
+from tests.account import write_limits
 from tests.conftest import ROOT, digests, git, make_row
 from tests.fault_server import Faults, FaultServer
 from tests.server_process import free_port
@@ -135,30 +136,17 @@ def nearly_twice(path: str) -> None:
 
 
 @spoiling
-def param(key: str, value: Any) -> None:
+def param(key: str, value: Any, path: str = "params.yaml") -> None:
     """Another value in params.yaml; `...`: no such key."""
-    content, section, last = _at(key)
-    section[last] = value
-    if value is ...:
-        del section[last]
-    YAML(typ="safe").dump(content, Path("params.yaml"))
-
-
-@spoiling
-def param_as(key: str, other: str) -> None:
-    """The value that another key of params.yaml has."""
-    _, section, last = _at(other)
-    param(key, section[last])()
-
-
-def _at(key: str) -> tuple[dict[str, Any], dict[str, Any], str]:
-    """The content of params.yaml, and the section and last part of a dotted key."""
-    content = YAML(typ="safe").load(Path("params.yaml").read_text(encoding="utf-8"))
+    content = YAML(typ="safe").load(Path(path).read_text(encoding="utf-8"))
     *sections, last = key.split(".")
     section = content
     for each in sections:
         section = section[each]
-    return content, section, last
+    section[last] = value
+    if value is ...:
+        del section[last]
+    YAML(typ="safe").dump(content, Path(path))
 
 
 RAW, POEMS = "data/raw/poetry", "data/raw/poetry/poems.csv"
@@ -183,6 +171,7 @@ HUB = together(
     param("base_model.name", "owner/model"),
     param("base_model.revision", "0" * 40),
 )
+LIMITS = "endpoints.yaml"
 ASKED = param("summarize.provider", "closed")
 BY_ADAPTER = param("generate.weights", "adapter")
 BY_ENDPOINT = param("generate.engine", "openai")
@@ -237,10 +226,10 @@ CASES = [
     ),
     Case(
         "an unknown key of an endpoint",
-        param("summarize.endpoints.closed.modle", "m"),
+        param("endpoints.closed.modle", "m"),
         "check_params",
         2,
-        r"summarize.endpoints.closed.modle: unknown key; known are base_url, .* model$",
+        r"params.yaml: endpoints.closed.modle: unknown key; known are base_url, model$",
     ),
     Case(
         "an unknown key in a list",
@@ -472,7 +461,28 @@ CASES = [
         param("summarize.provider", "openia"),
         "summarize novel",
         2,
-        r"params.yaml: summarize: provider 'openia' is none of offline, closed, keyed, refusing",
+        r"params.yaml: summarize.provider: 'openia': .*are offline, closed, keyed, refusing$",
+    ),
+    Case(
+        "no endpoints.yaml",
+        together(ASKED, remove(LIMITS)),
+        "summarize novel",
+        2,
+        r"endpoints.yaml: no such file; .*`git checkout endpoints.yaml` brings it back$",
+    ),
+    Case(
+        "an unknown key in endpoints.yaml",
+        together(ASKED, param("closed", {"max_retires": 1}, LIMITS)),
+        "summarize novel",
+        2,
+        r"endpoints.yaml: closed.max_retires: unknown key; known are api_key_env, ",
+    ),
+    Case(
+        "a wrong limit",
+        together(ASKED, param("closed", {"concurrency": 0}, LIMITS)),
+        "summarize novel",
+        2,
+        r"endpoints.yaml: closed.concurrency: 0: Input should be greater than 0$",
     ),
     Case(
         "no key",
@@ -678,21 +688,18 @@ CASES = [
         BY_ENDPOINT,
         "generate poetry",
         1,
-        r"http://127.*: Connection error.*; is it generate.openai.base_url, and does the",
+        r"http://127.*: Connection error.*generate.openai.endpoint is closed\), and does it run",
     ),
     Case(
         "401",
-        together(
-            BY_ENDPOINT,
-            param_as("generate.openai.base_url", "summarize.endpoints.refusing.base_url"),
-        ),
+        together(BY_ENDPOINT, param("generate.openai.endpoint", "refusing")),
         "generate poetry",
         1,
         r"http://127.*: 401: ",
     ),
     Case(
         "no key",
-        together(BY_ENDPOINT, param("generate.openai.api_key_env", "NO_SUCH_KEY")),
+        together(BY_ENDPOINT, param("generate.openai.endpoint", "keyed")),
         "generate poetry",
         1,
         r"NO_SUCH_KEY is not set; put the key for http://127.* there or in .env$",
@@ -762,7 +769,7 @@ CASES = [
         param("evaluate.judge.endpoint", "nobody"),
         "evaluate poetry",
         2,
-        r"evaluate.judge.endpoint: 'nobody' is none of none, closed, keyed, refusing",
+        r"evaluate.judge.endpoint: 'nobody': .*allowed are none, closed, keyed, refusing$",
     ),
     Case(
         "no key", param("evaluate.judge.endpoint", "keyed"), "evaluate poetry", 1, "NO_SUCH_KEY is"
@@ -1074,24 +1081,22 @@ def lay_out(tiny_model: Path, urls: dict[str, str]) -> None:
 def write_params(urls: dict[str, str]) -> None:
     """The repository's, with endpoints on loopback, and small where work is done."""
     content = YAML(typ="safe").load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    impatient = {"timeout_seconds": 5.0, "max_retries": 0}
-    endpoint = content["summarize"]["endpoints"]["vllm"]
-    content["summarize"] |= impatient
-    content["summarize"]["endpoints"] = {
-        "closed": endpoint | {"base_url": urls["closed"]},
-        "keyed": endpoint | {"api_key_env": "NO_SUCH_KEY"},
-        "refusing": endpoint | {"base_url": urls["refusing"]},
+    content["endpoints"] = {
+        "closed": {"base_url": urls["closed"], "model": "m"},
+        "keyed": {"base_url": urls["closed"], "model": "m"},
+        "refusing": {"base_url": urls["refusing"], "model": "m"},
     }
+    write_limits(timeout_seconds=5.0, max_retries=0, api_key_env="")
+    param("keyed", {"api_key_env": "NO_SUCH_KEY"}, LIMITS)()
     content["merge"]["eval_fraction"] = 0.4
     content["base_model"]["path"] = "data/general"
     content["base_model"]["tiny"] |= {"hidden_size": 16, "heads": 1, "verse_poems": 9, "steps": 1}
     content["train"]["max_steps"] = 1
-    content["generate"]["openai"] |= impatient | {"base_url": urls["closed"]}
+    content["generate"]["openai"]["endpoint"] = "closed"
     # A model that has learnt nothing may end at once, more than once.
     content["generate"]["max_attempts"] = 50
     content["poetry"]["generate"]["sampling"]["max_new_tokens"] = 4
     content["evaluate"]["resamples"] = 10
-    content["evaluate"]["judge"] |= impatient
     YAML(typ="safe").dump(content, Path("params.yaml"))
 
 

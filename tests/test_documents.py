@@ -39,7 +39,10 @@ from wenmo.tools import cli
 
 ENGLISH, CHINESE = ROOT / "README.md", ROOT / "README.zh-CN.md"
 DOCUMENTS = [ENGLISH, CHINESE, *sorted(ROOT.glob("docs/*.md")), *sorted(ROOT.glob("bench/*.md"))]
-COMMENTED = [ROOT / "params.yaml", ROOT / "Makefile", *sorted(ROOT.glob("presets/*.yaml"))]
+COMMENTED = [
+    *(ROOT / name for name in ("params.yaml", "endpoints.yaml", "Makefile")),
+    *sorted(ROOT.glob("presets/*.yaml")),
+]
 """Files whose comments name commands."""
 
 IGNORED = {
@@ -116,7 +119,7 @@ def sections(content: dict[str, Any], above: str = "") -> Iterator[tuple[str, An
             yield from sections(value, f"{above}{key}.")
 
 
-KEYS = dict(sections(PARAMS))
+KEYS = dict(sections(PARAMS)) | dict(sections(params_file.read(ROOT / "endpoints.yaml")))
 
 
 def written(path: Path) -> str:

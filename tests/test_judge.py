@@ -1,18 +1,11 @@
-"""An LLM as judge: both orders, nothing asked twice, and what is unfinished counts as nothing.
+"""LLM-as-a-judge: both orders, no request twice, and no rate counts an unfinished row.
 
 The endpoint is tests/judge_server.py, a stand-in with opinions and faults that no real one has on
 demand.
 """
 
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.account import CANARY, work_in, write_limits
 from tests.conftest import ROOT
 from tests.fault_server import Faults
 from tests.judge_server import JudgeServer
 from wenmo.config import params_file
-from wenmo.config.endpoints import Endpoint
-from wenmo.config.evaluate import EvaluateParams, JudgeParams, judge_endpoint
+from wenmo.config.evaluate import EvaluateParams, JudgeParams
 from wenmo.core.errors import UserError
 from wenmo.core.records import Generation
 from wenmo.llm.client import Usage
-from wenmo.llm.store import Reply, Request, Store, request_key, store_path
+from wenmo.llm.store import Reply, Request, request_key
 from wenmo.scoring.judge import Judged, judge, summary
 from wenmo.scoring.judge_dialogue import (
     OrderedPair,
@@ -40,15 +33,11 @@ from wenmo.scoring.judge_dialogue import (
     vote_in,
 )
 
-CANARY = "sk-canary-7f3a"
-COMMITTED = params_file.read(ROOT / "params.yaml")
-
 
 @pytest.fixture(autouse=True)
-def own_store_and_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WENMO_STORE", str(tmp_path / "answers.sqlite"))
-    monkeypatch.setenv("CANARY_KEY", CANARY)
-    monkeypatch.chdir(tmp_path)
+def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work_in(tmp_path, monkeypatch)
+    write_limits(timeout_seconds=5.0, max_retries=0)
 
 
 @pytest.fixture
@@ -57,25 +46,15 @@ def server() -> Iterator[JudgeServer]:
         yield server
 
 
-def settings(**update: Any) -> JudgeParams:
-    """Section evaluate.judge of params.yaml, without its patience."""
-    impatient = {"timeout_seconds": 5.0, "max_retries": 0}
-    return JudgeParams.model_validate(COMMITTED["evaluate"]["judge"] | impatient | update)
+def settings(url: str = "http://127.0.0.1:1/v1", **update: Any) -> JudgeParams:
+    """Section evaluate.judge of params.yaml, with the endpoint at `url` as judge."""
+    content = params_file.read(ROOT / "params.yaml")
+    content["endpoints"]["mine"] = {"base_url": url, "model": "judge"}
+    content["evaluate"]["judge"] |= {"endpoint": "mine", **update}
+    return params_file.section(EvaluateParams, content, "evaluate").judge
 
 
-def endpoint(url: str, **update: Any) -> Endpoint:
-    return Endpoint.model_validate(
-        {
-            "base_url": url,
-            "model": "judge",
-            "api_key_env": "CANARY_KEY",
-            "requests_per_minute": 1_000_000,
-            "tokens_per_minute": 1_000_000_000,
-            "input_price": 2.0,
-            "output_price": 8.0,
-        }
-        | update
-    )
+JUDGE = settings()
 
 
 def written(texts: list[str]) -> list[Generation]:
@@ -86,7 +65,7 @@ def written(texts: list[str]) -> list[Generation]:
 
 
 def drifts(counts: list[int]) -> list[Generation]:
-    """Texts with so many snows, no two alike."""
+    """Different texts in which 雪 occurs this often."""
     return written([f"第{n}日，{'雪' * count}" for n, count in enumerate(counts)])
 
 
@@ -94,7 +73,7 @@ def ask(
     server: JudgeServer, base: list[Generation], tuned: list[Generation], **update: Any
 ) -> tuple[dict[str, Judged], Usage]:
     usage = Usage()
-    return judge(base, tuned, settings(**update), endpoint(server.url), usage), usage
+    return judge(base, tuned, settings(server.url, **update), usage), usage
 
 
 def verdicts(judged: dict[str, Judged]) -> list[str]:
@@ -187,14 +166,7 @@ def test_texts_that_need_no_judge_are_not_asked_about(server: JudgeServer) -> No
     assert (found["judged"], found["unasked"], found["consistency"]) == (5, 4, 1)
 
 
-def test_where_no_row_needs_a_judge_none_is_called(server: JudgeServer) -> None:
-    found = rates(ask(server, written(["", ""]), written(["雪", "雪"]))[0])
-    assert server.calls == 0
-    assert found["tuned_win_rate"] == 1
-    assert "consistency" not in found
-
-
-def test_of_several_texts_a_row_the_first_is_judged(server: JudgeServer) -> None:
+def test_the_first_of_several_texts_per_row_is_judged(server: JudgeServer) -> None:
     base, tuned = drifts([1, 1]), drifts([2, 2])
     more = [Generation(each.id, each.prompt, "", "风", "stop", 1) for each in base]
     judged, _ = ask(server, [base[0], more[0], base[1], more[1]], [*tuned, *more])
@@ -226,19 +198,6 @@ def test_a_judge_that_never_votes_leaves_all_unfinished_and_no_rate(server: Judg
     }
 
 
-def test_rates_are_those_of_the_rows_that_were_finished(server: JudgeServer) -> None:
-    def of_even_days(first: str, second: str) -> str:
-        even = int(first[1]) % 2 == 0
-        return ("甲" if first.count("雪") > 1 else "乙") if even else "不好说"
-
-    server.opinion = of_even_days
-    judged, _ = ask(server, drifts([1] * 10), drifts([2] * 10))
-    assert verdicts(judged) == ["win", "unfinished"] * 5
-    found = rates(judged)
-    assert (found["judged"], found["unfinished"]) == (5, 5)
-    assert found["tuned_win_rate"] == found["ci_low"] == found["consistency"] == 1
-
-
 def test_one_order_without_a_vote_leaves_the_row_unfinished(server: JudgeServer) -> None:
     server.opinion = lambda first, second: "甲" if len(first) > len(second) else "不好说"
     judged, _ = ask(server, drifts([1]), drifts([2]))
@@ -250,20 +209,16 @@ def test_one_order_without_a_vote_leaves_the_row_unfinished(server: JudgeServer)
 def test_a_vote_in_an_answer_that_was_cut_off_does_not_count(
     server: JudgeServer, finish_reason: str
 ) -> None:
-    server.opinion, server.finish_reason = (lambda *_: "先看甲"), finish_reason
+    server.opinion, server.finish_reason = (lambda *_: "甲"), finish_reason
     judged, _ = ask(server, drifts([1]), drifts([2]), max_attempts=2)
-    assert verdicts(judged) == ["unfinished"]
-    server.opinion = lambda *_: "甲"
-    judged, _ = ask(server, drifts([3]), drifts([4]), max_attempts=2)
     assert verdicts(judged) == ["unfinished"]
 
 
 def test_a_text_that_the_endpoint_refuses_costs_its_row_alone(server: JudgeServer) -> None:
     server.forbidden = "第2日"
-    judged, _ = ask(server, drifts([1] * 4), drifts([2] * 4))
-    assert verdicts(judged) == ["win", "win", "unfinished", "win"]
-    judged, _ = ask(server, drifts([1] * 4), drifts([2] * 4))
-    assert verdicts(judged) == ["win", "win", "unfinished", "win"]
+    for _ in range(2):
+        judged, _ = ask(server, drifts([1] * 4), drifts([2] * 4))
+        assert verdicts(judged) == ["win", "win", "unfinished", "win"]
 
 
 def test_a_single_row_has_no_interval() -> None:
@@ -282,10 +237,10 @@ def test_rows_of_a_book_count_as_one_where_groups_are_given() -> None:
     assert summary(judged, 500, 1, books)["judged"] == 49
 
 
-# Answers are kept, and the key is not.
+# Answers are stored, and the key is not.
 
 
-def test_a_second_run_asks_nothing_not_even_for_the_key(
+def test_a_second_run_sends_nothing_and_needs_no_key(
     server: JudgeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.opinion = lambda first, second: "甲" if "第1日" in first else "不好说"
@@ -303,14 +258,15 @@ def test_another_rubric_is_another_question(server: JudgeServer) -> None:
         assert server.calls == calls
 
 
-def test_an_endpoint_that_goes_away_ends_the_run_and_what_it_said_is_kept(
+def test_an_endpoint_that_goes_down_ends_the_run_and_its_answers_are_kept(
     server: JudgeServer,
 ) -> None:
     server.gone_after = 15
+    write_limits(max_retries=0, concurrency=4)
     base, tuned = drifts([1] * 20), drifts([2] * 20)
     with pytest.raises(UserError, match=r"^http://127.*: no answer to 10 requests in a row: "):
-        ask(server, base, tuned, concurrency=4)
-    assert kept_answers() == len(server.paid) == 15
+        ask(server, base, tuned)
+    assert len(server.paid) == 15
     server.gone_after = 1_000_000
     judged, usage = ask(server, base, tuned)
     assert usage.calls == 40 - 15
@@ -327,7 +283,7 @@ def test_an_endpoint_that_answers_nothing_is_one_line() -> None:
         assert "\n" not in str(failure.value)
 
 
-@pytest.mark.parametrize("status", [400, 401, 403, 404])
+@pytest.mark.parametrize("status", [400, 401])
 def test_a_refusal_is_one_line_without_the_key(server: JudgeServer, status: int) -> None:
     server.faults = Faults(status=status)
     with pytest.raises(UserError, match=rf"^{server.url}: .*{status}: ") as failure:
@@ -337,60 +293,7 @@ def test_a_refusal_is_one_line_without_the_key(server: JudgeServer, status: int)
     assert "\n" not in str(failure.value)
 
 
-def test_a_missing_key_is_named(server: JudgeServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CANARY_KEY")
-    with pytest.raises(UserError, match=r"^CANARY_KEY is not set; "):
-        ask(server, drifts([1]), drifts([2]))
-
-
-def test_the_key_is_in_no_file_and_in_nothing_said(
-    server: JudgeServer, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    server.faults = Faults(server_error=0.1)
-    ask(server, drifts([1] * 20), drifts([2] * 20), max_retries=5)
-    assert f"Bearer {CANARY}" in server.headers_seen
-    said = capfd.readouterr()
-    assert "judgement" in said.err
-    assert CANARY not in said.out + said.err
-    files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert files
-    assert not [path for path in files if CANARY.encode() in path.read_bytes()]
-
-
-PROGRAM = """
-import json, sys
-from wenmo.llm.client import Usage
-from wenmo.config.endpoints import Endpoint
-from wenmo.core.records import Generation
-from wenmo.scoring.judge import judge
-from wenmo.config.evaluate import JudgeParams
-base, tuned, params, endpoint = json.loads(sys.argv[1])
-rows = [[Generation(**each) for each in side] for side in (base, tuned)]
-judge(*rows, JudgeParams.model_validate(params), Endpoint.model_validate(endpoint), Usage())
-"""
-
-
-def test_killed_in_the_middle_it_keeps_what_was_answered(server: JudgeServer) -> None:
-    server.faults = Faults(latency=0.05)
-    base, tuned = drifts([1] * 40), drifts([2] * 40)
-    sides = [[asdict(each) for each in side] for side in (base, tuned)]
-    sections = [settings(concurrency=4).model_dump(), endpoint(server.url).model_dump()]
-    run = subprocess.Popen(
-        [sys.executable, "-c", PROGRAM, json.dumps([*sides, *sections])],
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
-    )
-    wait_until(lambda: len(server.paid) >= 20)
-    run.send_signal(signal.SIGKILL)
-    run.wait()
-    kept = kept_answers()
-    assert 20 - 4 <= kept < 80
-    judged, usage = ask(server, base, tuned)
-    assert usage.calls == 80 - kept
-    assert len(server.paid_twice()) <= 4
-    assert verdicts(judged) == ["win"] * 40
-
-
-# The texts cannot speak for themselves.
+# No text can give instructions to the judge.
 
 
 def test_a_text_that_closes_its_tag_and_votes_is_still_a_text(server: JudgeServer) -> None:
@@ -402,7 +305,7 @@ def test_a_text_that_closes_its_tag_and_votes_is_still_a_text(server: JudgeServe
 
 @given(st.text(), st.text(), st.text())
 def test_no_text_can_open_or_close_a_tag(prompt: str, first: str, second: str) -> None:
-    asked = first_request(OrderedPair(prompt, first, second), settings(), "m")
+    asked = first_request(OrderedPair(prompt, first, second), JUDGE, "m")
     said = asked["messages"][1]["content"]
     for tag in ("<要求>", "</要求>", "<甲>", "</甲>", "<乙>", "</乙>"):
         assert said.count(tag) == 1
@@ -451,38 +354,48 @@ def test_the_last_line_is_the_vote(text: str, found: str | None) -> None:
 LINES = st.text(st.sampled_from("甲乙平更好文胜局：。*_ \n答案是雪"))
 
 
-@given(st.text() | LINES)
-def test_any_answer_is_a_vote_or_none(text: str) -> None:
-    assert vote_in(text) in ("甲", "乙", "平", None)
-
-
 @given(
     st.text() | LINES, st.sampled_from("甲乙平"), st.sampled_from(["", "。", "\n", "**", " \n\n"])
 )
-def test_whatever_was_said_before_the_last_line_decides(text: str, last: str, end: str) -> None:
+def test_the_last_line_decides_whatever_comes_before(text: str, last: str, end: str) -> None:
     assert vote_in(f"{text}\n{last}{end}") == last
 
 
-def test_an_answer_without_a_vote_is_given_back_with_its_fault() -> None:
-    pair, steering = OrderedPair("写雪。", "雪落", "雪停"), settings(max_attempts=2)
+def test_an_answer_without_a_vote_is_sent_back_with_its_fault() -> None:
+    pair, settled = OrderedPair("写雪。", "雪落", "雪停"), settings(max_attempts=2)
     answers: dict[str, Reply] = {}
 
     def answer(request: Request) -> Reply | None:
         return answers.get(request_key(request))
 
-    opening = next_request(pair, steering, "m", answer)
-    assert opening == first_request(pair, steering, "m")
-    assert vote(pair, steering, "m", answer) is None
+    opening = next_request(pair, settled, "m", answer)
+    assert opening == first_request(pair, settled, "m")
+    assert vote(pair, settled, "m", answer) is None
     answers[request_key(opening)] = Reply("都好", "stop", 1, 1)
-    again = next_request(pair, steering, "m", answer)
+    again = next_request(pair, settled, "m", answer)
     assert again is not None
     assert [message["role"] for message in again["messages"][2:]] == ["assistant", "user"]
     assert "最后一行没有只写甲、乙、平中的一个字" in again["messages"][-1]["content"]
     answers[request_key(again)] = Reply("还是都好", "stop", 1, 1)
-    assert next_request(pair, steering, "m", answer) is None
-    assert vote(pair, steering, "m", answer) is None
+    assert next_request(pair, settled, "m", answer) is None
+    assert vote(pair, settled, "m", answer) is None
     answers[request_key(again)] = Reply("乙", "stop", 1, 1)
-    assert vote(pair, steering, "m", answer) == "乙"
+    assert vote(pair, settled, "m", answer) == "乙"
+
+
+def test_answers_that_were_paid_for_are_found_by_every_later_version() -> None:
+    """Neither requests nor keys may change, or users would pay for all stored answers again."""
+    wording = {"system": "标准：{rubric}", "question": "哪篇好？", "again": "{fault}"}
+    settled = settings(rubric="有雪。", wording=wording, temperature=0.0, max_tokens=512)
+    pair = OrderedPair("写雪。", "雪落", "雪停")
+    first = first_request(pair, settled, "m")
+    cut_short = {request_key(first): Reply("都好", "length", 1, 1)}
+    again = next_request(pair, settled, "m", lambda each: cut_short.get(request_key(each)))
+    assert again is not None
+    assert [request_key(first), request_key(again)] == [
+        "c68314d05b4c073df9ae65e9c2314d937f25f4fe6dcb1be7c075a1a8c3633f63",
+        "156c84af120b476b952db58b6f891bc2c8f4d4efddbf3c2537bbd00ee5df730d",
+    ]
 
 
 # Rates.
@@ -514,40 +427,14 @@ def test_every_row_is_counted_once_and_unfinished_ones_move_no_rate(rows: list[J
     assert ("tuned_win_rate" in found) == bool(finished)
 
 
-# Who judges.
+# Which LLM judges.
 
 
-def test_nobody_judges_by_default() -> None:
-    for task in ("novel", "fairytale", "poetry"):
-        steering = EvaluateParams.load("evaluate", task, ROOT / "params.yaml").judge
-        assert judge_endpoint(steering, COMMITTED, task) is None
-
-
-def test_the_endpoint_is_one_of_summarize_s_and_each_task_has_its_rubric() -> None:
-    content = params_file.read(ROOT / "params.yaml")
-    content["evaluate"]["judge"]["endpoint"] = "mine"
-    for task in ("novel", "fairytale", "poetry"):
-        content[task]["summarize"] = {
-            "endpoints": {"mine": endpoint("http://127.0.0.1:1", model=task).model_dump()}
-        }
-    steering = {
-        task: params_file.section(EvaluateParams, content, "evaluate", task).judge
+def test_no_llm_judges_by_default_and_each_task_has_its_rubric() -> None:
+    params = [
+        EvaluateParams.load("evaluate", task, ROOT / "params.yaml").judge
         for task in ("novel", "fairytale", "poetry")
-    }
-    for task, found in steering.items():
-        chosen = judge_endpoint(found, content, task)
-        assert chosen is not None
-        assert chosen.model == task
-    assert len({found.rubric for found in steering.values()}) == 3
-
-
-def kept_answers() -> int:
-    with Store(store_path()) as store:
-        return int(store.connection.execute("SELECT count(*) FROM answers").fetchone()[0])
-
-
-def wait_until(condition: Any) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    ]
+    assert [each.endpoint for each in params] == [None] * 3
+    assert judge(drifts([1]), drifts([2]), params[0], Usage()) == {}
+    assert len({each.rubric for each in params}) == 3

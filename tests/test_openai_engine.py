@@ -1,4 +1,4 @@
-"""The openai engine against a stand-in for an endpoint, for faults that a real one won't produce.
+"""The openai engine against a stand-in for an endpoint, with faults that a real one won't produce.
 
 Against a real server: tests/test_vllm.py.
 """
@@ -10,21 +10,20 @@ from typing import Any
 
 import pytest
 
+from tests.account import CANARY, work_in, write_limits
 from tests.fault_server import Faults, FaultServer
 from tests.small_generation import prompts, settings
 from wenmo.core.errors import UserError
 from wenmo.engines.engine import Completion, Model, Prompt
 from wenmo.engines.openai import load, request
+from wenmo.llm.store import request_key
 
 BASE, TUNED = Model("base", Path("models/base")), Model("tuned", Path("models/merged/novel"))
-CANARY = "sk-canary-7f3a"
 
 
 @pytest.fixture(autouse=True)
-def own_store_and_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WENMO_STORE", str(tmp_path / "answers.sqlite"))
-    monkeypatch.setenv("CANARY_KEY", CANARY)
-    monkeypatch.chdir(tmp_path)
+def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    work_in(tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -37,14 +36,7 @@ def answers(
     server: FaultServer, asked: list[Prompt], model: Model = BASE, **update: Any
 ) -> tuple[list[Completion], dict[str, Any]]:
     """The completions in order of completion, and what they cost."""
-    endpoint = {
-        "base_url": server.url,
-        "api_key_env": "CANARY_KEY",
-        "timeout_seconds": 1.0,
-        "output_price": 8.0,
-        **update,
-    }
-    params = settings(openai=endpoint)
+    params = settings(server.url, openai=update)
     with load(params, [BASE, TUNED]) as engine:
         found = list(engine.generate(model, asked, params.sampling))
         return found, engine.cost
@@ -60,7 +52,7 @@ def test_every_prompt_is_answered_once_whatever_goes_wrong_on_the_way(server: Fa
     assert server.paid_twice() == []
     assert server.most_at_once > 10
     assert cost["completion_tokens"] == 5 * len(asked) == sum(each.tokens for each in found)
-    assert cost["money"] == pytest.approx(5 * len(asked) * 8.0 / 1e6)
+    assert cost["money"] == pytest.approx(len(asked) * (10 * 2.0 + 5 * 8.0) / 1e6)
 
 
 def test_answers_that_are_kept_are_never_asked_again(server: FaultServer) -> None:
@@ -87,7 +79,7 @@ def test_base_and_tuned_are_asked_by_the_endpoint_s_names(server: FaultServer) -
     assert {each.text for each in base}.isdisjoint(each.text for each in tuned)
 
 
-def test_only_what_openai_knows_is_said_unless_more_is_asked_for() -> None:
+def test_only_parameters_of_openai_are_sent_unless_others_are_set() -> None:
     prompt = prompts(1)[0]
     plain = {"top_k": 0, "repetition_penalty": 1.0}
     asked = request("m", prompt, settings(sampling=plain).sampling)
@@ -99,31 +91,46 @@ def test_only_what_openai_knows_is_said_unless_more_is_asked_for() -> None:
     assert asked["extra_body"] == {"top_k": 5, "repetition_penalty": 1.1}
 
 
+def test_answers_that_were_paid_for_are_found_by_every_later_version() -> None:
+    """Neither requests nor keys may change, or users would pay for all stored answers again."""
+    drawn = {"max_new_tokens": 24, "temperature": 0.8, "top_p": 0.9, "top_k": 5}
+    sampling = settings(sampling=drawn | {"repetition_penalty": 1.1, "stop": ["完"]}).sampling
+    asked = request("m", Prompt([{"role": "user", "content": "写雪。"}], 2**40 + 7), sampling)
+    key = "ca9ce5072fade9dd739741271b57904dcecf94284165b3526ae3072c7f36d5fe"
+    assert request_key(asked) == key
+
+
+def test_a_text_depends_on_the_address_and_the_names_of_the_models_there() -> None:
+    params = settings("http://192.0.2.1/v1", engine="openai")
+    own = {"base_url": "http://192.0.2.1/v1", "base": "base", "tuned": "novel"}
+    assert params.text_settings()["own"] == own
+
+
 def test_an_endpoint_that_is_not_there_is_one_line() -> None:
     with FaultServer() as gone:
         pass
-    with pytest.raises(UserError, match=r"^http://127.*generate.openai.base_url") as failure:
-        answers(gone, prompts(3), max_retries=0)
+    write_limits(max_retries=0)
+    way_out = r"^http://127.*\(generate.openai.endpoint is vllm\), and does it run"
+    with pytest.raises(UserError, match=way_out) as failure:
+        answers(gone, prompts(3))
     assert "\n" not in str(failure.value)
 
 
-def test_a_refusal_is_one_line_without_the_key(server: FaultServer) -> None:
-    server.faults = Faults(status=401)
-    with pytest.raises(UserError, match=r"^http://127.*: 401: ") as failure:
+@pytest.mark.parametrize("status", [400, 401])
+def test_a_refusal_is_one_line_with_the_prompt_and_without_the_key(
+    server: FaultServer, status: int
+) -> None:
+    server.faults = Faults(status=status)
+    with pytest.raises(UserError, match=rf"^http://127.*: {status}: .*\(asked '写第") as failure:
         answers(server, prompts(3))
     assert "\n" not in str(failure.value)
     assert CANARY not in str(failure.value)
 
 
-def test_a_prompt_that_is_refused_is_named(server: FaultServer) -> None:
-    server.faults = Faults(status=400)
-    with pytest.raises(UserError, match=r": 400: .*\(asked '写第0首"):
-        answers(server, prompts(1))
-
-
-def test_what_came_before_a_failure_is_handed_on(server: FaultServer) -> None:
+def test_answers_that_came_before_a_failure_are_yielded(server: FaultServer) -> None:
     server.faults = Faults(latency=0.05)
-    params = settings(openai={"base_url": server.url, "max_retries": 0, "concurrency": 4})
+    write_limits(max_retries=0, concurrency=4)
+    params = settings(server.url)
     found = []
     with load(params, [BASE]) as engine:
         completions = engine.generate(BASE, prompts(40), params.sampling)

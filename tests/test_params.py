@@ -1,4 +1,4 @@
-"""params.yaml: what is wrong is told in one line with file, key, value and what is allowed."""
+"""params.yaml and endpoints.yaml: an error is one line with file, key, value and what is right."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,8 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from tests.account import write_limits
 from tests.conftest import ROOT, run_python
 from wenmo.config import all_sections, params_file
+from wenmo.config.endpoints import access, endpoints
 from wenmo.config.train import TrainParams
 from wenmo.core.errors import ParamsError
 
@@ -79,7 +81,7 @@ WRONG = {
     ),
     "a task twice": (
         set_value("tasks", ["poetry", "poetry"]),
-        "tasks: 'poetry' stands there twice",
+        "tasks: 'poetry' is listed twice",
     ),
     "no task": (set_value("tasks", []), "tasks: empty"),
     "steps of one task": (
@@ -100,9 +102,33 @@ WRONG = {
     ),
     "no path": (set_value("base_model.path", ""), "base_model.path: '': "),
     "an unknown source": (set_value("base_model.source", "web"), "base_model.source: 'web': "),
-    "an unknown judge": (
-        set_value("evaluate.judge.endpoint", "deepsek"),
-        "evaluate.judge.endpoint: 'deepsek' is none of none, siliconflow, dashscope",
+    "an unknown provider": (
+        set_value("summarize.provider", "siliconflov"),
+        "summarize.provider: 'siliconflov': no entry of endpoints; allowed are offline, siliconfl",
+    ),
+    "an unknown judge of a task": (
+        lambda content: content["novel"]["evaluate"]["judge"].update(endpoint="deepsek"),
+        "novel.evaluate.judge.endpoint: 'deepsek': no entry of endpoints; allowed are none, sili",
+    ),
+    "an unknown server": (
+        set_value("generate.openai.endpoint", "none"),
+        "generate.openai.endpoint: 'none': no entry of endpoints; allowed are siliconflow, dash",
+    ),
+    "a limit among the endpoints": (
+        set_value("endpoints.vllm.concurrency", 8),
+        "endpoints.vllm.concurrency: unknown key; known are base_url, model",
+    ),
+    "an endpoint without a model": (
+        lambda content: content["endpoints"]["vllm"].pop("model"),
+        "endpoints.vllm.model: missing",
+    ),
+    "an address of another kind": (
+        set_value("endpoints.vllm.base_url", "localhost:8000"),
+        "endpoints.vllm.base_url: 'localhost:8000': ",
+    ),
+    "an endpoint with a reserved name": (
+        set_value("endpoints.offline", {"base_url": "http://localhost/v1", "model": "m"}),
+        "endpoints.offline: reserved; choose another name",
     ),
     "a judge without a rubric": (set_value("poetry.evaluate.judge.rubric", ""), "rubric: '': "),
     "a judge's wording without its rubric": (
@@ -135,7 +161,7 @@ def test_a_wrong_parameter_is_named_in_one_line(content: dict[str, Any], case: s
     assert "\n" not in str(caught.value)
 
 
-def test_the_stage_says_it_in_one_line_and_exits_with_2(tmp_path: Path) -> None:
+def test_the_stage_tells_it_in_one_line_and_exits_with_2(tmp_path: Path) -> None:
     yaml = YAML()
     content = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     content["train"]["max_steps"] = "abc"
@@ -154,18 +180,52 @@ def test_broken_yaml_is_named_by_line(tmp_path: Path) -> None:
         params_file.read(path)
 
 
-def test_small_learning_rates_are_numbers(tmp_path: Path) -> None:
-    path = tmp_path / "params.yaml"
-    path.write_text((ROOT / "params.yaml").read_text().replace("4e-3", "1e-05"))
-    assert TrainParams.load("train", "novel", path).learning_rate == 0.00001
-
-
 def test_a_task_lays_its_keys_over_the_shared_ones(content: dict[str, Any]) -> None:
     shared = params_file.section(TrainParams, content, "train")
     content["poetry"]["train"] = {"lora": {"r": 99}}
     own = params_file.section(TrainParams, content, "train", "poetry")
     assert own.lora.r == 99
     assert own.model_copy(update={"lora": shared.lora}) == shared
+
+
+def test_an_entry_of_endpoints_yaml_is_laid_over_the_defaults(tmp_path: Path) -> None:
+    known = endpoints(params_file.read(ROOT / "params.yaml"))
+    limits = params_file.read(ROOT / "endpoints.yaml")
+    assert limits.keys() <= {"defaults", *known}
+    for name in known:
+        expected = limits["defaults"] | limits.get(name, {})
+        assert access(name, ROOT / "endpoints.yaml").model_dump() == expected
+    assert access("no entry", ROOT / "endpoints.yaml").model_dump() == limits["defaults"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "complaint"),
+    [
+        ({"concurency": 1}, "vllm.concurency: unknown key; known are api_key_env, "),
+        ({"base_url": "http://localhost/v1"}, "vllm.base_url: unknown key; known are api_key_env"),
+        ({"max_retries": -1}, "vllm.max_retries: -1: "),
+        ({"input_price": "1.0"}, "vllm.input_price: '1.0': "),
+        (None, "vllm: expected a section, found None"),
+    ],
+)
+def test_a_wrong_limit_is_named_in_one_line(tmp_path: Path, entry: Any, complaint: str) -> None:
+    path = tmp_path / "endpoints.yaml"
+    write_limits(tmp_path)
+    YAML(typ="safe").dump(params_file.read(path) | {"vllm": entry}, path)
+    with pytest.raises(ParamsError) as caught:
+        access("vllm", path)
+    assert str(caught.value).startswith(f"{path}: {complaint}")
+    assert "\n" not in str(caught.value)
+
+
+def test_importing_the_parameters_imports_no_stage_and_no_torch() -> None:
+    program = (
+        "import sys, wenmo.config.all_sections\n"
+        "print(*sorted({'.'.join(name.split('.')[:2]) for name in sys.modules"
+        " if name.startswith('wenmo.')} | {'torch', 'pandas'} & sys.modules.keys()))"
+    )
+    run = run_python("-c", program)
+    assert (run.stdout, run.stderr) == ("wenmo.config wenmo.core\n", "")
 
 
 NESTED = st.recursive(

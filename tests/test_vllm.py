@@ -74,7 +74,7 @@ def test_summarize_talks_to_vllm_and_stops_cleanly_where_its_answers_will_not_do
     yaml = YAML()
     content = yaml.load((restored / "params.yaml").read_text(encoding="utf-8"))
     content["summarize"].update(provider="vllm", max_attempts=2)
-    content["summarize"]["endpoints"]["vllm"]["base_url"] = vllm_url
+    content["endpoints"]["vllm"]["base_url"] = vllm_url
     yaml.dump(content, restored / "params.yaml")
     rows = json.loads((restored / "metrics/prepare/novel.json").read_text())["rows"]
 
@@ -96,7 +96,7 @@ def test_the_openai_engine_writes_the_likeliest_text_of_the_transformers_engine(
     built: Path, vllm_url: str
 ) -> None:
     tuned = Model("tuned", built / "models/merged/novel")
-    params = greedy(openai={"base_url": vllm_url, "tuned": "models/merged/novel"})
+    params = greedy(url=vllm_url, openai={"tuned": "models/merged/novel"})
     asked = prompts(64)
     found = {}
     for engine in (openai.load(params, [tuned]), transformers.load(params, [tuned])):
@@ -112,7 +112,7 @@ def test_a_prompt_with_a_seed_gets_the_same_text_through_the_server_whatever_sta
     built: Path, vllm_url: str
 ) -> None:
     tuned = Model("tuned", built / "models/merged/novel")
-    params = settings(openai={"base_url": vllm_url, "tuned": "models/merged/novel"})
+    params = settings(vllm_url, openai={"tuned": "models/merged/novel"})
     asked = prompts(48)
     with openai.load(params, [tuned]) as engine:
         together = completions(engine, tuned, asked, params.sampling)

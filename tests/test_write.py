@@ -23,7 +23,7 @@ from wenmo.config.params_file import TASKS
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.engines.engine import Completion, Model
 from wenmo.engines.transformers import TransformersEngine
-from wenmo.tools.writing.endpoint import EndpointWriter
+from wenmo.tools.writing.endpoint import EndpointWriter, access_at
 from wenmo.tools.writing.local import ADAPTERS, BASE, LocalWriter
 from wenmo.tools.writing.requests import request
 from wenmo.tools.writing.screen import printable, tones_under
@@ -328,6 +328,12 @@ def test_a_server_that_fails_is_one_line_without_the_key(faults: dict[str, int],
     assert told in str(failure.value)
     assert "sk-secret" not in str(failure.value)
     assert "\n" not in str(failure.value)
+
+
+@pytest.mark.usefixtures("in_repository")
+def test_a_key_is_sent_to_the_address_of_its_endpoint_alone() -> None:
+    assert access_at("https://api.deepseek.com/").api_key_env == "DEEPSEEK_API_KEY"
+    assert access_at("https://api.deepseek.com.example.org").api_key_env == ""
 
 
 @pytest.mark.usefixtures("in_repository")

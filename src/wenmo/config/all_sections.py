@@ -1,17 +1,18 @@
 """The whole of params.yaml: every section and the model that it must fit.
 
-Only the stage check_params reads this, so that a wrong key anywhere stops a run before it starts,
-while each other stage depends on its own sections alone.
+The first stage checks all sections, so that a wrong key stops a run before it starts. Every other
+stage reads its own sections alone.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from wenmo.config import train
+from wenmo.config import fairytale, novel, poetry, train
 from wenmo.config.base_model import BaseModelParams
 from wenmo.config.chat import ChatParams
-from wenmo.config.evaluate import EvaluateParams, judge_endpoint
+from wenmo.config.endpoints import endpoints
+from wenmo.config.evaluate import EvaluateParams
 from wenmo.config.generate import GenerateParams
 from wenmo.config.merge import MergeParams
 from wenmo.config.merge_weights import MergeWeightsParams
@@ -19,8 +20,12 @@ from wenmo.config.params_file import PARAMS_FILE, TASKS, Section, section, unkno
 from wenmo.config.summarize import SummarizeParams
 from wenmo.config.train import TrainParams
 from wenmo.core.errors import ParamsError
-from wenmo.tasks.task import load_task
 
+PREPARE_SECTIONS: dict[str, type[Section]] = {
+    "novel": novel.PrepareParams,
+    "fairytale": fairytale.PrepareParams,
+    "poetry": poetry.PrepareParams,
+}
 TASK_SECTIONS: dict[str, type[Section]] = {
     "summarize": SummarizeParams,
     "merge": MergeParams,
@@ -34,11 +39,11 @@ SHARED_KEYS = {
     ("train", "max_steps"): "so that -S train.max_steps=500 always takes effect",
     ("train", "launcher"): "since dvc.yaml takes it from there",
 }
-SHARED_ONLY = ("tasks", "seed", "data_dir", "base_model")
+SHARED_ONLY = ("tasks", "seed", "data_dir", "endpoints", "base_model")
 
 
 def check(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
-    """Raise ParamsError for the first thing in a params file that some stage would refuse."""
+    """Raise ParamsError for the first value of a params file that a stage would refuse."""
     value(content, "seed", int, path)
     value(content, "data_dir", str, path)
     _check_tasks(value(content, "tasks", list, path), path)
@@ -46,15 +51,12 @@ def check(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
     for key in content:
         if key not in known:
             raise ParamsError(unknown_key(key, known, path))
+    endpoints(content, path)
     section(BaseModelParams, content, "base_model", path=path)
     for task in TASKS:
-        sections = {"prepare": load_task(task).PrepareParams, **TASK_SECTIONS}
+        sections = {"prepare": PREPARE_SECTIONS[task], **TASK_SECTIONS}
         for name, model in sections.items():
             section(model, content, name, task, path)
-        # Names an entry of another section.
-        judge_endpoint(
-            section(EvaluateParams, content, "evaluate", task, path).judge, content, task, path
-        )
         for key in content[task]:
             if key not in sections:
                 raise ParamsError(unknown_key(f"{task}.{key}", sections, path))
@@ -79,4 +81,4 @@ def _check_tasks(tasks: list[Any], path: Path) -> None:
         if task not in TASKS:
             raise ParamsError(f"{path}: tasks: {task!r} is no task; allowed are {allowed}")
         if tasks.count(task) > 1:
-            raise ParamsError(f"{path}: tasks: {task!r} stands there twice")
+            raise ParamsError(f"{path}: tasks: {task!r} is listed twice")

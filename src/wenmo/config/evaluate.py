@@ -1,30 +1,25 @@
-"""Section `evaluate.judge`: which LLM compares base and tuned, by what, and in which words."""
+"""Section `evaluate`: the scores, and the LLM that judges base against tuned."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from wenmo.config.endpoints import Asking, Endpoint, Endpoints
-from wenmo.config.params_file import PARAMS_FILE, PositiveInt, Section, section
-from wenmo.core.errors import ParamsError
-
-NONE = "none"
+from wenmo.config.endpoints import Endpoint, named_endpoint
+from wenmo.config.params_file import PositiveInt, Section
 
 
 class JudgeWording(Section):
-    """What is said to the judge; `{rubric}` stands for the task's, `{fault}` for what was wrong."""
+    """The messages to the judge; `{rubric}` stands for the rubric, `{fault}` for what was wrong."""
 
     system: str
     question: str
     again: str
 
 
-class JudgeParams(Asking):
-    """Section `evaluate.judge`."""
+class JudgeParams(Section):
+    """Section `evaluate.judge`. `endpoint` is None if no LLM judges."""
 
-    endpoint: str
+    endpoint: Annotated[Endpoint | None, named_endpoint("none")]
     rubric: str = Field(min_length=1)
     wording: JudgeWording
     temperature: float = Field(ge=0)
@@ -44,24 +39,6 @@ class JudgeParams(Asking):
             if f"{{{placeholder}}}" not in template:
                 raise ValueError(f"wording.{name}: {{{placeholder}}} is missing")
         return self
-
-
-def judge_endpoint(
-    params: JudgeParams, content: Mapping[str, Any], task: str, path: Path = PARAMS_FILE
-) -> Endpoint | None:
-    """The entry of `summarize.endpoints` that is to judge a task; None if none is.
-
-    `content` is the whole of params.yaml. Raises ParamsError with the names that there are.
-    """
-    if params.endpoint == NONE:
-        return None
-    known = section(Endpoints, content, "summarize", task, path).endpoints
-    if params.endpoint not in known:
-        raise ParamsError(
-            f"{path}: evaluate.judge.endpoint: {params.endpoint!r} is none of"
-            f" {', '.join((NONE, *known))}"
-        )
-    return known[params.endpoint]
 
 
 class EvaluateParams(Section):

@@ -1,15 +1,15 @@
-"""Section `generate`: which engine runs the models, and how tokens are drawn."""
+"""Section `generate`: which engine runs the models, and how tokens are sampled."""
 
 from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from wenmo.config.endpoints import Access, Asking
+from wenmo.config.endpoints import Endpoint, named_endpoint
 from wenmo.config.params_file import Count, PositiveFloat, PositiveInt, Precision, Section
 
 
 class Sampling(Section):
-    """Section `generate.sampling`: how the next token is drawn; `n` draws a test prompt."""
+    """Section `generate.sampling`: how the next token is sampled; `n` texts per test prompt."""
 
     max_new_tokens: PositiveInt
     temperature: float = Field(ge=0)
@@ -33,7 +33,7 @@ class Length(Section):
         return self
 
     def holds(self, text: str) -> bool:
-        """Whether a text is neither too short nor too long."""
+        """Whether a text's length is within the bounds."""
         return self.min_chars <= len("".join(text.split())) <= self.max_chars
 
 
@@ -56,9 +56,10 @@ class VllmParams(Section):
     batch_invariant: bool
 
 
-class OpenAIParams(Access, Asking):
-    """Section `generate.openai`: an endpoint, and what it calls the models."""
+class OpenAIParams(Section):
+    """Section `generate.openai`: an endpoint, and the names that it gives the two models."""
 
+    endpoint: Annotated[Endpoint, named_endpoint()]
     base: str = Field(min_length=1)
     tuned: str = Field(min_length=1)
     keep_answers: bool
@@ -83,11 +84,16 @@ class GenerateParams(Section):
     openai: OpenAIParams
 
     def text_settings(self) -> dict[str, Any]:
-        """What a text depends on beside its model, prompt and seed."""
-        own = {
+        """The settings that a text depends on, besides its model, prompt and seed."""
+        openai = self.openai
+        own: dict[str, dict[str, Any]] = {
             "transformers": {},
             "vllm": self.vllm.model_dump(),
-            "openai": self.openai.model_dump(include={"base_url", "base", "tuned"}),
+            "openai": {
+                "base_url": openai.endpoint.base_url,
+                "base": openai.base,
+                "tuned": openai.tuned,
+            },
         }
         shared = self.model_dump(include={"engine", "precision", "weights"})
         sampling = self.sampling.model_dump(exclude={"n"})

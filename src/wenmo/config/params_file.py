@@ -1,6 +1,6 @@
-"""The one reader of params.yaml.
+"""The only reader of params.yaml and endpoints.yaml.
 
-Each section's model is a module beside this one, by the section's name. This module finds a
+Each section's model is the module beside this one that has the section's name. This module finds a
 section, lays the task's own values over the shared ones and reports what is wrong in one line.
 ruamel.yaml reads YAML 1.2, in which 1e-05 is a number.
 """
@@ -16,7 +16,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from wenmo.core.errors import ParamsError
 
 TASKS = ("novel", "fairytale", "poetry")
-"""Each has a section of its own, laid over the shared ones."""
+"""The tasks. Each has a section of its own, whose values replace the shared ones."""
 
 PARAMS_FILE = Path("params.yaml")
 
@@ -28,13 +28,13 @@ Precision = Literal["fp32", "bf16", "fp16"]
 
 
 class Section(BaseModel):
-    """A section of params.yaml: unknown keys are refused, and no value is converted silently."""
+    """A section of a YAML file: unknown keys are refused, and no value is converted silently."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
     @classmethod
     def load(cls, name: str, task: str | None = None, path: Path = PARAMS_FILE) -> Self:
-        """Section `name` of params.yaml, with `task`'s own section laid over it where given.
+        """Section `name` of params.yaml; values of `task`'s own section replace the shared ones.
 
         Raises ParamsError naming file, key, value and what is allowed.
         """
@@ -59,7 +59,7 @@ def read(path: Path = PARAMS_FILE) -> dict[str, Any]:
     except OSError as error:
         raise ParamsError(f"{path}: {error.strerror}") from None
     except (YAMLError, ValueError) as error:
-        # A character that YAML does not allow, or what it takes for a date that there is not.
+        # YAML does not allow this character, or the value looks like a date but is none.
         raise ParamsError(f"{path}: not YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(content, dict):
         raise ParamsError(f"{path}: expected sections, found {type(content).__name__}")
@@ -72,20 +72,25 @@ def section(
     name: str,
     task: str | None = None,
     path: Path = PARAMS_FILE,
+    within: str = "",
 ) -> SectionType:
-    """Validate section `name` of a file's content, as `Section.load` does."""
-    shared = _mapping(content, name, path)
+    """Validate section `name` of a file's content, as `Section.load` does.
+
+    `within` names the section that `content` is, if it is not the whole file. The validation
+    context is the content and the path, for values that name an entry of another section.
+    """
+    shared = mapping(content, name, path, within)
     if task and task not in content:
-        raise ParamsError(f"{path}: section {task} is missing; it holds what that task has alone")
-    own = _mapping(_mapping(content, task, path), name, path, within=task) if task else {}
+        raise ParamsError(f"{path}: section {task} is missing; it holds the task's own values")
+    own = mapping(mapping(content, task, path), name, path, within=task) if task else {}
     try:
-        return model.model_validate(deep_merge(shared, own))
+        return model.model_validate(deep_merge(shared, own), context=(content, path))
     except ValidationError as error:
-        raise ParamsError(_explain(error, model, own, name, task, path)) from None
+        raise ParamsError(_explain(error, model, own, name, task or "", path, within)) from None
 
 
 def value(content: Mapping[str, Any], key: str, kind: type, path: Path = PARAMS_FILE) -> Any:
-    """A top-level value such as `seed`. Raises ParamsError if absent or not of that type."""
+    """A top-level value such as `seed`. Raises ParamsError if it is missing or of another type."""
     found = content.get(key)
     if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
         raise ParamsError(f"{path}: {key}: {found!r}: expected {kind.__name__}")
@@ -93,17 +98,17 @@ def value(content: Mapping[str, Any], key: str, kind: type, path: Path = PARAMS_
 
 
 def seed(path: Path = PARAMS_FILE) -> int:
-    """The seed that every random draw of the pipeline starts from."""
+    """The seed of all random numbers in the pipeline."""
     return int(value(read(path), "seed", int, path))
 
 
 def unknown_key(key: str, known: Iterable[str], path: Path = PARAMS_FILE) -> str:
-    """The complaint about a key that nothing reads."""
+    """The error message about a key that nothing reads."""
     return f"{path}: {key}: unknown key; known are {', '.join(known)}"
 
 
 def deep_merge(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
-    """`own` laid over `shared`: mappings are merged key by key, anything else is replaced."""
+    """`own` laid over `shared`: mappings are merged key by key, other values are replaced."""
     merged = dict(shared)
     for key, new in own.items():
         old = merged.get(key)
@@ -112,9 +117,10 @@ def deep_merge(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, A
     return merged
 
 
-def _mapping(
-    content: Mapping[str, Any], name: str, path: Path, within: str | None = None
+def mapping(
+    content: Mapping[str, Any], name: str, path: Path, within: str = ""
 ) -> Mapping[str, Any]:
+    """Section `name`, not validated yet. Raises ParamsError if it is missing or no section."""
     key = f"{within}.{name}" if within else name
     if name not in content:
         raise ParamsError(f"{path}: section {key} is missing; write `{name}: {{}}` if it is empty")
@@ -129,41 +135,43 @@ def _explain(
     model: type[Section],
     own: Mapping[str, Any],
     name: str,
-    task: str | None,
+    task: str,
     path: Path,
+    within: str,
 ) -> str:
+    """One line about the first error: file, key, value and what is allowed."""
     # A mistyped key is both unknown and missing; the unknown one shows the slip.
     found = error.errors(include_url=False)
     first = min(found, key=lambda each: each["type"] != "extra_forbidden")
     keys = _keys(first["loc"])
-    prefix = f"{task}.{name}" if task and own and _holds(own, keys) else name
-    key = ".".join([prefix, *keys])
+    above = task if own and _holds(own, keys) else within
+    key = ".".join([*([above] if above else []), name, *keys])
     if first["type"] == "extra_forbidden":
         return unknown_key(key, _known_keys(model, keys[:-1]), path)
     if first["type"] == "missing":
         return f"{path}: {key}: missing"
-    # Of a value that may be of several types, each has its own complaint.
+    # A value that may have several types has one complaint per type.
     complaints = [each["msg"] for each in found if _keys(each["loc"])[: len(keys)] == keys]
     complaint = ", or ".join(dict.fromkeys(complaints)).removeprefix("Value error, ")
     if isinstance(first["input"], Mapping):
-        # Values that do not fit each other are named in the complaint; a whole section is no line.
+        # The complaint names the values that do not fit each other; a whole section is too long.
         return f"{path}: {key}: {complaint}"
     return f"{path}: {key}: {first['input']!r}: {complaint}"
 
 
 def _keys(location: tuple[int | str, ...]) -> list[str]:
-    """Where a value stands in the file, without the type that pydantic tried it as (list[str])."""
+    """The keys that lead to a value, without the types that pydantic tried, such as list[str]."""
     return [str(part) for part in location if "[" not in str(part)]
 
 
 def _known_keys(model: type[BaseModel], keys: list[str]) -> list[str]:
-    """The keys of the section that lies at `keys` below the model's."""
+    """The keys of the section at `keys` below the model's."""
     level: Any = model
     for key in keys:
         if isinstance(level, type) and issubclass(level, BaseModel):
             level = level.model_fields[key].annotation
         else:
-            # An entry of a list, or of a mapping by name.
+            # The key is the index of a list or the name of an entry.
             level = get_args(level)[-1]
     return list(level.model_fields)
 

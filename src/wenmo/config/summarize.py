@@ -1,13 +1,11 @@
-"""Section `summarize`: who writes the prompts, in which words, and within which bounds."""
+"""Section `summarize`: which LLM writes the prompts, its instructions, and the prompts' bounds."""
 
-from typing import Self
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
-from wenmo.config.endpoints import Asking, Endpoint
+from wenmo.config.endpoints import Endpoint, named_endpoint
 from wenmo.config.params_file import Count, PositiveInt, Section
-
-OFFLINE = "offline"
 
 
 class Example(Section):
@@ -18,30 +16,26 @@ class Example(Section):
 
 
 class Wording(Section):
-    """What is said to the LLM; `{n}` stands for max_prompt_chars, `{fault}` for what was wrong."""
+    """The messages to the LLM; `{n}` stands for max_prompt_chars, `{fault}` for what was wrong."""
 
     system: str
     again: str
     examples: list[Example]
 
 
-class SummarizeParams(Asking):
-    """Section `summarize`."""
+class SummarizeParams(Section):
+    """Section `summarize`. `provider` is None for the offline stand-in."""
 
-    provider: str
+    provider: Annotated[Endpoint | None, named_endpoint("offline")]
     max_prompt_chars: PositiveInt
     wording: Wording
     temperature: float = Field(ge=0)
     max_tokens: PositiveInt
     max_attempts: PositiveInt
     max_failures: Count
-    endpoints: dict[str, Endpoint]
 
     @model_validator(mode="after")
-    def _provider_is_known(self) -> Self:
-        known = (OFFLINE, *self.endpoints)
-        if self.provider not in known:
-            raise ValueError(f"provider {self.provider!r} is none of {', '.join(known)}")
+    def _wording_has_its_placeholders(self) -> Self:
         for name, template, keys in (
             ("system", self.wording.system, {"n": 0}),
             ("again", self.wording.again, {"n": 0, "fault": ""}),
@@ -54,5 +48,7 @@ class SummarizeParams(Asking):
 
     @property
     def endpoint(self) -> Endpoint:
-        """The chosen endpoint; there is none for the offline stand-in."""
-        return self.endpoints[self.provider]
+        """The endpoint that writes the prompts. Raises ValueError for the offline stand-in."""
+        if self.provider is None:
+            raise ValueError("the offline stand-in has no endpoint")
+        return self.provider

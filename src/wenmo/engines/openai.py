@@ -1,8 +1,8 @@
-"""Any OpenAI-compatible endpoint as an engine, through summarize's client and store.
+"""An OpenAI-compatible endpoint as an engine, through summarize's client and store.
 
-So a large model behind an API, or `wenmo serve` on another machine, stands in the same tables.
-With `keep_answers` every answer is kept in the store and never paid for again. A server of one's
-own may have other weights under the same name tomorrow: its answers are kept in the journal alone.
+So a large model behind an API, or `wenmo serve` on another machine, appears in the same tables.
+With `keep_answers` every answer is stored and never paid for again. A server of your own may have
+other weights under the same name tomorrow: without `keep_answers` only the journal has its answers.
 """
 
 import asyncio
@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
+from wenmo.config.endpoints import access
 from wenmo.config.generate import GenerateParams, Sampling
 from wenmo.core.errors import UserError
 from wenmo.engines.engine import Completion, Model, Prompt
@@ -17,16 +18,16 @@ from wenmo.llm.client import Client, UnreachableError, Usage
 from wenmo.llm.store import IN_MEMORY, Reply, Request, Store, store_path
 
 SEEDS = 2**31
-"""Some endpoints take no larger seed."""
+"""Seeds are below this; some endpoints take no larger ones."""
 
 WAY_OUT = (
-    "; is it generate.openai.base_url, and does the server run? What has come is kept: the same"
-    " command goes on from there"
+    "; is that the endpoint to ask (generate.openai.endpoint is {name}), and does it run? The"
+    " answers so far are kept: the same command goes on from there"
 )
 
 
 class OpenAIEngine:
-    """The endpoint of `generate.openai`; models are known there by the names given there."""
+    """The endpoint of `generate.openai`, which knows the models by the names in that section."""
 
     def __init__(self, params: GenerateParams) -> None:
         self.params = params.openai
@@ -47,7 +48,7 @@ class OpenAIEngine:
     def generate(
         self, model: Model, prompts: Sequence[Prompt], sampling: Sampling
     ) -> Iterator[Completion]:
-        """One completion a prompt; what the store holds is not asked."""
+        """One completion per prompt; a stored answer is not asked for again."""
         name = self.params.base if model.name == "base" else self.params.tuned
         missing: list[tuple[Prompt, Request]] = []
         for prompt in prompts:
@@ -63,7 +64,7 @@ class OpenAIEngine:
             async def following() -> Completion | None:
                 return await anext(answers, None)
 
-            # The loop is driven from here, so that each answer is handed on as it comes.
+            # This generator runs the event loop, so that each answer is yielded as it comes.
             with asyncio.Runner() as runner:
                 while (answer := runner.run(following())) is not None:
                     yield answer
@@ -71,23 +72,20 @@ class OpenAIEngine:
     async def _ask(self, requests: list[tuple[Prompt, Request]]) -> AsyncIterator[Completion]:
         """The completions of requests, `concurrency` at a time, in order of completion.
 
-        After a failure nothing more is asked, and what has come by then is handed on first.
+        After a failure no request is sent, and the answers that have come are yielded first.
         """
-        client = Client(
-            self.params,
-            self.params.timeout_seconds,
-            self.params.max_retries,
-            self.store,
-            self.usage,
-        )
-        gate = asyncio.Semaphore(self.params.concurrency)
+        endpoint = self.params.endpoint
+        limits = access(endpoint.name)
+        client = Client(endpoint, limits, self.store, self.usage)
+        gate = asyncio.Semaphore(limits.concurrency)
 
         async def settle(prompt: Prompt, asked: Request) -> Completion:
             async with gate:
                 try:
                     return _completion(prompt.id, await client.ask(asked))
                 except UnreachableError as error:
-                    raise UserError(f"{self.params.base_url}: {error}{WAY_OUT}") from None
+                    way_out = WAY_OUT.format(name=endpoint.name)
+                    raise UserError(f"{endpoint.base_url}: {error}{way_out}") from None
                 except UserError as error:
                     question = prompt.messages[-1]["content"]
                     raise UserError(f"{error} (asked {question[:20]!r})") from None
@@ -112,7 +110,7 @@ class OpenAIEngine:
 
 
 def request(model: str, prompt: Prompt, sampling: Sampling) -> Request:
-    """The body of a chat completion. What OpenAI does not know is said only if it is asked for."""
+    """The body of a chat completion; parameters that OpenAI does not have are sent only if set."""
     extra: dict[str, Any] = {}
     if sampling.top_k:
         extra["top_k"] = sampling.top_k
@@ -135,5 +133,5 @@ def _completion(prompt_id: str, reply: Reply) -> Completion:
 
 
 def load(params: GenerateParams, models: Sequence[Model]) -> OpenAIEngine:
-    """The engine; the key is looked for when something is asked."""
+    """The engine; it reads endpoints.yaml and the key before its first request."""
     return OpenAIEngine(params)

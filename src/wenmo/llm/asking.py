@@ -1,53 +1,52 @@
-"""Many dialogues with one endpoint, each asked on until it has what it needs."""
+"""Many dialogues with one endpoint at a time, each continued until it has ended."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 
 from tqdm import tqdm
 
-from wenmo.config.endpoints import Access, Asking
+from wenmo.config.endpoints import Endpoint, access
 from wenmo.core.errors import UserError
 from wenmo.llm.client import Client, UnreachableError, Usage
 from wenmo.llm.store import Request, Store
 
 UNREACHABLE_IN_A_ROW = 10
-"""So many dialogues without an answer, one after another: the endpoint is gone, not a request."""
+"""After this many requests in a row without an answer, the endpoint is taken to be down."""
 
 NextRequest = Callable[[], Request | None]
-"""What a dialogue has to ask next, going by the answers in the store; None: it has ended."""
+"""The dialogue's next request, given the answers in the store; None if the dialogue has ended."""
 
 
 def ask_all(
     dialogues: Sequence[NextRequest],
-    endpoint: Access,
-    asking: Asking,
+    endpoint: Endpoint,
     store: Store,
     usage: Usage,
     unit: str,
     costs_one: tuple[type[Exception], ...] = (UnreachableError,),
 ) -> dict[int, str]:
-    """Ask an endpoint, `concurrency` dialogues at a time, until each has ended; answers are kept.
+    """Continue all dialogues, `concurrency` at a time, until each has ended; answers are stored.
 
-    Returns, by the dialogue's number, why one had to be broken off: by one of the errors of
-    `costs_one`. Any other error, and an endpoint that is gone, ends them all: raises UserError.
+    An error of `costs_one` breaks off one dialogue; the result maps its index to the error's text.
+    Any other error, and an endpoint that is down, ends all dialogues and raises UserError.
     """
-    # Where every answer is in the store, neither key nor network is needed.
+    # If the store has every answer, neither endpoints.yaml nor key nor network is needed.
     if all(next_request() is None for next_request in dialogues):
         return {}
-    return asyncio.run(_ask_all(dialogues, endpoint, asking, store, usage, unit, costs_one))
+    return asyncio.run(_ask_all(dialogues, endpoint, store, usage, unit, costs_one))
 
 
 async def _ask_all(
     dialogues: Sequence[NextRequest],
-    endpoint: Access,
-    asking: Asking,
+    endpoint: Endpoint,
     store: Store,
     usage: Usage,
     unit: str,
     costs_one: tuple[type[Exception], ...],
 ) -> dict[int, str]:
-    client = Client(endpoint, asking.timeout_seconds, asking.max_retries, store, usage)
-    gate = asyncio.Semaphore(asking.concurrency)
+    limits = access(endpoint.name)
+    client = Client(endpoint, limits, store, usage)
+    gate = asyncio.Semaphore(limits.concurrency)
     broken_off: dict[int, str] = {}
     lost_in_a_row = 0
 
@@ -61,7 +60,7 @@ async def _ask_all(
                         await client.ask(request)
                         lost_in_a_row = 0
                     except costs_one as error:
-                        # An endpoint that refuses a request is there.
+                        # An endpoint that refuses a request is not down.
                         silent = isinstance(error, UnreachableError)
                         lost_in_a_row = lost_in_a_row + 1 if silent else 0
                         if lost_in_a_row >= UNREACHABLE_IN_A_ROW:

@@ -1,4 +1,4 @@
-"""Asking an endpoint many things at once, within its limits, and keeping each answer at once."""
+"""Concurrent requests to an endpoint, within its limits; each answer is stored when it comes."""
 
 import asyncio
 import json
@@ -7,23 +7,23 @@ from typing import Any
 
 from aiolimiter import AsyncLimiter
 
-from wenmo.config.endpoints import Access
+from wenmo.config.endpoints import Access, Endpoint
 from wenmo.core.errors import UserError
 from wenmo.core.keys import secret
 from wenmo.llm.store import Reply, Request, Store, request_key
 
 
 class UnreachableError(Exception):
-    """An endpoint did not answer one request, however often it was tried."""
+    """An endpoint did not answer a request, and all retries failed."""
 
 
 class RefusedError(UserError):
-    """An endpoint refuses one request as it stands (400), as content filters do."""
+    """An endpoint refuses one request (400), as content filters do."""
 
 
 @dataclass
 class Usage:
-    """What this run asked of the endpoint, and what that cost."""
+    """The calls, retries, tokens and price of this run."""
 
     calls: int = 0
     retries: int = 0
@@ -33,38 +33,31 @@ class Usage:
 
 
 class Client:
-    """An endpoint, through the official client; answers go into the store."""
+    """An endpoint behind the official client; answers go into the store."""
 
-    def __init__(
-        self,
-        endpoint: Access,
-        timeout_seconds: float,
-        max_retries: int,
-        store: Store,
-        usage: Usage,
-    ) -> None:
+    def __init__(self, endpoint: Endpoint, access: Access, store: Store, usage: Usage) -> None:
         from openai import AsyncOpenAI
 
         self.endpoint = endpoint
-        self.max_retries = max_retries
+        self.access = access
         self.store = store
         self.usage = usage
-        self.key = api_key(endpoint)
+        self.key = api_key(endpoint.base_url, access)
         self.openai: AsyncOpenAI = AsyncOpenAI(
             base_url=endpoint.base_url,
             api_key=self.key or "none",
-            timeout=timeout_seconds,
-            max_retries=max_retries,
+            timeout=access.timeout_seconds,
+            max_retries=access.max_retries,
         )
-        self.requests_limit = AsyncLimiter(endpoint.requests_per_minute)
-        self.tokens_limit = AsyncLimiter(endpoint.tokens_per_minute)
+        self.requests_limit = AsyncLimiter(access.requests_per_minute)
+        self.tokens_limit = AsyncLimiter(access.tokens_per_minute)
         self.in_flight: dict[str, asyncio.Future[Reply]] = {}
 
     async def ask(self, request: Request) -> Reply:
-        """The answer to a request, which is kept; one that is under way is waited for.
+        """The answer to a request, which is stored. The same request is never sent twice at a time.
 
-        Raises UnreachableError after the last retry, UserError if the endpoint refuses all requests
-        (wrong key, unknown model), and RefusedError if it may be this one alone.
+        Raises UnreachableError after the last retry, RefusedError if the endpoint refuses this
+        request, and UserError if it refuses all requests (wrong key, unknown model).
         """
         key = request_key(request)
         if key not in self.in_flight:
@@ -80,26 +73,26 @@ class Client:
 
     async def _ask(self, key: str, request: Request) -> Reply:
         await self.requests_limit.acquire()
-        # At most one token a character of Chinese; more than the limit would never be let through.
+        # A Chinese character is at most one token. The limiter never admits more than its limit.
         tokens = sum(len(message["content"]) for message in request["messages"])
-        await self.tokens_limit.acquire(min(tokens, self.endpoint.tokens_per_minute))
+        await self.tokens_limit.acquire(min(tokens, self.access.tokens_per_minute))
         reply = await self._reply(request)
         self.store.put(key, request["model"], reply)
         self.usage.prompt_tokens += reply.prompt_tokens
         self.usage.completion_tokens += reply.completion_tokens
-        self.usage.money += self.endpoint.price(reply.prompt_tokens, reply.completion_tokens)
+        self.usage.money += self.access.price(reply.prompt_tokens, reply.completion_tokens)
         return reply
 
     async def _reply(self, request: Request) -> Reply:
         """The endpoint's answer.
 
-        The official client tries again what may pass, with back-off and jitter, and minds
-        Retry-After; a body that is cut short is asked for again here.
+        The official client retries transient errors with back-off and jitter and obeys
+        Retry-After. A response body that is cut short is retried here.
         """
         import openai
 
         fault = ""
-        for _ in range(self.max_retries + 1):
+        for _ in range(self.access.max_retries + 1):
             self.usage.calls += 1
             try:
                 raw = await self.openai.chat.completions.with_raw_response.create(**request)
@@ -113,7 +106,7 @@ class Client:
                 openai.RateLimitError,
                 openai.InternalServerError,
             ) as error:
-                self.usage.retries += self.max_retries
+                self.usage.retries += self.access.max_retries
                 raise UnreachableError(self.without_key(str(error))) from None
             except openai.APIStatusError as error:
                 refused = RefusedError if isinstance(error, openai.BadRequestError) else UserError
@@ -122,12 +115,12 @@ class Client:
         raise UnreachableError(self.without_key(fault))
 
     def without_key(self, text: str) -> str:
-        """A text that a server sent, in which it may have repeated the key."""
+        """A text from the server, with the key removed, which a server may repeat."""
         return text.replace(self.key, "***") if self.key else text
 
 
 def parsed_reply(body: dict[str, Any]) -> Reply:
-    """A chat completion as it came. Raises LookupError or TypeError if it is none."""
+    """The reply in a chat completion. Raises LookupError or TypeError if `body` is none."""
     choice, usage = body["choices"][0], body.get("usage") or {}
     text = choice["message"]["content"]
     if text is not None and not isinstance(text, str):
@@ -140,16 +133,15 @@ def parsed_reply(body: dict[str, Any]) -> Reply:
     )
 
 
-def api_key(endpoint: Access) -> str:
-    """The endpoint's key, from the environment or else from the git-ignored file .env.
+def api_key(base_url: str, access: Access) -> str:
+    """The key for an endpoint, from the environment or from the git-ignored file .env.
 
-    Empty for an endpoint without `api_key_env` (a server of one's own).
-    Raises UserError naming the variable that is missing.
+    It is empty if `api_key_env` is empty. Raises UserError naming the variable that is not set.
     """
-    name = endpoint.api_key_env
+    name = access.api_key_env
     if not name:
         return ""
     key = secret(name)
     if not key:
-        raise UserError(f"{name} is not set; put the key for {endpoint.base_url} there or in .env")
+        raise UserError(f"{name} is not set; put the key for {base_url} there or in .env")
     return key

@@ -1,7 +1,7 @@
-"""What is said to an LLM so that it writes a passage's prompt, and when its answer will do.
+"""The messages to an LLM that writes a passage's prompt, and the checks of its answer.
 
-An answer that will not do is given back with its fault. The dialogue about a text follows from
-the answers alone, so it can be taken up at any point from the store.
+An answer with a fault is sent back with the fault named. The dialogue about a text is a function of
+the answers alone, so it can be resumed from the store at any point.
 """
 
 import re
@@ -12,12 +12,12 @@ from wenmo.config.summarize import SummarizeParams
 from wenmo.llm.store import Reply, Request
 
 COPIED = 16
-"""So many characters in sequence from the passage are a quotation."""
+"""A sequence of this many characters of the passage is a quotation."""
 
 _LEFTOVER = re.compile(
     r"(?:示例|例子|主题|提示|概括|摘要|输出|答案|回答|段落|问题?)\s*[：:]|^[-*#>]|```|<\w+>"
 )
-# Told by how an answer opens: a prompt may well speak of someone who is sorry or cannot sleep.
+# Only the beginning of an answer tells: a prompt may speak of someone who is sorry.
 _REFUSAL = re.compile(
     r"(?:很?抱歉|对不起|很遗憾)(?:[，,。！!]|我)|Sorry|I can|作为.{0,12}(?:模型|助手|AI|人工智能)"
     r"|我(?:无法|不能)(?:完成|提供|满足|回答|生成|协助|帮)"
@@ -26,14 +26,14 @@ _REFUSAL = re.compile(
 
 @dataclass(frozen=True)
 class Pending:
-    """The request that has to be answered next."""
+    """The next request, which has no answer yet."""
 
     request: Request
 
 
 @dataclass(frozen=True)
-class Written:
-    """The prompt, after so many answers."""
+class Accepted:
+    """The prompt, and the number of answers that it took."""
 
     prompt: str
     attempts: int
@@ -41,18 +41,18 @@ class Written:
 
 @dataclass(frozen=True)
 class Failed:
-    """No answer would do; the last one's fault."""
+    """Every answer had a fault; this is the last one's."""
 
     fault: str
 
 
-Outcome = Pending | Written | Failed
+Outcome = Pending | Accepted | Failed
 
 
 def follow(
     text: str, params: SummarizeParams, answer: Callable[[Request], Reply | None]
 ) -> Outcome:
-    """How the dialogue about a passage stands, given the answers that there are."""
+    """The state of the dialogue about a passage, given the answers so far."""
     request = first_request(text, params)
     fault = ""
     for attempt in range(1, params.max_attempts + 1):
@@ -61,7 +61,7 @@ def follow(
             return Pending(request)
         fault = fault_of(reply, text, params.max_prompt_chars) or ""
         if not fault:
-            return Written(reply.text.strip(), attempt)
+            return Accepted(reply.text.strip(), attempt)
         request = asked_again(request, reply, fault, params)
     return Failed(fault)
 
@@ -69,13 +69,13 @@ def follow(
 def next_request(
     text: str, params: SummarizeParams, answer: Callable[[Request], Reply | None]
 ) -> Request | None:
-    """What has to be asked next about a passage; None if its dialogue has ended."""
+    """The next request about a passage; None if its dialogue has ended."""
     outcome = follow(text, params, answer)
     return outcome.request if isinstance(outcome, Pending) else None
 
 
 def first_request(text: str, params: SummarizeParams) -> Request:
-    """The request about a passage: the wording, the examples, the passage."""
+    """The first request about a passage: system message, few-shot examples, passage."""
     messages = [
         {"role": "system", "content": params.wording.system.format(n=params.max_prompt_chars)}
     ]
@@ -92,7 +92,7 @@ def first_request(text: str, params: SummarizeParams) -> Request:
 
 
 def asked_again(request: Request, reply: Reply, fault: str, params: SummarizeParams) -> Request:
-    """The request with the answer that would not do and the fault named."""
+    """The request, extended by the faulty answer and a message that names the fault."""
     answered = [{"role": "assistant", "content": reply.text}] if reply.text.strip() else []
     complaint = params.wording.again.format(fault=fault, n=params.max_prompt_chars)
     messages = [*request["messages"], *answered, {"role": "user", "content": complaint}]
@@ -100,7 +100,7 @@ def asked_again(request: Request, reply: Reply, fault: str, params: SummarizePar
 
 
 def fault_of(reply: Reply, text: str, max_chars: int) -> str | None:
-    """Why an answer is no prompt, in the words that go back to the model; None if it will do."""
+    """The fault of an answer, in the words that go back to the model; None if it has none."""
     prompt = reply.text.strip()
     if not prompt:
         return "回答是空的"

@@ -1,22 +1,22 @@
-"""Writing the prompt that a passage answers: what summarize does to rows that have none."""
+"""Writing prompts for rows that have none: an LLM, or a stand-in, sums up the row's passage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from wenmo.config.summarize import OFFLINE, SummarizeParams
+from wenmo.config.summarize import SummarizeParams
 from wenmo.core.errors import UserError
 from wenmo.core.records import Row
 from wenmo.llm.asking import ask_all
 from wenmo.llm.client import Usage
-from wenmo.llm.dialogue import Failed, Outcome, Written, follow, next_request
+from wenmo.llm.dialogue import Accepted, Failed, Outcome, follow, next_request
 from wenmo.llm.offline import leading_clause
 from wenmo.llm.store import Store, store_path
 
 
 @dataclass
 class Prompted:
-    """Rows with prompts in the rows' order, and what became of each; `failures` have none."""
+    """The rows that have prompts, in order, the counts, and the rows that failed with the fault."""
 
     rows: list[Row] = field(default_factory=list)
     passed_through: int = 0
@@ -26,15 +26,15 @@ class Prompted:
 
 
 def write_prompts(rows: Sequence[Row], params: SummarizeParams, usage: Usage) -> Prompted:
-    """Give every row that has no prompt one; rows that have one pass through.
+    """Give a prompt to every row that has none; rows that have one pass through.
 
-    What was asked of an endpoint is entered into `usage`, whatever happens. Raises UserError if
-    the endpoint refuses requests altogether or cannot be reached; answers that have come are kept.
+    Adds calls, tokens and price to `usage`, also if it raises. Raises UserError if the endpoint
+    refuses all requests or cannot be reached; the answers so far are stored.
     """
     bare = [row for row in rows if not row.prompt]
-    if params.provider == OFFLINE or not bare:
+    if params.provider is None or not bare:
         outcomes: list[Outcome] = [
-            Written(leading_clause(row.output, params.max_prompt_chars), 1) for row in bare
+            Accepted(leading_clause(row.output, params.max_prompt_chars), 1) for row in bare
         ]
     else:
         with Store(store_path()) as store:
@@ -45,13 +45,13 @@ def write_prompts(rows: Sequence[Row], params: SummarizeParams, usage: Usage) ->
 def _ask_about(
     rows: Sequence[Row], params: SummarizeParams, store: Store, usage: Usage
 ) -> list[Outcome]:
-    """The outcome for each row, from the store as far as it goes."""
+    """The outcome for each row; only requests that the store has no answer to are sent."""
     dialogues = [partial(next_request, row.output, params, store.get) for row in rows]
-    broken_off = ask_all(dialogues, params.endpoint, params, store, usage, "prompt")
+    broken_off = ask_all(dialogues, params.endpoint, store, usage, "prompt")
     if len(broken_off) == len(rows):
         raise UserError(
             f"{params.endpoint.base_url}: no row got an answer: {broken_off[0]}; is that the"
-            f" endpoint to ask (summarize.provider is {params.provider}), and does it run?"
+            f" endpoint to ask (summarize.provider is {params.endpoint.name}), and does it run?"
         )
     return [
         Failed(f"no answer: {broken_off[number]}")
@@ -65,7 +65,7 @@ def _collect(rows: Sequence[Row], outcomes: dict[str, Outcome]) -> Prompted:
     prompted = Prompted()
     for row in rows:
         match outcomes.get(row.id):
-            case Written(prompt, attempts):
+            case Accepted(prompt, attempts):
                 prompted.rows.append(replace(row, input=prompt))
                 prompted.written += 1
                 prompted.asked_again += attempts > 1

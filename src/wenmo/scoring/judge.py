@@ -1,10 +1,10 @@
-"""An LLM as judge of base against tuned: row by row, in both orders, by the task's rubric.
+"""LLM-as-a-judge: base against tuned, row by row, in both orders, by the task's rubric.
 
-Judges favour a place, often the first. So each is asked twice, with the texts swapped, and a text
-wins only if it is preferred both times; all else is a tie (Zheng et al. 2023, section 3.4,
-https://arxiv.org/abs/2306.05685). How often both answers agree is published beside the rates: a
-judge that decides by place alone agrees with itself never. What it left unfinished counts in none
-of them.
+Judges have a position bias, often for the first text. So the judge reads each pair twice, in both
+orders, and a text wins only if it is preferred both times; all else is a tie (Zheng et al. 2023,
+section 3.4, https://arxiv.org/abs/2306.05685). The consistency beside the rates is the share of
+rows with the same answer both times: a judge that decides by position alone has 0. Rows without
+both answers count in no rate.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,9 +33,9 @@ TUNED_FIRST: dict[Vote, Outcome] = {"甲": "win", "乙": "loss", "平": "tie"}
 
 @dataclass(frozen=True)
 class Judged:
-    """What became of a row, for tuned, and what was said with base first and with tuned first.
+    """A row's verdict for tuned, and the judge's answers with base first and with tuned first.
 
-    Both are None for a row that needs no judge, and either is where no answer would do.
+    Both answers are None for a row that needs no judge; an answer without a vote is None.
     """
 
     verdict: Verdict
@@ -47,15 +47,16 @@ def judge(
     base: Sequence[Generation],
     tuned: Sequence[Generation],
     params: JudgeParams,
-    endpoint: Endpoint,
     usage: Usage,
 ) -> dict[str, Judged]:
-    """What became of each row, by its id; of several texts a row the first is judged.
+    """The verdict on each row by its id, on the first text per row; empty if no LLM judges.
 
-    The same text twice is a tie and an empty one loses, without a question. What was asked of the
-    endpoint is entered into `usage`, whatever happens; answers are kept in the store, and what it
-    holds is not asked. Raises UserError if the endpoint refuses all requests or is gone.
+    Two equal texts are a tie and an empty text loses, without a request. Adds calls, tokens and
+    price to `usage`, also if it raises. Answers are stored, and a stored answer is not asked for
+    again. Raises UserError if the endpoint refuses all requests or is down.
     """
+    if params.endpoint is None:
+        return {}
     by_base, by_tuned = _first_by_id(base), _first_by_id(tuned)
     if by_base.keys() != by_tuned.keys():
         raise ValueError("base and tuned have written for different rows")
@@ -68,7 +69,7 @@ def judge(
             pairs.append(OrderedPair(written.prompt, after, before))
         else:
             unasked[row] = Judged("tie" if before == after else "win" if after else "loss")
-    votes = iter(_votes(pairs, params, endpoint, usage))
+    votes = iter(_votes(pairs, params, params.endpoint, usage))
     return {row: unasked.get(row) or _both_orders(next(votes), next(votes)) for row in by_base}
 
 
@@ -78,12 +79,13 @@ def summary(
     seed: int,
     groups: Mapping[str, str] | None = None,
 ) -> dict[str, float]:
-    """Rates over the rows that were judged, and how many there are of each kind.
+    """Rates over the rows with a verdict, and the number of rows of each kind.
 
-    `tuned_win_rate` (a tie counting half) has a 95% interval and the p value of its being 0.5, as
-    in `compare`; `groups` names the group of each row there. `consistency` is the share of rows
-    with the same answer in both orders, among those that the judge finished; `unasked` rows needed
-    no judge. A rate of no rows is left out, as is the interval of one row.
+    `tuned_win_rate` counts a tie as half a win. Its 95% interval, and the p value of the hypothesis
+    that it is 0.5, are those of `compare`, to which `groups` gives the group of each row.
+    `consistency` is the share of rows with the same answer in both orders, among the rows that the
+    judge finished; `unasked` rows needed no judge. A rate over no rows and the interval of one row
+    are left out.
     """
     done = {row: each for row, each in judged.items() if each.verdict != "unfinished"}
     asked = [each for each in done.values() if each.base_first and each.tuned_first]
@@ -119,18 +121,17 @@ def _first_by_id(generations: Sequence[Generation]) -> dict[str, Generation]:
 def _votes(
     pairs: Sequence[OrderedPair], params: JudgeParams, endpoint: Endpoint, usage: Usage
 ) -> list[Vote | None]:
-    """The vote about each pair; None where no answer would do or none came."""
+    """The vote about each pair; None if no answer has a vote or none came."""
     if not pairs:
         return []
     with Store(store_path()) as store:
         dialogues = [
             partial(next_request, pair, params, endpoint.model, store.get) for pair in pairs
         ]
-        # Some endpoints refuse single texts for what they tell; the others are judged all the same.
+        # Content filters refuse single texts (400); the other rows are judged all the same.
         broken_off = ask_all(
             dialogues,
             endpoint,
-            params,
             store,
             usage,
             "judgement",

@@ -1,8 +1,8 @@
-"""What is said to an LLM so that it says which of two texts is better, and how it is understood.
+"""The messages to an LLM that judges which of two texts is better, and the vote in its answer.
 
-The judge knows the texts as 甲 and 乙 and not who wrote them. It gives its reason first and its
-vote on the last line; an answer without a vote is given back. As in wenmo.llm.dialogue, all follows
-from the answers alone, so it can be taken up at any point from the store.
+The judge knows the texts as 甲 and 乙 and does not know their authors. Its answer gives the reason
+and, on the last line, the vote; an answer without a vote is sent back. As in wenmo.llm.dialogue,
+the dialogue is a function of the answers alone, so it can be resumed from the store at any point.
 """
 
 import re
@@ -21,7 +21,7 @@ Answer = Callable[[Request], Reply | None]
 
 _BRACKETS = str.maketrans("<>＜＞﹤﹥", "〈〉〈〉〈〉")
 
-# Nothing but the vote, its usual labels and marks: 甲, **乙**, 最终结论：平局。 but not 甲比乙好.
+# The vote alone with its usual labels and marks: 甲, **乙**, 最终结论：平局。 but not 甲比乙好.
 _VOTE = re.compile(
     r"[\W_]*(?:(?:我选|boxed|(?:我的|最终|最后)?"
     r"(?:答案?|结论|判断(?:结果)?|判定|裁决|评判|结果|选择|优?胜者|更好的(?:一篇)?)[是为]?)[\W_]*)?"
@@ -41,13 +41,13 @@ class OrderedPair:
 def next_request(
     pair: OrderedPair, params: JudgeParams, model: str, answer: Answer
 ) -> Request | None:
-    """What has to be asked next about a pair; None if there is a vote or no more is asked."""
+    """The next request about a pair; None after a vote or after `max_attempts` answers."""
     found = _follow(pair, params, model, answer)
     return found if isinstance(found, dict) else None
 
 
 def vote(pair: OrderedPair, params: JudgeParams, model: str, answer: Answer) -> Vote | None:
-    """What the judge decided, as far as it was asked; None if no answer has a vote."""
+    """The judge's vote about a pair; None if no answer so far has one."""
     found = _follow(pair, params, model, answer)
     return None if isinstance(found, dict) else found
 
@@ -69,7 +69,7 @@ def _follow(
 
 
 def first_request(pair: OrderedPair, params: JudgeParams, model: str) -> Request:
-    """The request about a pair: the rubric, then the prompt and both texts in their tags."""
+    """The first request about a pair: the rubric, then the prompt and both texts in tags."""
     texts = (("要求", pair.prompt), ("甲", pair.first), ("乙", pair.second))
     question = [*(fenced(name, text) for name, text in texts), params.wording.question]
     return {
@@ -84,19 +84,19 @@ def first_request(pair: OrderedPair, params: JudgeParams, model: str) -> Request
 
 
 def fenced(name: str, text: str) -> str:
-    """A text between tags. It holds no `<` or `>` of its own, so that it cannot end its tag."""
+    """A text between tags. Its own `<` and `>` are replaced, so that it cannot close the tag."""
     return f"<{name}>\n{text.translate(_BRACKETS)}\n</{name}>"
 
 
 def vote_in(text: str) -> Vote | None:
-    """The vote on the last line that says anything; None if that is not a vote alone."""
+    """The vote on the last line with a letter or digit; None if the line says anything else."""
     lines = [line for line in text.splitlines() if re.search(r"[^\W_]", line)]
     found = _VOTE.fullmatch(lines[-1]) if lines else None
     return next((each for each in VOTES if found and each == found[1]), None)
 
 
 def _asked_again(request: Request, reply: Reply, fault: str, params: JudgeParams) -> Request:
-    """The request with the answer that has no vote and with what is wrong about it."""
+    """The request, extended by the answer without a vote and a message that names the fault."""
     answered = [{"role": "assistant", "content": reply.text}] if reply.text.strip() else []
     complaint = {"role": "user", "content": params.wording.again.format(fault=fault)}
     return request | {"messages": [*request["messages"], *answered, complaint]}

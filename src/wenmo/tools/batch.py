@@ -1,13 +1,14 @@
-"""Requests as an OpenAI batch file and back: half-price queues, or `vllm run-batch` on a cluster.
+"""OpenAI batch files of requests and results: half-price queues, or `vllm run-batch` on a cluster.
 
-Format: https://platform.openai.com/docs/guides/batch, a JSON object a line. Only requests that
-have no answer yet are written; faulty answers lead to new requests in the next file.
+Format: https://platform.openai.com/docs/guides/batch, a JSON object per line. Only requests that
+have no answer yet are written; a faulty answer leads to a new request in the next file.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from wenmo.config.endpoints import access
 from wenmo.config.summarize import SummarizeParams
 from wenmo.core.errors import UserError
 from wenmo.core.records import Row, read_json_lines
@@ -21,7 +22,7 @@ URL = "/v1/chat/completions"
 def pending_requests(
     rows: Iterable[Row], params: SummarizeParams, store: Store
 ) -> Iterator[Request]:
-    """The next request about each row without a prompt, each different one once."""
+    """The next request about each row without a prompt; equal requests come once."""
     seen: set[str] = set()
     for row in rows:
         if row.prompt:
@@ -39,9 +40,9 @@ def batch_lines(requests: Iterable[Request]) -> Iterator[dict[str, Any]]:
 
 
 def import_results(path: Path, store: Store) -> tuple[int, int]:
-    """Keep the answers of a results file. Returns how many were kept, and how many had failed.
+    """Store the answers of a results file. Returns how many were stored and how many had failed.
 
-    Raises UserError as path:line where a line is no batch result.
+    Raises UserError naming path and line of a line that is no batch result.
     """
     kept = failed = 0
     for place, line in read_json_lines(path):
@@ -62,10 +63,10 @@ def import_results(path: Path, store: Store) -> tuple[int, int]:
 
 
 def estimate(rows: Sequence[Row], params: SummarizeParams, store: Store) -> dict[str, int | float]:
-    """What summarize would still ask, if every first answer will do.
+    """The requests that summarize would still send, if no first answer has a fault.
 
-    Tokens are counted as one a character, which is an upper bound for Chinese; the answer's are
-    `max_prompt_chars`.
+    A character counts as a token, which is an upper bound for Chinese; an answer counts as
+    `max_prompt_chars` tokens.
     """
     bare = sum(not row.prompt for row in rows)
     requests = list(pending_requests(rows, params, store))
@@ -78,5 +79,5 @@ def estimate(rows: Sequence[Row], params: SummarizeParams, store: Store) -> dict
         "calls": len(requests),
         "input tokens": tokens,
         "output tokens": answered,
-        "price": round(params.endpoint.price(tokens, answered), 4),
+        "price": round(access(params.endpoint.name).price(tokens, answered), 4),
     }

@@ -19,8 +19,9 @@ import typer
 
 from wenmo.config import params_file
 from wenmo.config.chat import ChatParams
+from wenmo.config.endpoints import endpoints
 from wenmo.config.params_file import TASKS
-from wenmo.config.summarize import OFFLINE, SummarizeParams
+from wenmo.config.summarize import SummarizeParams
 from wenmo.core.errors import ParamsError, UserError, WrongArgumentsError
 from wenmo.core.reading import read_sources
 from wenmo.core.records import Row, write_json_lines
@@ -440,10 +441,10 @@ def told_in_one_line(command: str) -> Iterator[None]:
 def endpoint_params(task: str) -> SummarizeParams:
     """Section `summarize` of a task. Raises UserError if its provider is no endpoint."""
     summarize = SummarizeParams.load("summarize", task)
-    if summarize.provider == OFFLINE:
+    if summarize.provider is None:
         raise UserError(
             "summarize.provider is offline and costs nothing; set it to one of "
-            + ", ".join(summarize.endpoints)
+            + ", ".join(endpoints(params_file.read()))
         )
     return summarize
 

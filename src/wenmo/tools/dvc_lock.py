@@ -190,7 +190,7 @@ def _unused(name: str, section: Mapping[str, Any]) -> set[str]:
         return {"judge"} if section.get("judge", {}).get("endpoint") == "none" else set()
     if name == "summarize":
         offline = section.get("provider") == "offline"
-        return set(section) - {"provider", "max_prompt_chars"} if offline else {"endpoints"}
+        return set(section) - {"provider", "max_prompt_chars"} if offline else set()
     if name == "base_model":
         embedded = section.get("source") in ("tiny", "path")
         return {"name", "revision"} if embedded else {"path", "tiny"}

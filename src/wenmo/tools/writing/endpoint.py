@@ -1,10 +1,13 @@
-"""Any OpenAI-compatible server as a writer, such as `wenmo serve`: what comes is streamed.
+"""An OpenAI-compatible server as a writer, such as `wenmo serve`; its texts are streamed.
 
-What it calls the models, and where its key is, stands in `generate.openai` of params.yaml.
+The names that it gives the models are those of `generate.openai` in params.yaml. Key and timeout
+are those of the endpoint with the same address, or else the defaults of endpoints.yaml.
 """
 
 from collections.abc import Sequence
 
+from wenmo.config import params_file
+from wenmo.config.endpoints import DEFAULTS, Access, access, endpoints
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.engines.engine import Completion
 from wenmo.engines.openai import request
@@ -12,16 +15,16 @@ from wenmo.llm.client import api_key
 from wenmo.tools.writing.writer import STOPPED, Asked, Hear, ModelName, TaskParams, sure_part
 
 CONNECTING = 10.0
-"""Seconds in which a server must take the call; for the text it has `timeout_seconds`."""
+"""Longest wait for a connection (seconds); the text has `timeout_seconds`."""
 
 
 class EndpointWriter:
-    """The server at `url`; nothing is asked of it twice. Of its weights nothing is known."""
+    """The server at `url`; no request is retried. Its weights are unknown."""
 
     models = ""
 
     def __init__(self, url: str, tasks: Sequence[str]) -> None:
-        """Nothing is asked yet. Raises UserError for an address that is none or a missing key."""
+        """Sends no request. Raises UserError for a wrong address or a missing key."""
         from openai import OpenAI, Timeout
 
         if not url.startswith(("http://", "https://")):
@@ -30,18 +33,18 @@ class EndpointWriter:
             )
         self.url, self.tasks = url, tuple(tasks)
         self.params = {task: TaskParams.load(task) for task in tasks}
-        access = self.params[tasks[0]].generate.openai.model_copy(update={"base_url": url})
-        self.key = api_key(access)
-        patience = Timeout(access.timeout_seconds, connect=CONNECTING)
+        limits = access_at(url)
+        self.key = api_key(url, limits)
+        timeout = Timeout(limits.timeout_seconds, connect=CONNECTING)
         self.client = OpenAI(
-            base_url=url, api_key=self.key or "none", timeout=patience, max_retries=0
+            base_url=url, api_key=self.key or "none", timeout=timeout, max_retries=0
         )
 
     def read(self) -> None:
-        """Nothing: the server has the models."""
+        """Do nothing: the server has the models."""
 
     def write(self, model: ModelName, asked: Asked, hear: Hear) -> Completion:
-        """The whole text; `hear` is told of it whenever more comes."""
+        """The whole text; `hear` gets the text so far whenever it has grown."""
         import openai
 
         params = self.params[asked.task]
@@ -65,6 +68,13 @@ class EndpointWriter:
         return Completion(prompt.id, text.strip(), reason, pieces)
 
     def _told(self, error: Exception) -> str:
-        """A line of what the server said, in which it may have repeated the key."""
+        """One line of the server's message, with the key removed, which a server may repeat."""
         line = " ".join(str(getattr(error, "message", error)).split())[:200]
         return line.replace(self.key, "***") if self.key else line
+
+
+def access_at(url: str) -> Access:
+    """How the endpoint at an address is asked; an address of no endpoint has the defaults."""
+    known = endpoints(params_file.read()).values()
+    names = [each.name for each in known if each.base_url.rstrip("/") == url.rstrip("/")]
+    return access(names[0] if names else DEFAULTS)
