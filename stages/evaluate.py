@@ -6,7 +6,7 @@ PYTHONPATH=src python stages/evaluate.py poetry
 from pathlib import Path
 
 from wenmo.config import params_file
-from wenmo.config.evaluate import EvaluateParams, judge_endpoint
+from wenmo.config.evaluate import EvaluateParams
 from wenmo.core.reading import read_generations, read_losses, read_rows
 from wenmo.core.records import write_json, write_json_lines
 from wenmo.core.stage import parse_arguments, run_stage
@@ -30,9 +30,7 @@ if __name__ == "__main__":
         )
         usage = Usage()
         log["judge"] = vars(usage)  # as it stands when the stage ends, well or not
-        endpoint = judge_endpoint(params.judge, params_file.read(), task)
-        texts = base.generations, tuned.generations
-        judged = judge(*texts, params.judge, endpoint, usage) if endpoint else {}
+        judged = judge(base.generations, tuned.generations, params.judge, usage)
         result = evaluate(task, rows, training, base, tuned, params, params_file.seed(), judged)
 
         write_json(Path(f"metrics/{task}.json"), result.headline)
