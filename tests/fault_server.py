@@ -1,7 +1,7 @@
-"""A stand-in for an endpoint, for faults that a real server won't produce on demand.
+"""A stand-in for an endpoint, with faults that a real server won't produce on demand.
 
-It answers chat completions by a hash of the request, so the same request gets the same answer, and
-fails at set rates. It counts what a real endpoint would have charged for.
+Its answer is a function of the request's hash, so that equal requests get equal answers. It fails
+at set rates and counts the answers that a real endpoint would have charged for.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from tests.loopback import LoopbackServer
 
 @dataclass
 class Faults:
-    """Shares of requests (0 to 1) that go wrong in each way, and the latency in seconds."""
+    """Share of requests with each fault (0 to 1), latency (seconds), and a status for them all."""
 
     too_many: float = 0.0
     server_error: float = 0.0
@@ -34,7 +34,7 @@ class Faults:
 
 @dataclass
 class Paid:
-    """One answer that was sent: to which request, and when it was under way."""
+    """One answer: the hash of its request, and when the request came and the answer left."""
 
     request: str
     started: float
@@ -43,7 +43,7 @@ class Paid:
 
 @dataclass
 class FaultServer(LoopbackServer):
-    """Start with `with`; `url` is the endpoint's base_url."""
+    """It runs inside a `with` block; `url` is the endpoint's base_url."""
 
     faults: Faults = field(default_factory=Faults)
     paid: list[Paid] = field(default_factory=list)
@@ -138,7 +138,7 @@ class FaultServer(LoopbackServer):
         }
 
     def reply(self, request: dict[str, Any]) -> tuple[str, str]:
-        """What is answered, and why it ends there."""
+        """The text of the answer and its finish_reason."""
         digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).digest()
         share = digest[0] / 256
         number = int.from_bytes(digest[1:4], "big")

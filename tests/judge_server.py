@@ -1,7 +1,7 @@
-"""A stand-in for an LLM that judges, with opinions and faults that no real one has on demand.
+"""A stand-in for a judge, with opinions and faults that no real LLM has on demand.
 
-It finds the two texts in a request as a judge would, asks its opinion, and refuses texts with 400
-as a content filter does.
+It finds the two texts in a request, answers with its opinion about them, and refuses some texts
+with 400 as content filters do.
 """
 
 import re
@@ -14,11 +14,11 @@ from aiohttp import web
 from tests.fault_server import FaultServer
 
 Opinion = Callable[[str, str], str]
-"""What is answered about 甲 and 乙."""
+"""A function from the texts 甲 and 乙 to the answer."""
 
 
 def better(first: str, second: str) -> str:
-    """The opinion of one who counts snow."""
+    """The opinion that the text with more 雪 is better."""
     if first.count("雪") == second.count("雪"):
         return "两篇相当。\n平"
     winner = "甲" if first.count("雪") > second.count("雪") else "乙"
@@ -27,7 +27,7 @@ def better(first: str, second: str) -> str:
 
 @dataclass
 class JudgeServer(FaultServer):
-    """Start with `with`; `asked` are the pairs of texts in order of arrival."""
+    """It runs inside a `with` block; `asked` has the pairs of texts in order of arrival."""
 
     opinion: Opinion = better
     finish_reason: str = "stop"

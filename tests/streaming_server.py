@@ -1,4 +1,4 @@
-"""A stand-in for an endpoint that streams: what it sends, and who still listens."""
+"""A stand-in for an endpoint that streams its text and counts the clients that close early."""
 
 import asyncio
 import json
@@ -13,7 +13,7 @@ from tests.loopback import LoopbackServer
 
 @dataclass
 class StreamingServer(LoopbackServer):
-    """Start with `with`; `url` is the base_url. If endless, `pieces` come again and again."""
+    """It runs inside a `with` block at `url`; if `endless`, it repeats `pieces` without end."""
 
     pieces: Sequence[str] = ("一篙春", "水绿，\n", "两岸杏花齐。")
     endless: bool = False

@@ -149,12 +149,12 @@ def test_each_row_is_asked_once_in_each_order(server: JudgeServer) -> None:
 
 def test_the_judge_reads_the_prompt_and_the_rubric_and_not_who_wrote_what() -> None:
     asked = first_request(OrderedPair("写雪。", "雪落", "雪停"), settings(rubric="有雪。"), "m")
-    said = "".join(message["content"] for message in asked["messages"])
-    assert "有雪。" in said
-    assert "<要求>\n写雪。\n</要求>" in said
-    assert "{" not in said
+    message = "".join(each["content"] for each in asked["messages"])
+    assert "有雪。" in message
+    assert "<要求>\n写雪。\n</要求>" in message
+    assert "{" not in message
     assert asked["temperature"] == 0
-    assert not [name for name in ("base", "tuned", "微调") if name in said]
+    assert not [name for name in ("base", "tuned", "微调") if name in message]
 
 
 def test_texts_that_need_no_judge_are_not_asked_about(server: JudgeServer) -> None:
@@ -306,10 +306,10 @@ def test_a_text_that_closes_its_tag_and_votes_is_still_a_text(server: JudgeServe
 @given(st.text(), st.text(), st.text())
 def test_no_text_can_open_or_close_a_tag(prompt: str, first: str, second: str) -> None:
     asked = first_request(OrderedPair(prompt, first, second), JUDGE, "m")
-    said = asked["messages"][1]["content"]
+    message = asked["messages"][1]["content"]
     for tag in ("<要求>", "</要求>", "<甲>", "</甲>", "<乙>", "</乙>"):
-        assert said.count(tag) == 1
-    assert said.count("<") == said.count(">") == 6
+        assert message.count(tag) == 1
+    assert message.count("<") == message.count(">") == 6
 
 
 def test_what_is_no_bracket_stays_as_it_was() -> None:

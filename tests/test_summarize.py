@@ -235,8 +235,8 @@ def test_killed_at_any_moment_it_ends_with_the_same_bytes_and_pays_only_what_was
         run.communicate()
     assert len(kills) == 10
     assert not result.exists()
-    code, said = finish(start())
-    assert code == 0, said[-2000:]
+    code, output = finish(start())
+    assert code == 0, output[-2000:]
     twice = server.paid_twice()
     for request in twice:
         under_way = [paid for paid in server.paid if paid.request == request]
@@ -276,12 +276,12 @@ def test_the_ledger_is_the_same_for_the_same_answers_and_the_log_has_the_cost(
 def test_too_many_failures_stop_the_stage_after_the_others_were_kept(server: FaultServer) -> None:
     server.faults = Faults(empty=0.3)
     workspace(server.url, bare_rows(40), max_attempts=1)
-    code, said = finish(start())
+    code, output = finish(start())
     assert code == 1
     complaint = (
         r"of 40 rows got no prompt that will do, the first being source row \d+ \(回答是空的"
     )
-    assert re.search(complaint, said.splitlines()[-1])
+    assert re.search(complaint, output.splitlines()[-1])
     assert not Path("data/summarized").exists()
     assert json.loads(Path("logs/summarize/novel.json").read_text())["calls"] == 40
     workspace(server.url, bare_rows(40), max_attempts=1, max_failures=40)
@@ -302,25 +302,25 @@ def test_ctrl_c_ends_in_one_line_and_keeps_what_has_come(server: FaultServer) ->
     run = start()
     wait_until(lambda: len(server.paid) > 20)
     run.send_signal(signal.SIGINT)
-    code, said = finish(run)
+    code, output = finish(run)
     assert code == 130
-    assert said.splitlines()[-1] == "summarize: stopped"
-    assert "Traceback" not in said
+    assert output.splitlines()[-1] == "summarize: stopped"
+    assert "Traceback" not in output
     with Store(store_path()) as store:
         kept = store.connection.execute("SELECT count(*) FROM answers").fetchone()[0]
     assert len(server.paid) - 8 <= kept <= len(server.paid)
 
 
-def test_the_key_is_in_no_file_and_in_nothing_said(server: FaultServer, tmp_path: Path) -> None:
-    said = ""
+def test_the_key_is_in_no_file_and_no_output(server: FaultServer, tmp_path: Path) -> None:
+    output = ""
     write_limits(max_retries=1)
     for faults in (ALL_FAULTS, Faults(status=401), Faults(server_error=1.0), Faults(truncated=1.0)):
         server.faults = faults
         workspace(server.url, bare_rows(30), max_failures=30)
-        said += "".join(start().communicate())
-        (tmp_path / "store/answers.sqlite").replace(tmp_path / f"{len(said)}.sqlite")
+        output += "".join(start().communicate())
+        (tmp_path / "store/answers.sqlite").replace(tmp_path / f"{len(output)}.sqlite")
     assert f"Bearer {CANARY}" in server.headers_seen
-    assert CANARY not in said
+    assert CANARY not in output
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert files
     assert not [path for path in files if CANARY.encode() in path.read_bytes()]

@@ -49,7 +49,7 @@ class Stage:
         """The parameters that it obeyed, dotted: the seed, its own section and the chat's.
 
         Keys of its own section stand without the section's name, sampling first. What is set for
-        engines, endpoints and sources that were not used is left out.
+        engines and sources that were not used is left out.
         """
         name = self.name.partition("@")[0].replace("baseline", "generate")
         own = self.section(name)
