@@ -40,11 +40,9 @@ WAITED_FOR = ("data/checked/",)
 """Stages depend on it without reading it: parameters that fit, libraries and code."""
 
 BY_OTHER_SETTINGS = {
+    "summarize": {"endpoints": "summarize.provider"},
     "generate": {"models/adapters": "generate.weights: adapter"},
-    "evaluate": {
-        "summarize.endpoints": "evaluate.judge.endpoint",
-        "TASK.summarize": "evaluate.judge.endpoint",
-    },
+    "evaluate": {"endpoints": "evaluate.judge.endpoint"},
 }
 """What a stage reads only if a parameter says so: DVC can't declare a thing for some cases."""
 

@@ -88,9 +88,9 @@ WRONG = {
         set_value("poetry.train.max_steps", 5),
         "poetry.train.max_steps: belongs in train.max_steps alone",
     ),
-    "seeds of one task": (
-        set_value("poetry.evaluate.seeds", 3),
-        "poetry.evaluate.seeds: belongs in evaluate.seeds alone",
+    "an engine of one task": (
+        set_value("poetry.generate.engine", "vllm"),
+        "poetry.generate.engine: belongs in generate.engine alone, since dvc.yaml takes it",
     ),
     "a hub without a repository": (
         set_value("base_model.source", "huggingface"),

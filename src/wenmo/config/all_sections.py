@@ -35,10 +35,15 @@ TASK_SECTIONS: dict[str, type[Section]] = {
     "generate": GenerateParams,
     "evaluate": EvaluateParams,
 }
+IN_DVC_YAML = "since dvc.yaml takes it from there"
 SHARED_KEYS = {
-    ("train", "max_steps"): "so that -S train.max_steps=500 always takes effect",
-    ("train", "launcher"): "since dvc.yaml takes it from there",
+    "train.max_steps": "so that -S train.max_steps=500 always takes effect",
+    "train.launcher": IN_DVC_YAML,
+    "generate.engine": IN_DVC_YAML,
+    "generate.openai.endpoint": IN_DVC_YAML,
 }
+"""Keys that no task may override, with the reason."""
+
 SHARED_ONLY = ("tasks", "seed", "data_dir", "endpoints", "base_model")
 
 
@@ -60,17 +65,21 @@ def check(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
         for key in content[task]:
             if key not in sections:
                 raise ParamsError(unknown_key(f"{task}.{key}", sections, path))
-        for (name, key), reason in SHARED_KEYS.items():
-            if key in content[task][name]:
-                raise ParamsError(
-                    f"{path}: {task}.{name}.{key}: belongs in {name}.{key} alone, {reason}"
-                )
+        for key, reason in SHARED_KEYS.items():
+            if _holds(content[task], key):
+                raise ParamsError(f"{path}: {task}.{key}: belongs in {key} alone, {reason}")
 
 
 def refuse_missing(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
     """Raise ParamsError for the first of `tasks` that this machine cannot train as it is told."""
     for task in content["tasks"]:
         train.refuse_missing(section(TrainParams, content, "train", task, path), task, path)
+
+
+def _holds(content: Mapping[str, Any], dotted: str) -> bool:
+    """Whether nested sections have a value for a dotted key."""
+    first, _, rest = dotted.partition(".")
+    return first in content and (not rest or _holds(content[first], rest))
 
 
 def _check_tasks(tasks: list[Any], path: Path) -> None:
