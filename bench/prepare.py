@@ -19,7 +19,7 @@ from bench.rounds import Measurement, Runs, duration, in_turn, rates, spread, ti
 from bench.stage_run import run_python, run_stage, write_params
 
 from wenmo.core.records import read_json_lines
-from wenmo.text.passages import CLOSING_QUOTES, quotes_balance
+from wenmo.text.sentences import CLOSING_QUOTES, quotes_balance
 
 CHARACTERS = 10_000_000
 LIMITS = {"target": 800, "minimum": 600, "maximum": 900}

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import ROOT
-from wenmo.text.passages import quotes_balance
+from wenmo.text.sentences import quotes_balance
 
 
 def test_the_splitter_has_the_faults_of_the_baseline() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wenmo.scoring.copying import Copied, copied, match_lengths, suffix_array
-from wenmo.scoring.overlap import without_space
+from wenmo.text.characters import without_space
 
 # Few different characters, so that much is in common.
 TEXT = st.text("雪山人。 \n𠀀", max_size=40)

@@ -5,7 +5,8 @@ from pydantic import ValidationError
 
 from wenmo.config.novel import PassageParams
 from wenmo.text.chapters import Chapter, chapters
-from wenmo.text.passages import passages, quotes_balance, sentences
+from wenmo.text.passages import passages
+from wenmo.text.sentences import quotes_balance, sentences
 
 PROSE = st.text(st.sampled_from("雪山，；。！？…—“”‘’」』）\n人"), max_size=300)
 LIMITS = st.tuples(st.integers(1, 30), st.integers(0, 20), st.integers(1, 20)).map(

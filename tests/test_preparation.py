@@ -19,7 +19,7 @@ from wenmo.tasks import novel, preparation
 from wenmo.tasks.ledger import SourceLedger
 from wenmo.tasks.preparation import number_of_processes, prepare_all
 from wenmo.tasks.task import Document
-from wenmo.text.passages import CLOSING_QUOTES
+from wenmo.text.sentences import CLOSING_QUOTES
 from wenmo.tools import cli
 
 PARAMS = novel.PrepareParams(

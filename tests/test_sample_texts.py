@@ -9,7 +9,7 @@ from tests.conftest import PREPARE, ROOT
 from wenmo.model.tiny import read_pieces
 from wenmo.tasks import fairytale
 from wenmo.text.chapters import chapters
-from wenmo.text.passages import quotes_balance
+from wenmo.text.sentences import quotes_balance
 from wenmo.text.verse import form, verse_lines
 
 SAMPLE = ROOT / "data/sample"

@@ -20,10 +20,10 @@ from wenmo.scoring.overlap import (
     row_mean,
     shuffled_floor,
     signatures,
-    without_space,
 )
 from wenmo.scoring.poetry import exact_form, rhymed
 from wenmo.scoring.repetition import distinct_at_equal_length, self_bleu, sequence_repetition
+from wenmo.text.characters import without_space
 
 CHINESE = st.text("雪山人间。，\n ", max_size=40)
 TALE = (

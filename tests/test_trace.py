@@ -15,9 +15,9 @@ from typer.testing import CliRunner, Result
 from tests.conftest import PREPARE, digests, make_row
 from wenmo.config.novel import PassageParams
 from wenmo.core.records import Generation, Row, row_id, write_json_lines, write_records
-from wenmo.scoring.overlap import without_space
 from wenmo.tasks import novel
 from wenmo.tasks.task import Document
+from wenmo.text.characters import without_space
 from wenmo.tools import cli
 from wenmo.tools.dvc_lock import md5
 from wenmo.tools.trace.neighbours import nearest

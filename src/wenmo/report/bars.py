@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from wenmo.scoring.scorecard import NOT_A_SHARE
+from wenmo.scoring.catalogue import NOT_A_SHARE
 
 
 def bars(scores: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:

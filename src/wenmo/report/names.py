@@ -1,6 +1,6 @@
 """What scores and tasks are called where people read them."""
 
-from wenmo.scoring.scorecard import LOWER_IS_BETTER, NEITHER_IS_BETTER
+from wenmo.scoring.catalogue import LOWER_IS_BETTER, NEITHER_IS_BETTER
 
 TASK_NAMES = {"novel": "小说 · novel", "fairytale": "童话 · fairytale", "poetry": "古诗 · poetry"}
 

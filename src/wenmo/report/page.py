@@ -20,8 +20,8 @@ from wenmo.core.records import Generation, write_text
 from wenmo.report import charts, wording
 from wenmo.report.names import SCORE_MEANINGS, SCORE_NAMES, TASK_NAMES, better_direction
 from wenmo.report.side_by_side import rows_of_texts
-from wenmo.scoring.overlap import without_space
-from wenmo.scoring.scorecard import primary_score
+from wenmo.scoring.catalogue import primary_score
+from wenmo.text.characters import without_space
 
 FOLDER = Path(__file__).parent
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from wenmo.core.records import Generation
 from wenmo.report.marks import shared_runs
+from wenmo.scoring.catalogue import LOWER_IS_BETTER, primary_score
 from wenmo.scoring.poetry import exact_form, rhymed, tones_kept
-from wenmo.scoring.scorecard import LOWER_IS_BETTER, primary_score
 from wenmo.text.prosody import regulated
 from wenmo.text.verse import verse_lines
 

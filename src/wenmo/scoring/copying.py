@@ -13,8 +13,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from wenmo.scoring.overlap import without_space
-from wenmo.text.leakage import NGRAM
+from wenmo.text.characters import COPY_NGRAM, without_space
 
 # From here on it is copying. Of 400 passages of 800 characters out of each of five old novels 0 to
 # 2% are so flagged beside sixteen others (10 million characters), which quote the same proverbs and
@@ -51,12 +50,14 @@ def copied(texts: Sequence[str], training: Sequence[str]) -> list[Copied]:
     The training text is sorted once for all texts: hand over those of all models together.
     """
     return [
-        Copied(
-            longest=int(lengths.max(initial=0)),
-            coverage=float((lengths[: 1 - NGRAM] >= NGRAM).mean()) if len(lengths) >= NGRAM else 0,
-        )
+        Copied(int(lengths.max(initial=0)), _coverage(lengths))
         for lengths in match_lengths(texts, training)
     ]
+
+
+def _coverage(lengths: NDArray[np.int64]) -> float:
+    starts = lengths[: 1 - COPY_NGRAM]
+    return float((starts >= COPY_NGRAM).mean()) if len(starts) else 0
 
 
 def match_lengths(texts: Sequence[str], training: Sequence[str]) -> list[NDArray[np.int64]]:

@@ -2,7 +2,7 @@
 
 import re
 
-from wenmo.text.passages import quotes_balance
+from wenmo.text.sentences import quotes_balance
 
 _CLOSED = re.compile(r"""[…。！？!?][”’」』）)】》"'*]*\s*\Z""")
 

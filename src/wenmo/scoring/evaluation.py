@@ -8,17 +8,15 @@ from typing import Any
 from wenmo.config.evaluate import EvaluateParams
 from wenmo.core.errors import UserError
 from wenmo.core.records import Generation, Row
+from wenmo.scoring.catalogue import LOWER_IS_BETTER, NEITHER_IS_BETTER, primary_score
 from wenmo.scoring.comparison import compare, holm, outcomes
 from wenmo.scoring.copying import Copied, copied
 from wenmo.scoring.judge import Judged, summary
 from wenmo.scoring.scorecard import (
-    LOWER_IS_BETTER,
-    NEITHER_IS_BETTER,
     Scorecard,
     Setting,
     Values,
     averaged,
-    primary_score,
     reference_scores,
     score,
     seed_noise,

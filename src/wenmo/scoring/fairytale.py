@@ -3,8 +3,8 @@
 import re
 
 from wenmo.scoring.ending import ends_with_a_sentence
-from wenmo.scoring.overlap import without_space
-from wenmo.text.passages import sentences
+from wenmo.text.characters import without_space
+from wenmo.text.sentences import sentences
 
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 # GB 2312-80 lists its 3,755 first-level characters in rows 16 to 55, the last of which is shorter.

@@ -1,6 +1,6 @@
 """Whether a text is as long as was asked for."""
 
-from wenmo.scoring.overlap import without_space
+from wenmo.text.characters import without_space
 
 
 def length_score(text: str, reference: str) -> float:

@@ -14,6 +14,8 @@ from rapidfuzz.distance import LCSseq
 from sacrebleu.metrics.bleu import BLEU
 from sacrebleu.metrics.chrf import CHRF
 
+from wenmo.text.characters import ngrams, without_space
+
 RowScore = Callable[[str, str], float]
 CorpusScore = Callable[[Sequence[str], Sequence[str]], float]
 
@@ -23,7 +25,7 @@ def rouge_n(text: str, reference: str, n: int) -> float:
 
     Lin 2004, https://aclanthology.org/W04-1013.
     """
-    ours, theirs = character_ngrams(text, n), character_ngrams(reference, n)
+    ours, theirs = Counter(ngrams(text, n)), Counter(ngrams(reference, n))
     total = ours.total() + theirs.total()
     return 2 * (ours & theirs).total() / total if total else 0.0
 
@@ -82,17 +84,6 @@ def row_mean(score: RowScore) -> CorpusScore:
         return fmean(map(score, texts, references))
 
     return mean
-
-
-def character_ngrams(text: str, n: int) -> Counter[str]:
-    """The n-grams of a text's characters, white space left out."""
-    characters = without_space(text)
-    return Counter(characters[at : at + n] for at in range(len(characters) - n + 1))
-
-
-def without_space(text: str) -> str:
-    """The text's characters alone."""
-    return "".join(text.split())
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sacrebleu.metrics.bleu import BLEU, MAX_NGRAM_ORDER
 
-from wenmo.scoring.overlap import character_ngrams, without_space
+from wenmo.text.characters import ngrams, without_space
 
 
 def distinct_at_equal_length(text: str, n: int, window: int) -> float:
@@ -40,8 +40,8 @@ def sequence_repetition(text: str, n: int) -> float:
     seq-rep-n of Welleck et al. 2020, https://arxiv.org/abs/1908.04319. Human prose has 0.015 for
     n = 4, by character. A text too short for one n-gram counts as wholly repeated.
     """
-    ngrams = character_ngrams(text, n)
-    return 1 - len(ngrams) / ngrams.total() if ngrams else 1.0
+    found = ngrams(text, n)
+    return 1 - len(set(found)) / len(found) if found else 1.0
 
 
 def self_bleu(texts: Sequence[str]) -> list[float]:
@@ -59,19 +59,19 @@ def self_bleu(texts: Sequence[str]) -> list[float]:
     contents = [without_space(text) for text in texts]
     correct = [[0] * MAX_NGRAM_ORDER for _ in texts]
     for order in range(MAX_NGRAM_ORDER):
-        of_texts = [character_ngrams(text, order + 1) for text in contents]
+        of_texts = [Counter(ngrams(text, order + 1)) for text in contents]
         largest: Counter[str] = Counter()
         second: Counter[str] = Counter()
-        for ngrams in of_texts:
-            for ngram, count in ngrams.items():
+        for counts in of_texts:
+            for ngram, count in counts.items():
                 if count > (most := largest[ngram]):
                     largest[ngram], second[ngram] = count, most
                 elif count > second[ngram]:
                     second[ngram] = count
-        for at, ngrams in enumerate(of_texts):
+        for at, counts in enumerate(of_texts):
             correct[at][order] = sum(
                 min(count, second[ngram] if count == largest[ngram] else largest[ngram])
-                for ngram, count in ngrams.items()
+                for ngram, count in counts.items()
             )
     lengths = sorted(map(len, contents))
     return [

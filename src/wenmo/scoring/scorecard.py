@@ -33,22 +33,6 @@ from wenmo.scoring.repetition import distinct_at_equal_length, self_bleu, sequen
 from wenmo.text.prosody import regulated
 from wenmo.text.verse import verse_lines
 
-LOWER_IS_BETTER = frozenset(
-    {
-        "loss_per_character",
-        "seq_rep_4",
-        "self_bleu",
-        "copied",
-        "copied_13grams",
-        "longest_copy",
-        "repeated_lines",
-        "copied_lines",
-    }
-)
-NEITHER_IS_BETTER = frozenset({"sentence_length"})
-NOT_A_SHARE = frozenset({"loss_per_character", "longest_copy", "sentence_length"})
-"""All others are from 0 to 1."""
-
 Values = list[float | None]
 """A score row by row; None where it does not apply to the row."""
 
@@ -84,11 +68,6 @@ class Setting:
     window: int
     learnt: Collection[str]
     seed: int
-
-
-def primary_score(task: str) -> str:
-    """The score that decides whether tuned writes better."""
-    return "form" if task == "poetry" else "loss_per_character"
 
 
 def score(

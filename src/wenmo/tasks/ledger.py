@@ -8,7 +8,7 @@ from typing import Any
 from wenmo.core.records import Row
 from wenmo.tasks.task import Document, Prepared
 from wenmo.text.cleaning import normal_form, visible_characters
-from wenmo.text.passages import quotes_balance
+from wenmo.text.sentences import quotes_balance
 
 LENGTH_STEP = 20
 

@@ -13,8 +13,9 @@ from wenmo.tasks.raw import MalformedRows, check_writable, raw_files, read_text,
 from wenmo.tasks.task import Document, Prepared
 from wenmo.text.chapters import chapters
 from wenmo.text.cleaning import Rejected, clean
-from wenmo.text.passages import CLOSING_QUOTES, passages
+from wenmo.text.passages import passages
 from wenmo.text.quality import fault
+from wenmo.text.sentences import CLOSING_QUOTES
 
 LONGEST_NAME = 200
 """Bytes of a book's name; file systems take 255, and names of files have more in them."""

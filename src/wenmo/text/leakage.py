@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from wenmo.core.errors import UserError
 from wenmo.core.records import Row
-
-NGRAM = 13
+from wenmo.text.characters import COPY_NGRAM, ngrams
 
 
 @dataclass(frozen=True)
@@ -20,17 +19,16 @@ class Leakage:
 def measure(train: Sequence[Row], held_out: Sequence[Row]) -> Leakage:
     """How much of the held-out outputs stands in the training outputs, white space aside.
 
-    13 characters, as GPT-3's authors took 13 words (Brown et al. 2020, appendix C): long enough
-    that a phrase of the language is hardly counted, short enough to find a copied sentence.
+    Unit: n-grams of COPY_NGRAM characters.
     """
     wanted = {ngram for row in held_out for ngram in _ngrams(row)}
     seen = {ngram for row in train for ngram in _ngrams(row) if ngram in wanted}
     by_row, leaked, total = [], 0, 0
     for row in held_out:
-        ngrams = _ngrams(row)
-        of_row = sum(ngram in seen for ngram in ngrams)
-        by_row.append((of_row / len(ngrams) if ngrams else 0.0, row))
-        leaked, total = leaked + of_row, total + len(ngrams)
+        of_text = _ngrams(row)
+        of_row = sum(ngram in seen for ngram in of_text)
+        by_row.append((of_row / len(of_text) if of_text else 0.0, row))
+        leaked, total = leaked + of_row, total + len(of_text)
     return Leakage(leaked / total if total else 0.0, by_row)
 
 
@@ -47,5 +45,4 @@ def refuse_leakage(leakage: Leakage, bound: float, task: str) -> None:
 
 
 def _ngrams(row: Row) -> list[str]:
-    visible = "".join(row.output.split())
-    return [visible[at : at + NGRAM] for at in range(len(visible) - NGRAM + 1)]
+    return ngrams(row.output, COPY_NGRAM)

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from rensa import RMinHash, RMinHashLSH
 from tqdm import tqdm
 
+from wenmo.text.characters import ngrams, without_space
+
 NGRAM = 5
 PERMUTATIONS = 128
 SEED = 1
@@ -20,7 +22,7 @@ def near_duplicates(texts: Sequence[str], jaccard: float) -> Iterator[tuple[int,
     index = RMinHashLSH(jaccard, PERMUTATIONS, number_of_bands(jaccard))
     for later, text in enumerate(tqdm(texts, desc="looking for near-duplicates", unit="row")):
         sketch = RMinHash(PERMUTATIONS, SEED)
-        sketch.update(list(ngrams(text)))
+        sketch.update(list(_shingles(text)))
         for earlier in sorted(index.query(sketch)):
             if similarity(texts[earlier], text) >= jaccard:
                 yield earlier, later
@@ -39,14 +41,13 @@ def number_of_bands(jaccard: float) -> int:
 
 def similarity(one: str, other: str) -> float:
     """Jaccard similarity of two texts' sets of 5-grams."""
-    first, second = ngrams(one), ngrams(other)
+    first, second = _shingles(one), _shingles(other)
     return len(first & second) / len(first | second)
 
 
-def ngrams(text: str) -> set[str]:
-    """The 5-grams of a text, white space aside; the text itself where it is shorter."""
-    visible = "".join(text.split())
-    return {visible[at : at + NGRAM] for at in range(max(1, len(visible) - NGRAM + 1))}
+def _shingles(text: str) -> set[str]:
+    """The 5-grams of a text, or the text itself if it is shorter."""
+    return set(ngrams(text, NGRAM)) or {without_space(text)}
 
 
 def _missed(jaccard: float, size: int) -> float:

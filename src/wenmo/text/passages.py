@@ -12,10 +12,8 @@ from math import inf
 from typing import NamedTuple
 
 from wenmo.config.novel import PassageParams
+from wenmo.text.sentences import CLOSING_QUOTES, QUOTES, sentences
 
-CLOSING_QUOTES = "”’」』"
-_QUOTES = {"“": "”", "‘": "’", "「": "」", "『": "』"}
-_SENTENCE = re.compile(r"[^…。！？!?\n]*(?:[…。！？!?]+[”’」』）]*\n?|\n|$)")
 _CLAUSE = (
     re.compile(r"[^；;]*(?:[；;][”’」』）]*|$)"),
     re.compile(r"[^，,]*(?:[，,][”’」』）]*|$)"),
@@ -37,11 +35,6 @@ class Piece(NamedTuple):
 
     text: str
     end: int
-
-
-def sentences(text: str) -> list[str]:
-    """The sentences of a text with their ends, closing quotes and line breaks; none is lost."""
-    return [sentence for sentence in _SENTENCE.findall(text) if sentence]
 
 
 def passages(chapter: str, params: PassageParams) -> list[str]:
@@ -78,11 +71,6 @@ def passages(chapter: str, params: PassageParams) -> list[str]:
     return cut[::-1]
 
 
-def quotes_balance(text: str) -> bool:
-    """Whether every opening quote is closed."""
-    return all(text.count(opening) == text.count(close) for opening, close in _QUOTES.items())
-
-
 def _cost(length: int, balanced: bool, params: PassageParams) -> float:
     """What a passage of that length costs; half a unit is a character beside the target."""
     if length < params.minimum:
@@ -99,7 +87,7 @@ def _quote_depths(pieces: list[Piece]) -> list[tuple[int, ...]]:
     """Before each piece and after the last, how many quotes of each kind stand open."""
     changes = (
         [piece.text.count(opening) - piece.text.count(close) for piece in pieces]
-        for opening, close in _QUOTES.items()
+        for opening, close in QUOTES.items()
     )
     return list(zip(*(accumulate(change, initial=0) for change in changes), strict=True))
 

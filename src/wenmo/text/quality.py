@@ -4,6 +4,7 @@ import re
 from collections import Counter
 
 from wenmo.config.prepare import QualityParams
+from wenmo.text.characters import without_space
 
 _HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff〇]")
 # Placeholders of characters that a copyist could not read or a font could not show.
@@ -28,7 +29,7 @@ def fault(text: str, params: QualityParams) -> str | None:
 
 def han_share(text: str) -> float:
     """Share of Han characters, white space aside."""
-    visible = "".join(text.split())
+    visible = without_space(text)
     return len(_HAN.findall(visible)) / len(visible) if visible else 0.0
 
 

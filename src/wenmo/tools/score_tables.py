@@ -11,8 +11,8 @@ import pandas as pd
 
 from wenmo.config.params_file import TASKS
 from wenmo.report.names import SCORE_NAMES, better_direction
+from wenmo.scoring.catalogue import primary_score
 from wenmo.scoring.evaluation import Scores
-from wenmo.scoring.scorecard import primary_score
 
 
 def read_scores(tasks: Sequence[str]) -> dict[str, Scores]:

@@ -15,8 +15,8 @@ from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError, WrongArgumentsError
 from wenmo.core.records import Generation
 from wenmo.report.names import SCORE_NAMES, better_direction
+from wenmo.scoring.catalogue import LOWER_IS_BETTER, primary_score
 from wenmo.scoring.comparison import compare, holm, outcomes
-from wenmo.scoring.scorecard import LOWER_IS_BETTER, primary_score
 from wenmo.tools.compare.revisions import WORKSPACE, Revision, ScoredRow, differing, flatten
 
 LEAST_SHOWN = 0.0005

@@ -10,7 +10,7 @@ from wenmo.core.errors import UserError
 from wenmo.core.records import write_text
 from wenmo.report.charts import axis
 from wenmo.report.names import SCORE_NAMES, TASK_NAMES
-from wenmo.scoring.scorecard import primary_score
+from wenmo.scoring.catalogue import primary_score
 from wenmo.tools.compare import terminal
 from wenmo.tools.compare.comparison import Comparison, Improvement, TaskComparison
 

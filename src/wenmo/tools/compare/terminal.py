@@ -7,7 +7,7 @@ import pandas as pd
 
 from wenmo.core.records import Generation
 from wenmo.report.names import SCORE_NAMES, TASK_NAMES, better_direction
-from wenmo.scoring.scorecard import primary_score
+from wenmo.scoring.catalogue import primary_score
 from wenmo.text.control_characters import visible
 from wenmo.tools.compare.comparison import Comparison, Improvement, Pair, RowTexts, TaskComparison
 

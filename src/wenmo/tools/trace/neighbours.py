@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from wenmo.core.records import Row
 from wenmo.scoring.copying import match_lengths
-from wenmo.scoring.overlap import character_ngrams, without_space
+from wenmo.text.characters import ngrams, without_space
 
 # Longer n-grams find nothing but copies: no 4-gram of the tiny model's 38 held-out poems stands in
 # a training poem, and only one 3-gram does.
@@ -37,9 +37,9 @@ def nearest(text: str, rows: Sequence[Row], count: int) -> list[Neighbour]:
     document frequency of scikit-learn's TfidfTransformer.
     https://scikit-learn.org/stable/modules/feature_extraction.html#tfidf-term-weighting
     """
-    wanted = character_ngrams(text, NGRAM).keys()
+    wanted = set(ngrams(text, NGRAM))
     shared = [
-        wanted & character_ngrams(row.output, NGRAM).keys()
+        wanted.intersection(ngrams(row.output, NGRAM))
         for row in tqdm(rows, "comparing with training rows", leave=False, delay=2)
     ]
     frequency = Counter(pair for pairs in shared for pair in pairs)
