@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from wenmo.text.cleaning import Rejected, clean, normal_form, visible_characters
+from wenmo.text.characters import without_space
+from wenmo.text.cleaning import Rejected, clean
 
 LINES = st.lists(
     st.one_of(
@@ -23,12 +24,6 @@ LINES = st.lists(
         ),
     )
 ).map("\n".join)
-
-
-def test_the_text_s_own_marks_stay() -> None:
-    cleaned = clean("\ufeff\u3000\u3000“雪”（大）《书》【一】  好\r\n\r\n\r\n……\n晴\u00a0。 ")
-    assert cleaned.text == "“雪”（大）《书》【一】 好\n……\n晴 。"
-    assert cleaned.rejected == [Rejected("invisible", "\ufeff")]
 
 
 @pytest.mark.parametrize(
@@ -69,25 +64,34 @@ def test_what_is_text_stays(line: str) -> None:
     assert clean(line).rejected == []
 
 
-def test_only_the_advertising_sentence_goes() -> None:
-    cleaned = clean("雪落了一夜。本书来自www.example.com！天晴了。")
-    assert cleaned.text == "雪落了一夜。天晴了。"
-    assert cleaned.rejected == [Rejected("advert", "本书来自www.example.com！")]
+@pytest.mark.parametrize(
+    ("raw", "text", "rejected"),
+    [
+        (
+            "\ufeff\u3000\u3000“雪”（大）《书》【一】  好\r\n\r\n\r\n……\n晴\u00a0。 ",
+            "“雪”（大）《书》【一】 好\n……\n晴 。",
+            [Rejected("invisible", "\ufeff")],
+        ),
+        (
+            "雪落了一夜。本书来自www.example.com！天晴了。",
+            "雪落了一夜。天晴了。",
+            [Rejected("advert", "本书来自www.example.com！")],
+        ),
+        ("他上了勾栏院①，没有回来。", "他上了勾栏院，没有回来。", [Rejected("note mark", "①")]),
+        ('"走，"他说。“来！"', "“走，”他说。“来！”", []),
+    ],
+    ids=["white space", "advert", "note mark", "straight quotes"],
+)
+def test_part_of_a_line_is_mended_or_taken_out(
+    raw: str, text: str, rejected: list[Rejected]
+) -> None:
+    cleaned = clean(raw)
+    assert (cleaned.text, cleaned.rejected) == (text, rejected)
 
 
 def test_mark_up_is_undone() -> None:
     cleaned = clean("<p class='a'>雪&nbsp;落&ldquo;了&rdquo;</p><br/>晴<b>了</b><!-- 广告 -->")
     assert cleaned.text == "雪 落“了”\n晴了"
-
-
-def test_a_mark_of_a_note_goes_and_the_sentence_stays() -> None:
-    cleaned = clean("他上了勾栏院①，没有回来。")
-    assert cleaned.text == "他上了勾栏院，没有回来。"
-    assert cleaned.rejected == [Rejected("note mark", "①")]
-
-
-def test_straight_quotes_open_and_close_in_turn() -> None:
-    assert clean('"走，"他说。“来！"').text == "“走，”他说。“来！”"
 
 
 def test_traditional_text_becomes_simplified_where_asked() -> None:
@@ -99,8 +103,8 @@ def test_traditional_text_becomes_simplified_where_asked() -> None:
 @example("&#x1F600;&lt;b&gt;")
 def test_every_character_is_kept_or_accounted_for(text: str) -> None:
     cleaned = clean(text)
-    left_out = sum(visible_characters(rejected.text) for rejected in cleaned.rejected)
-    assert visible_characters(normal_form(text)) == visible_characters(cleaned.text) + left_out
+    left_out = sum(len(without_space(rejected.text)) for rejected in cleaned.rejected)
+    assert cleaned.characters_read == len(without_space(cleaned.text)) + left_out
 
 
 @given(LINES.filter(lambda text: not set(text) & set("<&")))

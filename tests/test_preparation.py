@@ -11,14 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from tests.conftest import PREPARE, ROOT, run_python
+from tests.conftest import PREPARE, ROOT, digests, run_python
 from wenmo.config.novel import PassageParams
 from wenmo.config.prepare import QualityParams
 from wenmo.core.errors import UserError
 from wenmo.tasks import novel, preparation
-from wenmo.tasks.ledger import SourceLedger
+from wenmo.tasks.ledger import entry
 from wenmo.tasks.preparation import number_of_processes, prepare_all
 from wenmo.tasks.task import Document
+from wenmo.text.characters import without_space
+from wenmo.text.cleaning import normal_form
 from wenmo.text.sentences import CLOSING_QUOTES
 from wenmo.tools import cli
 
@@ -59,11 +61,10 @@ BOOK = st.lists(
 
 @given(BOOK | st.text())
 def test_no_character_is_lost_outside_the_counted_drops(text: str) -> None:
-    document = Document("书", 1, text)
-    prepared = novel.prepare(document, PARAMS)
-    ledger = SourceLedger()
-    ledger.add(document, prepared, to_simplified=False)
-    assert ledger.characters_read == ledger.characters + sum(ledger.dropped_characters.values())
+    prepared = novel.prepare(Document("书", 1, text), PARAMS)
+    account = entry(prepared)
+    assert account.characters_read == len(without_space(normal_form(text)))
+    assert account.characters_read == account.characters + account.dropped_characters.total()
     for row in prepared.rows:
         assert PARAMS.passages.minimum <= len(row.output) <= PARAMS.passages.maximum
         assert row.output[0] not in CLOSING_QUOTES
@@ -115,26 +116,63 @@ def set_params(workspace: Path, **prepare: object) -> None:
     yaml.dump(content, workspace / "params.yaml")
 
 
-def files(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
+def test_a_book_more_or_less_changes_only_its_own_files(workspace: Path) -> None:
+    raw = workspace / "raw/train.jsonl"
+    few = raw.read_bytes()
 
-
-def test_adding_a_book_changes_only_its_own_files(workspace: Path) -> None:
-    def rows() -> dict[str, bytes]:
+    def rows() -> dict[str, str]:
         assert run_stage(workspace, "prepare", "raw").returncode == 0
         assert run_stage(workspace, "summarize").returncode == 0
-        folders = [workspace / f"data/{stage}/novel" for stage in ("prepared", "summarized")]
-        return {f"{folder}/{name}": b for folder in folders for name, b in files(folder).items()}
+        return digests(workspace / "data")
 
     before = rows()
     book = {"name": "新书", "text": "他看着窗外的雪，想起了去年的事，一夜没有睡着。\n" * 3}
     book["text"] += (ROOT / "data/sample/general/prose.txt").read_text(encoding="utf-8")[:2000]
-    with (workspace / "raw/train.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps(book, ensure_ascii=False) + "\n")
+    raw.write_bytes(few + json.dumps(book).encode() + b"\n")
     after = rows()
     assert {path for path in after if before.get(path) != after[path]} == {
-        f"{workspace}/data/{stage}/novel/新书.jsonl" for stage in ("prepared", "summarized")
+        "prepared/novel/新书.jsonl",
+        "summarized/novel/新书.jsonl",
     }
+    raw.write_bytes(few)
+    assert run_stage(workspace, "prepare", "raw").returncode == 0
+    assert digests(workspace / "data/prepared") == {
+        path.removeprefix("prepared/"): before[path] for path in before if path[:4] == "prep"
+    }
+
+
+def test_the_raw_texts_are_told_before_they_are_prepared(workspace: Path) -> None:
+    with (workspace / "raw/train.jsonl").open("ab") as file:
+        file.write(b'{"name": "\xff"}\n{"name": "a", "text": 5}\n')
+    set_params(workspace, skip_malformed=True)
+    run = run_stage(workspace, "prepare", "raw")
+    lines = [line.split() for line in run.stdout.splitlines()]
+    assert ["characters", "1", "documents", "绳上的渡口"] in [line[1:] for line in lines]
+    assert lines[-2:] == [["24", "test", "prompts"], ["2", "malformed", "rows", "skipped"]]
+    assert json.loads((workspace / "metrics/prepare/novel.json").read_text())["malformed"] == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "complaint"),
+    [
+        (b'{"name": "\xff"}\n', "raw/train.jsonl:1: not UTF-8: invalid start byte"),
+        (None, "raw: no raw texts; expected *.jsonl or *.txt"),
+        (b"\n", "raw: its files hold no text"),
+        (b'{"name": "a", "text": "b"}\n', "raw: no text can be used; dropped {'short': 1}"),
+    ],
+    ids=["a malformed row", "an empty folder", "an empty file", "no text that can be used"],
+)
+def test_outputs_stay_as_they_were_until_new_ones_are_ready(
+    workspace: Path, content: bytes | None, complaint: str
+) -> None:
+    assert run_stage(workspace, "prepare", "raw").returncode == 0
+    raw = workspace / "raw/train.jsonl"
+    raw.unlink() if content is None else raw.write_bytes(content)
+    before = digests(workspace)
+    run = run_stage(workspace, "prepare", "raw")
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1] == f"prepare: {complaint}"
+    assert digests(workspace) == before
 
 
 def test_rejects_are_written_where_asked(workspace: Path) -> None:
@@ -147,18 +185,6 @@ def test_rejects_are_written_where_asked(workspace: Path) -> None:
     metrics = json.loads((workspace / "metrics/prepare/novel.json").read_text())
     assert {line["reason"] for line in lines} == set(metrics["dropped_characters"])
     assert all(line["source"] and line["text"] for line in lines)
-
-
-def test_malformed_rows_are_counted_in_the_ledger_where_asked(workspace: Path) -> None:
-    with (workspace / "raw/train.jsonl").open("ab") as file:
-        file.write(b'{"name": "\xff"}\n{"name": "a", "text": 5}\n')
-    refused = run_stage(workspace, "prepare", "raw")
-    assert refused.returncode == 1
-    assert refused.stderr == "prepare: raw/train.jsonl:4: not UTF-8: invalid start byte\n"
-    assert not (workspace / "data").exists()
-    set_params(workspace, skip_malformed=True)
-    assert run_stage(workspace, "prepare", "raw").returncode == 0
-    assert json.loads((workspace / "metrics/prepare/novel.json").read_text())["malformed"] == 2
 
 
 def test_a_book_of_50_megabytes_on_one_line_goes_through(workspace: Path) -> None:
@@ -174,15 +200,6 @@ def test_a_book_of_50_megabytes_on_one_line_goes_through(workspace: Path) -> Non
     metrics = json.loads((workspace / "metrics/prepare/novel.json").read_text())
     assert metrics["characters_read"] == len(text)
     assert metrics["characters"] + sum(metrics["dropped_characters"].values()) == len(text)
-
-
-def test_no_text_that_can_be_used_is_told(workspace: Path) -> None:
-    (workspace / "raw/train.jsonl").write_text('{"name": "书", "text": "短。"}\n', encoding="utf-8")
-    run = run_stage(workspace, "prepare", "raw")
-    assert run.returncode == 1
-    assert run.stderr.splitlines()[-1] == (
-        "prepare: raw: no text can be used; dropped {'short': 1}"
-    )
 
 
 def test_inspect_shows_what_prepare_left(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:

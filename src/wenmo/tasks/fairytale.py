@@ -22,11 +22,8 @@ from wenmo.text.cleaning import Rejected, clean
 from wenmo.text.quality import fault
 
 
-def read(
-    folder: Path, params: PrepareParams, malformed: MalformedRows | None = None
-) -> Iterator[Document]:
+def read(folder: Path, params: PrepareParams, malformed: MalformedRows) -> Iterator[Document]:
     """The tales, file by file. Raises UserError naming file and line."""
-    malformed = malformed or MalformedRows()
     for path in raw_files(folder, "*.json", "*.jsonl", "*.csv"):
         for position, (place, content) in enumerate(_rows(path, malformed)):
             try:
@@ -42,7 +39,10 @@ def read(
 def prepare(document: Document, params: PrepareParams) -> Prepared:
     """A tale as one row; one that is too short, too long or faulty is left out and counted."""
     cleaned = clean(document.text, params.to_simplified)
-    tale, prepared = cleaned.text, Prepared(rejected_pieces=cleaned.rejected)
+    tale, prepared = (
+        cleaned.text,
+        Prepared(cleaned.characters_read, rejected_pieces=cleaned.rejected),
+    )
     if len(tale) < params.min_tale_chars:
         reason: str | None = "short"
     elif len(tale) > params.max_tale_chars:

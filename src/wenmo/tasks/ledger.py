@@ -1,4 +1,4 @@
-"""What prepare read, kept and left out, source by source: no character goes unaccounted for."""
+"""What prepare read, kept and left out, source by source: every character is accounted for."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from wenmo.core.records import Row
-from wenmo.tasks.task import Document, Prepared
-from wenmo.text.cleaning import normal_form, visible_characters
+from wenmo.tasks.task import Prepared
+from wenmo.text.characters import without_space
 from wenmo.text.sentences import quotes_balance
 
 LENGTH_STEP = 20
@@ -15,7 +15,10 @@ LENGTH_STEP = 20
 
 @dataclass
 class SourceLedger:
-    """The account of one book or file. Characters are counted without white space."""
+    """The account of one document, or of all documents of a source.
+
+    Characters are counted without white space. `balanced` counts the rows whose quotes balance.
+    """
 
     documents: int = 0
     characters_read: int = 0
@@ -25,26 +28,31 @@ class SourceLedger:
     dropped_rows: Counter[str] = field(default_factory=Counter)
     dropped_characters: Counter[str] = field(default_factory=Counter)
 
-    def add(self, document: Document, prepared: Prepared, to_simplified: bool) -> None:
-        """Enter one document."""
-        self.documents += 1
-        self.characters_read += visible_characters(normal_form(document.text, to_simplified))
-        self.rows += len(prepared.rows)
-        self.characters += sum(visible_characters(row.output) for row in prepared.rows)
-        self.balanced += sum(quotes_balance(row.output) for row in prepared.rows)
-        self.dropped_rows.update(rejected.reason for rejected in prepared.rejected_rows)
-        for rejected in prepared.rejected_pieces + prepared.rejected_rows:
-            self.dropped_characters[rejected.reason] += visible_characters(rejected.text)
-
     def __iadd__(self, other: "SourceLedger") -> "SourceLedger":
         self.documents += other.documents
         self.characters_read += other.characters_read
         self.rows += other.rows
         self.characters += other.characters
         self.balanced += other.balanced
-        self.dropped_rows += other.dropped_rows
-        self.dropped_characters += other.dropped_characters
+        self.dropped_rows.update(other.dropped_rows)
+        self.dropped_characters.update(other.dropped_characters)
         return self
+
+
+def entry(prepared: Prepared) -> SourceLedger:
+    """The account of one prepared document."""
+    dropped: Counter[str] = Counter()
+    for rejected in prepared.rejected_pieces + prepared.rejected_rows:
+        dropped[rejected.reason] += len(without_space(rejected.text))
+    return SourceLedger(
+        documents=1,
+        characters_read=prepared.characters_read,
+        rows=len(prepared.rows),
+        characters=sum(len(without_space(row.output)) for row in prepared.rows),
+        balanced=sum(quotes_balance(row.output) for row in prepared.rows),
+        dropped_rows=Counter(rejected.reason for rejected in prepared.rejected_rows),
+        dropped_characters=dropped,
+    )
 
 
 def metrics(sources: Mapping[str, SourceLedger], malformed: int) -> dict[str, Any]:
@@ -61,12 +69,13 @@ def metrics(sources: Mapping[str, SourceLedger], malformed: int) -> dict[str, An
         "rows": total.rows,
         "balanced_quotes": round(total.balanced / total.rows, 4) if total.rows else 0.0,
         "dropped_rows": dict(sorted(total.dropped_rows.items())),
-        "dropped_characters": dict(sorted(total.dropped_characters.items())),
+        # A unary plus leaves out reasons by which white space alone was dropped.
+        "dropped_characters": dict(sorted((+total.dropped_characters).items())),
     }
 
 
 def table(sources: Mapping[str, SourceLedger]) -> list[dict[str, Any]]:
-    """A line a source, with a column a reason, as metrics/prepare/<task>.csv holds it."""
+    """A line per source with a column per reason, as metrics/prepare/<task>.csv holds it."""
     reasons = sorted(
         {reason for ledger in sources.values() for reason in ledger.dropped_characters}
     )
@@ -84,7 +93,7 @@ def table(sources: Mapping[str, SourceLedger]) -> list[dict[str, Any]]:
 
 
 def lengths(rows: Mapping[str, Sequence[Row]]) -> list[dict[str, int]]:
-    """How many rows have how many characters, in steps of `LENGTH_STEP`, without gaps."""
+    """The number of rows by their length in characters, in steps of LENGTH_STEP, without gaps."""
     steps = Counter(
         len(row.output) // LENGTH_STEP for of_source in rows.values() for row in of_source
     )

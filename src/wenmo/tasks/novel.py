@@ -21,11 +21,8 @@ LONGEST_NAME = 200
 """Bytes of a book's name; file systems take 255, and names of files have more in them."""
 
 
-def read(
-    folder: Path, params: PrepareParams, malformed: MalformedRows | None = None
-) -> Iterator[Document]:
+def read(folder: Path, params: PrepareParams, malformed: MalformedRows) -> Iterator[Document]:
     """The chosen books, in the files' order. Raises UserError naming file and line."""
-    malformed = malformed or MalformedRows()
     names: set[str] = set()
     for path in raw_files(folder, "*.jsonl", "*.txt"):
         for place, name, text in _books(path, malformed):
@@ -51,7 +48,7 @@ def prepare(document: Document, params: PrepareParams) -> Prepared:
     can be told.
     """
     cleaned = clean(document.text, params.to_simplified)
-    prepared = Prepared(rejected_pieces=cleaned.rejected)
+    prepared = Prepared(cleaned.characters_read, rejected_pieces=cleaned.rejected)
     position = 0
     for chapter in chapters(cleaned.text):
         if chapter.heading:

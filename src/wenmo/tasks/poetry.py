@@ -23,11 +23,8 @@ _NUMERALS = "零一二三四五六七八九"
 _NAMES = {4: "绝句", 8: "律诗"}
 
 
-def read(
-    folder: Path, params: PrepareParams, malformed: MalformedRows | None = None
-) -> Iterator[Document]:
+def read(folder: Path, params: PrepareParams, malformed: MalformedRows) -> Iterator[Document]:
     """The poems, file by file. Raises UserError naming file and line."""
-    malformed = malformed or MalformedRows()
     for path in raw_files(folder, "*.csv", "*.json"):
         for position, (place, title, content) in enumerate(_poems(path, params.columns, malformed)):
             try:
@@ -46,7 +43,7 @@ def prepare(document: Document, params: PrepareParams) -> Prepared:
     Verse lines are told by punctuation or by line breaks.
     """
     cleaned = clean(document.text, params.to_simplified)
-    prepared = Prepared(rejected_pieces=cleaned.rejected)
+    prepared = Prepared(cleaned.characters_read, rejected_pieces=cleaned.rejected)
     found = _VERSE_LINE.findall(cleaned.text)
     lines = [line for line, _ in found]
     title = clean(document.title, params.to_simplified).text

@@ -34,8 +34,12 @@ class Document:
 
 @dataclass
 class Prepared:
-    """A document's rows, and what was left out: whole rows, and pieces by cleaning."""
+    """A document's rows, and what was left out: whole rows, and pieces by cleaning.
 
+    `characters_read` are those of the document's normal form, white space left out.
+    """
+
+    characters_read: int
     rows: list[Row] = field(default_factory=list)
     rejected_rows: list[Rejected] = field(default_factory=list)
     rejected_pieces: list[Rejected] = field(default_factory=list)

@@ -13,6 +13,8 @@ from functools import cache
 
 import opencc
 
+from wenmo.text.characters import without_space
+
 
 @dataclass(frozen=True)
 class Rejected:
@@ -24,9 +26,13 @@ class Rejected:
 
 @dataclass
 class Cleaned:
-    """The text, and what was taken out of it."""
+    """The text, and what was taken out of it.
+
+    `characters_read` are those of the text's normal form, white space left out.
+    """
 
     text: str
+    characters_read: int
     rejected: list[Rejected] = field(default_factory=list)
 
 
@@ -75,7 +81,8 @@ def clean(text: str, to_simplified: bool = False) -> Cleaned:
     Full-width spaces are spaces; straight quotes become curly ones. With `to_simplified`,
     traditional characters are converted (opencc t2s).
     """
-    cleaned = Cleaned(normal_form(text, to_simplified))
+    text = normal_form(text, to_simplified)
+    cleaned = Cleaned(text, len(without_space(text)))
     if "<" in cleaned.text or "&" in cleaned.text:
         _take_out(cleaned, "mark-up", _LINE_TAG, "\n")
         _take_out(cleaned, "mark-up", _TAG)
@@ -94,11 +101,6 @@ def normal_form(text: str, to_simplified: bool = False) -> str:
     """NFC and LF, in simplified characters where asked."""
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
     return _simplifier().convert(text) if to_simplified else text
-
-
-def visible_characters(text: str) -> int:
-    """Characters, white space aside: what the ledgers count."""
-    return sum(map(len, text.split()))
 
 
 @cache
@@ -122,7 +124,7 @@ def _unescape(cleaned: Cleaned) -> None:
         if meant == match[0]:
             return meant
         # The ledger holds the entity's spelling less as many characters as come of it.
-        spelling = match[0][: visible_characters(match[0]) - visible_characters(meant)]
+        spelling = match[0][: len(match[0]) - len(without_space(meant))]
         cleaned.rejected.append(Rejected("mark-up", spelling))
         return meant
 
