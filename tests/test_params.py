@@ -166,9 +166,9 @@ def test_the_stage_tells_it_in_one_line_and_exits_with_2(tmp_path: Path) -> None
     content = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     content["train"]["max_steps"] = "abc"
     yaml.dump(content, tmp_path / "params.yaml")
-    run = run_python(ROOT / "stages/check_params.py", cwd=tmp_path)
+    run = run_python(ROOT / "stages/check.py", cwd=tmp_path)
     assert run.returncode == 2
-    assert run.stderr.startswith("check_params: params.yaml: train.max_steps: 'abc': ")
+    assert run.stderr.startswith("check: params.yaml: train.max_steps: 'abc': ")
     assert run.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 from click.testing import Result
-from dvc.repo import Repo
 from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from tests.conftest import ROOT, dvc, git, run_python
+from tests.conftest import ROOT
 from wenmo.config import all_sections, params_file, train
 from wenmo.config.train import TrainParams
 from wenmo.core.errors import ParamsError
@@ -279,34 +278,6 @@ def test_outside_of_the_repository_it_says_where_to_run(
     run = wenmo("preset")
     assert run.exit_code == 1
     assert run.stderr == "preset: presets: no presets; run in the repository's root\n"
-
-
-@pytest.fixture(scope="module")
-def copied(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of one's own with a file for every output: --dry asks for those of earlier stages."""
-    folder = tmp_path_factory.mktemp("presets") / "wenmo"
-    shutil.copytree(clone, folder)
-    index = Repo(str(folder)).index
-    outputs = {Path(out.fs_path) for out in index.outs}
-    below = {path for dep in index.deps if (path := Path(dep.fs_path)).parent in outputs}
-    for path in sorted(outputs | below, reverse=True):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            path.touch()
-    return folder
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_dvc_resolves_the_pipeline_under_a_preset(copied: Path, name: str) -> None:
-    run = run_python("-c", "from wenmo.tools.cli import app; app()", "preset", name, cwd=copied)
-    assert run.returncode == 0, run.stderr
-    resolved = dvc(copied, "repro", "--dry")
-    assert resolved.returncode == 0, resolved.stderr
-    content = params_file.read(copied / "params.yaml")
-    all_sections.check(content)
-    for task in all_sections.TASKS:
-        assert (f"'evaluate@{task}'" in resolved.stdout) is (task in content["tasks"])
-    git(copied, "checkout", "--quiet", ".")
 
 
 @pytest.mark.parametrize("name", NAMES)
