@@ -78,10 +78,11 @@ def test_lengths_are_drawn_even_if_nothing_was_written() -> None:
 
 
 def test_a_bar_is_as_long_as_its_share() -> None:
-    picture = shares({"exact form": {"base": 0.25, "tuned": 1.0}})
+    picture = shares({"<form>": {"base": 0.25, "tuned": 1.0}})
     quarter, whole = (float(bar["width"]) for bar in elements(picture, "rect"))
     assert whole == pytest.approx(4 * quarter, abs=0.2)
-    assert "exact form: base 25%, tuned 100%" in picture
+    (svg,) = elements(picture, "svg")
+    assert svg["aria-label"] == "share of poems. <form>: base 25%, tuned 100%"
 
 
 @pytest.mark.parametrize(("low", "high"), [(0.2, 0.4), (-0.4, 0.2), (-0.4, -0.2)])
@@ -97,11 +98,6 @@ def test_an_interval_is_drawn_beside_no_difference(low: float, high: float) -> N
     assert (left < none, none < right) == (low < 0, high > 0)
     assert left < right
     assert f"95% interval {low:.3f} to {high:.3f}" in picture
-
-
-def test_what_is_said_of_a_picture_is_escaped() -> None:
-    picture = shares({'<"&': {"base": 0.5}})
-    assert elements(picture, "svg")[0]["aria-label"] == 'share of poems. <"&: base 50%'
 
 
 @given(st.text("雪夜归人，。 a"), st.text("雪夜归人，。 a"))

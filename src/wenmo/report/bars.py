@@ -7,7 +7,7 @@ from wenmo.scoring.catalogue import NOT_A_SHARE
 
 
 def bars(scores: Mapping[str, Mapping[str, float]]) -> list[dict[str, Any]]:
-    """A line per score and model, of those scores that are shares and so fit one axis."""
+    """A line per score and model. Only shares are among them, since they fit one axis."""
     return [
         {"score": name, "model": model, "value": scores[model][name]}
         for name in scores["base"]

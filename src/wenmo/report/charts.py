@@ -1,7 +1,7 @@
-"""Pictures of a report as SVG for a page: the same bytes each time, colours by the page's classes.
+"""The report's pictures as SVG. The page's style sheet gives the colours, by classes.
 
-Each is as wide as a phone's screen, so that its letters are never shrunk, and says in `aria-label`
-what it shows.
+Each picture is as wide as a phone's screen, so that its letters are never shrunk. Its `aria-label`
+says what it shows.
 """
 
 import math
@@ -19,7 +19,7 @@ BINS = 30
 
 @dataclass(frozen=True)
 class Axis:
-    """Maps the numbers from `low` to `high`, both of them ticks, to places on the picture."""
+    """Maps numbers from `low` to `high`, which are both ticks, to places on the picture."""
 
     low: float
     high: float
@@ -42,11 +42,11 @@ class Axis:
 def axis(numbers: Sequence[float], start: float, end: float, most_ticks: int = 6) -> Axis:
     """An axis that holds all the numbers, in steps of 1, 2 or 5 times a power of ten."""
     low, high = min(numbers), max(numbers)
-    # Numbers that are the same get an axis all the same.
+    # Equal numbers have no span, but their axis needs one.
     span = high - low if high - low > 1e-6 * max(1.0, abs(low), abs(high)) else 1.0
     least = span / (most_ticks - 1)
     power = 10.0 ** math.floor(math.log10(least))
-    # The numbers seldom begin and end on a tick, which may take two steps more.
+    # An axis ends on ticks, which may take two steps more than the span.
     for step in (times * power for times in (1, 2, 5, 10, 20, 50)):
         first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
         if last - first < most_ticks:
@@ -55,7 +55,7 @@ def axis(numbers: Sequence[float], start: float, end: float, most_ticks: int = 6
 
 
 def loss_curve(training: Points, held_out: Points) -> Markup:
-    """Loss by step, of the training rows and of the held-out ones; empty without any point."""
+    """Training loss and held-out loss by step; empty if there is no point."""
     curves = {
         name: [(step, loss) for step, loss in points if math.isfinite(loss)]
         for name, points in (("training", training), ("held-out", held_out))
@@ -65,7 +65,7 @@ def loss_curve(training: Points, held_out: Points) -> Markup:
         return Markup("")
     x = axis([step for step, _ in everything], 40, WIDTH - 16)
     y = axis([loss for _, loss in everything], 190, 36)
-    parts = [_text(0, 12, "nats a token", "quiet"), _text(WIDTH, 230, "step", "quiet", "end")]
+    parts = [_text(0, 12, "nats per token", "quiet"), _text(WIDTH, 230, "step", "quiet", "end")]
     for place, label in y.ticks():
         parts.append(_line(x.start, place, x.end, place, "grid"))
         parts.append(_text(x.start - 8, place + 4, label, "", "end"))
@@ -77,23 +77,23 @@ def loss_curve(training: Points, held_out: Points) -> Markup:
             parts.append(_polyline(places, name))
             if name == "held-out":
                 parts += [_dot(*place, name) for place in places]
-    said = [
+    described = [
         f"{name} loss goes from {points[0][1]:.2f} at step {points[0][0]:g}"
         f" to {points[-1][1]:.2f} at step {points[-1][0]:g}"
         for name, points in curves.items()
         if points
     ]
-    return _picture(234, "; ".join(said), parts)
+    return _picture(234, "; ".join(described), parts)
 
 
 def lengths(of_writers: Mapping[str, Sequence[int]]) -> Markup:
-    """For each writer, how many of its texts have how many characters, below each other."""
+    """A histogram per writer of its texts' lengths in characters, one below the other."""
     everything = [length for found in of_writers.values() for length in found]
     x = axis([0, *everything], 4, WIDTH - 16)
     counts = {writer: _histogram(found, x) for writer, found in of_writers.items()}
     tallest = max(share for shares in counts.values() for share in shares)
     width = (x.end - x.start) / BINS
-    parts, said, top = [], [], 0.0
+    parts, described, top = [], [], 0.0
     for writer, found in of_writers.items():
         middle, floor = median(found), top + 58
         parts.append(_text(0, top + 12, writer))
@@ -105,17 +105,17 @@ def lengths(of_writers: Mapping[str, Sequence[int]]) -> Markup:
                 parts.append(_rect(left, floor - height, width - 1, height, writer))
         parts.append(_line(x.start, floor, x.end, floor, "grid"))
         parts.append(_line(x.at(middle), floor - 40, x.at(middle), floor, "median"))
-        said.append(f"{writer} from {min(found)} to {max(found)}, median {middle:g}")
+        described.append(f"{writer} from {min(found)} to {max(found)}, median {middle:g}")
         top += 66
     parts += [_text(place, top + 10, label, "", "middle") for place, label in x.ticks()]
-    parts.append(_text(WIDTH, top + 30, "characters a text", "quiet", "end"))
-    return _picture(top + 34, "characters a text: " + "; ".join(said), parts)
+    parts.append(_text(WIDTH, top + 30, "characters per text", "quiet", "end"))
+    return _picture(top + 34, "characters per text: " + "; ".join(described), parts)
 
 
 def shares(of_outcomes: Mapping[str, Mapping[str, float]]) -> Markup:
-    """For each outcome a bar a writer: the share of its poems, 0 to 1."""
+    """A bar per outcome and writer: the share of the writer's poems (0 to 1)."""
     x = axis([0, 1], 84, WIDTH - 50)
-    parts, said, top = [], [], 0.0
+    parts, described, top = [], [], 0.0
     for outcome, of_writers in of_outcomes.items():
         parts.append(_text(0, top + 12, outcome))
         for number, (writer, share) in enumerate(of_writers.items()):
@@ -123,34 +123,34 @@ def shares(of_outcomes: Mapping[str, Mapping[str, float]]) -> Markup:
             parts.append(_text(x.start - 8, place + 9, writer, "quiet", "end"))
             parts.append(_rect(x.start, place, max(1.0, x.at(share) - x.start), 10, writer))
             parts.append(_text(x.at(share) + 6, place + 9, f"{share:.0%}"))
-        said.append(f"{outcome}: " + ", ".join(f"{w} {s:.0%}" for w, s in of_writers.items()))
+        described.append(f"{outcome}: " + ", ".join(f"{w} {s:.0%}" for w, s in of_writers.items()))
         top += 34 + 15 * len(of_writers)
-    return _picture(top - 8, "share of poems. " + "; ".join(said), parts)
+    return _picture(top - 8, "share of poems. " + "; ".join(described), parts)
 
 
 def interval(value: float, low: float, high: float) -> Markup:
-    """An improvement with its 95% interval, and where no difference would be."""
+    """An improvement with its 95% interval, beside a line at 0."""
     x = axis([0, value, low, high], 14, WIDTH - 14)
     parts = [_line(x.start, 34, x.end, 34, "grid"), _line(x.at(0), 12, x.at(0), 40, "axis")]
     parts.append(_line(x.at(low), 24, x.at(high), 24, "tuned"))
     parts += [_line(x.at(end), 19, x.at(end), 29, "tuned") for end in (low, high)]
     parts.append(_dot(x.at(value), 24, "tuned", 5))
     parts += [_text(place, 52, label, "", "middle") for place, label in x.ticks()]
-    said = f"improvement {value:.3f}, 95% interval {low:.3f} to {high:.3f}, 0 is no difference"
-    return _picture(58, said, parts)
+    bounds = f"95% interval {low:.3f} to {high:.3f}"
+    return _picture(58, f"improvement {value:.3f}, {bounds}, 0 means no difference", parts)
 
 
 def _histogram(lengths: Sequence[int], x: Axis) -> list[float]:
-    """The share of the lengths in each of the bins between the axis's ends."""
+    """The share of the lengths in each of BINS equal bins from 0 to the end of the axis."""
     bins = [0] * BINS
     for length in lengths:
         bins[min(BINS - 1, int(length / x.high * BINS))] += 1
     return [count / len(lengths) for count in bins]
 
 
-def _picture(height: float, said: str, parts: Sequence[Markup]) -> Markup:
+def _picture(height: float, label: str, parts: Sequence[Markup]) -> Markup:
     opening = Markup('<svg viewBox="0 0 {} {:.0f}" role="img" aria-label="{}">\n')
-    return opening.format(WIDTH, height, said) + Markup("\n").join(parts) + Markup("\n</svg>")
+    return opening.format(WIDTH, height, label) + Markup("\n").join(parts) + Markup("\n</svg>")
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, kind: str) -> Markup:

@@ -1,4 +1,4 @@
-"""What a text has in common with its reference, for marking it on a page."""
+"""The runs of characters that a text shares with its reference, which the page marks."""
 
 from collections.abc import Iterator
 
@@ -6,11 +6,10 @@ SHORTEST = 2
 
 
 def shared_runs(text: str, reference: str) -> Iterator[tuple[str, bool]]:
-    """The text in pieces, each with whether it stands in the reference; together they are the text.
+    """The text in pieces, each with whether the reference contains it. Joined, they are the text.
 
-    From left to right the longest runs of two or more characters are taken. Punctuation and white
-    space end a run: a comma in common says nothing, and two clauses that happen to follow each
-    other as in the reference are two things in common.
+    From left to right, the longest runs of SHORTEST or more characters are taken. Punctuation and
+    white space end a run, since a shared comma says nothing.
     """
     plain = at = 0
     while at < len(text):

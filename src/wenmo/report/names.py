@@ -1,4 +1,4 @@
-"""What scores and tasks are called where people read them."""
+"""The names and meanings of scores and tasks on pages and in tables."""
 
 from wenmo.scoring.catalogue import LOWER_IS_BETTER, NEITHER_IS_BETTER
 
@@ -31,41 +31,42 @@ SCORE_NAMES = {
     "longest_copy": "longest copy (characters)",
     "copied_lines": "copied lines",
 }
-"""The order of tables, too."""
+"""Names by score, in the order of tables."""
 
 SCORE_MEANINGS = {
-    "loss_per_character": "How surprised the model is by the reference itself, a character.",
-    "form": "Poems with as many lines, and characters a line, as the reference.",
+    "loss_per_character": "How surprised the model is by the reference, per character.",
+    "form": "Poems with the reference's number of lines and of characters per line.",
     "rhyme": "Poems whose even lines all share a rhyme of the 平水 rhyme book.",
     "tones": "Poems of a regulated form that break no rule of level and oblique tones.",
-    "tone_share": "How much of what the tone rules ask is kept; shuffled lines keep 0.80 to 0.85.",
+    "tone_share": "Share of the tone rules' checks that pass; shuffled lines pass 0.80 to 0.85.",
     "first_line": "Poems that open with the line that the prompt gives.",
-    "repeated_lines": "Lines that stand in the same poem before.",
-    "rouge_1": "Characters in common with the reference (F1).",
-    "rouge_2": "Pairs of characters in common with the reference (F1).",
-    "rouge_l": "Longest sequence of characters in common with the reference, gaps allowed (F1).",
-    "bleu": "Runs of one to four characters that stand in the reference, over all texts.",
-    "chrf2": "Runs of one to six characters in common with the reference, over all texts.",
+    "repeated_lines": "Lines that occur earlier in the same poem.",
+    "rouge_1": "Characters shared with the reference (F1).",
+    "rouge_2": "Pairs of characters shared with the reference (F1).",
+    "rouge_l": "Longest sequence of characters shared with the reference, gaps allowed (F1).",
+    "bleu": "Runs of one to four characters that the reference has too, over all texts.",
+    "chrf2": "Runs of one to six characters shared with the reference, over all texts.",
     "distinct_2": "Different pairs of characters among all pairs, at equal length of text.",
-    "distinct_4": "Different runs of four characters among all such, at equal length of text.",
-    "seq_rep_4": "Runs of four characters that stood in the text before; in human prose 0.015.",
-    "self_bleu": "How much the texts of all prompts are alike.",
+    "distinct_4": "Different runs of four characters among all such runs, at equal length of text.",
+    "seq_rep_4": "Runs of four characters that occur earlier in the text; human prose has 0.015.",
+    "self_bleu": "Similarity of the texts of all prompts to each other.",
     "length_score": "1 at the reference's length, 0 from four times or a third of it.",
-    "ended": "Texts that the model closed by itself, with a whole sentence and every quote closed.",
-    "sentence_length": "Neither way is better: to be read beside the references.",
+    "ended": "Texts that the model ended by itself, with a whole sentence and closed quotes.",
+    "sentence_length": "Neither more nor less is better; compare it with the references.",
     "common_share": "Chinese characters among the 3,755 most common ones (GB 2312, first level).",
-    "has_ending": "Texts whose last sentences tell of an aftermath, a feeling or a lesson; a sign, "
+    "has_ending": "Texts whose last sentences tell of an aftermath, a feeling or a lesson. More is "
     "better up to the references' share.",
-    "copied": "Texts with 30 characters on end, or 1% of their 13-grams, from the training text.",
-    "copied_13grams": "Runs of 13 characters that stand in the training text.",
-    "longest_copy": "Most characters on end that stand in a training text.",
-    "copied_lines": "Lines after the first that stand in a training poem.",
+    "copied": "Texts that share 30 consecutive characters, or 1% of their 13-grams, with the "
+    "training text.",
+    "copied_13grams": "Runs of 13 characters that the training text has too.",
+    "longest_copy": "Longest run of characters that a training text has too.",
+    "copied_lines": "Lines after the first that a training poem has too.",
 }
-"""A line for each score."""
+"""A sentence or phrase per score."""
 
 
 def better_direction(score: str) -> str:
-    """An arrow up or down: which way a score improves; empty where neither way is better."""
+    """The arrow of the better direction, up or down; empty if neither is better."""
     if score in NEITHER_IS_BETTER:
         return ""
     return "↓" if score in LOWER_IS_BETTER else "↑"

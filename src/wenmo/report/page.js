@@ -1,11 +1,11 @@
 "use strict";
-// Shows only the rows in which every word sought stands, and those of one outcome if asked for.
+// Search: shows the rows that hold every word of the search box and have the chosen outcome.
 const box = document.getElementById("search");
 const outcome = document.getElementById("outcome");
 const found = document.getElementById("found");
 const rows = [...document.querySelectorAll("article")].map((article) => ({
   article,
-  // The lines of a text follow each other without a break, so that a couplet is found as well.
+  // textContent joins the lines of a text without a break, so that a couplet is found too.
   texts: [...article.querySelectorAll("h3, .text")].map((part) => part.textContent.toLowerCase()),
 }));
 
@@ -20,7 +20,8 @@ function show() {
     count += wanted;
   }
   const all = words.length === 0 && !outcome?.value;
-  found.value = all ? `${rows.length} prompts` : `${count} of ${rows.length} prompts`;
+  const total = rows.length === 1 ? "1 prompt" : `${rows.length} prompts`;
+  found.value = all ? total : `${count} of ${total}`;
 }
 
 box.addEventListener("input", show);
@@ -31,12 +32,12 @@ document.addEventListener("keydown", (event) => {
     event.preventDefault();
     box.focus();
   } else if (event.key === "Escape" && event.target === box) {
-    // As Chromium does by itself.
+    // Chromium clears a search box by itself; other browsers need this.
     box.value = "";
     show();
   }
 });
-// Without this script there is nothing to search with.
+// The search box needs this script, so the page hides it until the script runs.
 document.getElementById("filter").hidden = false;
-// A browser keeps what was typed when the page is loaded again.
+// After a reload the browser restores what was typed, so the rows are filtered at once.
 show();

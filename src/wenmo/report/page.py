@@ -1,7 +1,7 @@
-"""reports/<task>.html: whether tuned writes better, in pictures, and every text to read oneself.
+"""The page reports/<task>.html: tuned compared with base, in figures, pictures and texts.
 
-One file without a network: by its policy a browser runs its own style and script, which are told
-by their hashes, and asks nobody for anything.
+The page is one file and needs no network. Its content security policy allows its own style and
+script, by their hashes, and no request.
 """
 
 import base64
@@ -30,13 +30,13 @@ _OUTCOMES = ("form", "rhyme", "tones")
 
 @dataclass(frozen=True)
 class Report:
-    """What a page tells.
+    """The content of a page.
 
-    `scores` are what metrics/evaluate/<task>.json holds: `base`, `tuned` and `delta`, and what is
-    optional besides. `base` and `tuned` are in the same order of rows, and several generations of a
-    row stand together. `by_row` are the lines of reports/<task>.jsonl, without
-    which no row is said to be won or lost. The losses are points (step, loss); `signatures` say
-    what BLEU and chrF were measured with.
+    `scores` is the content of metrics/evaluate/<task>.json; all its keys but `base`, `tuned` and
+    `delta` may be missing. `base` and `tuned` are in the order of the rows, and several generations
+    of a row stand together. `by_row` has the lines of reports/<task>.jsonl; without them no row is
+    shown as won or lost. The losses are points (step, nats per token). `signatures` are
+    sacrebleu's, for BLEU and chrF.
     """
 
     task: str
@@ -50,9 +50,9 @@ class Report:
 
 
 def write_page(path: Path, report: Report) -> None:
-    """Write the page; every text is escaped, and the same report gives the same bytes.
+    """Write the page. Every text is escaped, and the same report gives the same bytes.
 
-    Raises ValueError where base and tuned are not of the same rows.
+    Raises ValueError if base and tuned are not of the same rows.
     """
     templates = Environment(
         loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
@@ -80,7 +80,7 @@ def write_page(path: Path, report: Report) -> None:
         names=SCORE_NAMES,
         meanings=SCORE_MEANINGS,
         better=better_direction,
-        sure=wording.SURE,
+        significant=wording.SIGNIFICANT,
         pictures=list(_pictures(report)),
         rows_of_texts=list(rows_of_texts(report.task, report.base, report.tuned, report.by_row)),
     )
@@ -90,7 +90,7 @@ def write_page(path: Path, report: Report) -> None:
 def read_curve(path: Path) -> list[tuple[float, float]]:
     """The points (step, loss) of plots/train/<task>/loss.tsv or eval/loss.tsv.
 
-    Raises UserError if there is no such file or it is none of points.
+    Raises UserError if there is no such file or it is no table of points.
     """
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -104,18 +104,18 @@ def read_curve(path: Path) -> list[tuple[float, float]]:
 
 
 def _pictures(report: Report) -> Iterator[tuple[str, str, Markup]]:
-    """Title, explanation and picture, of what there is to be seen."""
+    """Title, explanation and SVG of each picture that the report has data for."""
     if curves := charts.loss_curve(report.training_loss, report.held_out_loss):
         yield (
             "Loss",
-            "Where the held-out loss rises while the training loss falls, the model learns its"
-            " rows by heart.",
+            "A held-out loss that rises while the training loss falls shows that the model"
+            " memorises its training rows.",
             curves,
         )
     yield (
         "Length",
-        "How long the texts are, white space left out. The references are as long as was asked"
-        " for.",
+        "Lengths of the texts in characters, without white space. The references have the length"
+        " that was asked for.",
         charts.lengths(
             {
                 "references": [
@@ -142,14 +142,14 @@ def _pictures(report: Report) -> Iterator[tuple[str, str, Markup]]:
     if outcomes:
         yield (
             "Form, rhyme and tones",
-            "The share of poems that have the form asked for, that rhyme, and, of forms that have"
-            " tone rules, that keep all of them.",
+            "Shares of poems that have the requested form, that rhyme, and that keep every tone"
+            " rule. Tone rules count only for forms that have them.",
             charts.shares(outcomes),
         )
 
 
 def _policy(style: str, script: str) -> str:
-    """A content security policy that allows this style and script, and nothing else."""
+    """A content security policy that allows this style and this script, and nothing else."""
     hashes = (
         base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()
         for each in (style, script)

@@ -1,4 +1,4 @@
-"""Row by row what base and tuned wrote, made ready for the page."""
+"""The texts of base and tuned row by row, as the page shows them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ MODELS = ("base", "tuned")
 
 @dataclass(frozen=True)
 class MarkedText:
-    """One generation: its lines in pieces that do or don't stand in the reference.
+    """One generation. Its lines are cut into pieces, each with whether the reference contains it.
 
-    `kept` says of a poem's form, rhyme and tones whether they are as asked for.
+    `kept` says for a poem's form, rhyme and tones whether the poem keeps them.
     """
 
     lines: list[Line]
@@ -32,10 +32,10 @@ class MarkedText:
 
 @dataclass(frozen=True)
 class RowTexts:
-    """A held-out row: what base and tuned wrote, draw by draw, and their primary scores.
+    """A held-out row: pairs of texts by base and tuned, a pair per seed, and the primary scores.
 
-    `outcome` is `wins`, `ties` or `loses`, as tuned does; like the scores, None if not known.
-    `copied` names the models that copied from the training text.
+    `outcome` says whether tuned `wins`, `ties` or `loses`. Outcome and scores are None if they are
+    not known. `copied` names the models that copied from the training text.
     """
 
     anchor: str
@@ -54,13 +54,13 @@ def rows_of_texts(
     tuned: Sequence[Generation],
     by_row: Iterable[Mapping[str, Any]] = (),
 ) -> Iterator[RowTexts]:
-    """The rows in their order. Raises ValueError where base and tuned are not of the same rows."""
+    """The rows in their order. Raises ValueError if base and tuned are not of the same rows."""
     scores = {line["id"]: line for line in by_row}
     pairs = zip(base, tuned, strict=True)
     for number, (identity, group) in enumerate(groupby(pairs, lambda pair: pair[0].id), 1):
         draws = list(group)
         if any(second.id != identity for _, second in draws):
-            raise ValueError(f"row {number}: base's is {identity}, tuned's is another")
+            raise ValueError(f"row {number}: base has {identity}, tuned has another row")
         first, _ = draws[0]
         of_models = {model: scores.get(identity, {}).get(model, {}) for model in MODELS}
         of_base, of_tuned = (each.get(primary_score(task)) for each in of_models.values())
@@ -82,7 +82,7 @@ def _marked(task: str, generation: Generation) -> MarkedText:
     kept = {}
     if task == "poetry":
         kept = {"form": exact_form(text, reference), "rhyme": rhymed(text)}
-        # Who was asked for another form is not bound by the tone rules.
+        # The tone rules apply only if a regulated form was asked for.
         if regulated(verse_lines(reference)):
             kept["tones"] = tones_kept(text)
     return MarkedText(lines, generation.tokens, generation.finish_reason, kept)

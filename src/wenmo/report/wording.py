@@ -1,18 +1,18 @@
-"""How figures are put in words and digits."""
+"""Figures in words and digits."""
 
 from collections.abc import Mapping
 
-SURE = 0.05
-"""A p value below this is sure."""
+SIGNIFICANT = 0.05
+"""A difference is significant if its p value is below this."""
 
 
 def verdict(delta: Mapping[str, float], primary: str) -> str:
-    """Whether tuned does better, by the primary score's comparison and in what that one measures.
+    """The page's headline: whether tuned is better by its primary score.
 
-    It is sure only where test and interval both are: of a few books, whose rows are alike, the
-    interval is too narrow (`wenmo.scoring.comparison.compare`).
+    A difference is certain only if the p value is significant and the interval leaves out 0. For
+    a few books the interval alone is too narrow (see `wenmo.scoring.comparison.compare`).
     """
-    # A loss is of other people's texts: it says nothing yet of what the model writes itself.
+    # A held-out loss measures how well the model predicts given texts, not what it writes.
     does, to_do, what = (
         ("predicts", "predict", " the held-out texts")
         if primary == "loss_per_character"
@@ -21,27 +21,27 @@ def verdict(delta: Mapping[str, float], primary: str) -> str:
     direction = "better" if delta["primary"] > 0 else "worse"
     if not delta["primary"]:
         return f"Tuned {does}{what} neither better nor worse than base."
-    if delta["p_value"] < SURE and delta["ci_low"] * delta["ci_high"] > 0:
+    if delta["p_value"] < SIGNIFICANT and delta["ci_low"] * delta["ci_high"] > 0:
         return f"Tuned {does}{what} {direction} than base."
     return f"Tuned seems to {to_do}{what} {direction} than base, but that is not certain."
 
 
 def number(value: float) -> str:
-    """A score, with three decimals where they can matter."""
+    """A score with three decimals, or with one from 10 on."""
     return f"{round(value, 3) + 0:.3f}" if abs(value) < 10 else f"{value:.1f}"
 
 
 def signed(value: float) -> str:
-    """A difference with its sign, which is a real minus."""
+    """A difference with its sign. The minus is U+2212."""
     digits = number(value)
     return digits.replace("-", "−") if digits.startswith("-") or not float(digits) else f"+{digits}"
 
 
 def p_value(value: float) -> str:
-    """A p value, rounded and yet never 0."""
+    """A p value with four decimals, never rounded to 0."""
     return f"{value:.4f}" if value >= 0.0001 else "< 0.0001"
 
 
 def percent(share: float) -> str:
-    """A share, 0 to 1, in whole per cent."""
+    """A share (0 to 1) in whole per cent."""
     return f"{share:.0%}"
