@@ -1,4 +1,4 @@
-"""Tuned against base on the same rows: a paired difference and how sure it is."""
+"""The comparison of tuned with base on the same rows: paired differences and their certainty."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -16,18 +16,18 @@ def compare(
     seed: int,
     groups: Sequence[str] | None = None,
 ) -> dict[str, float]:
-    """The mean improvement of tuned over base, row by row; positive is better for every score.
+    """The mean improvement of tuned over base (`primary`), positive if tuned is better.
 
-    `ci_low` and `ci_high` bound the 95% percentile bootstrap interval, `p_value` is that of a
-    two-sided sign-flip permutation test, and `win_rate` is the share of rows that tuned wins, a
-    draw counting half (Koehn 2004, https://aclanthology.org/W04-3250).
+    `ci_low` and `ci_high` are the ends of the 95% percentile bootstrap interval. `p_value` is that
+    of a two-sided sign-flip permutation test. `win_rate` is the share of rows that tuned wins; a
+    tie counts half (Koehn 2004, https://aclanthology.org/W04-3250).
 
-    Rows of one group, such as passages of a book, are alike, so their differences say less than
-    as many of different books would. With `groups`, the name of each row's, whole groups are drawn
-    and change signs together (Cameron, Gelbach and Miller 2008,
-    https://doi.org/10.1162/rest.90.3.414). Below some ten groups even that interval is too narrow,
-    and below six no p value can be under 0.05. Within a single group its rows are drawn: what is
-    found then holds for that book alone.
+    Rows of one group, such as the passages of a book, are alike and so carry less evidence than
+    rows of different books. `groups` has the name of each row's group; whole groups are drawn and
+    change signs together (Cameron, Gelbach and Miller 2008,
+    https://doi.org/10.1162/rest.90.3.414). With fewer than about ten groups even that interval is
+    too narrow, and with fewer than six no p value can be below 0.05. With a single group its rows
+    are drawn, and the result holds for that group alone.
     """
     import numpy as np
     from scipy import stats
@@ -61,7 +61,7 @@ def compare(
 def outcomes(
     base: Sequence[float], tuned: Sequence[float], higher_is_better: bool
 ) -> dict[str, int]:
-    """How many rows tuned wins, ties and loses against base."""
+    """The numbers of rows that tuned wins, ties and loses."""
     gains = _gains(base, tuned, higher_is_better)
     return {
         "wins": int((gains > 0).sum()),
@@ -71,12 +71,12 @@ def outcomes(
 
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
-    """The p values of several scores as they count when all are looked at; 0 to 1.
+    """Holm's correction of p values for the number of scores (Holm 1979).
 
-    The k-th smallest of m is taken m - k + 1 times, and is no smaller than those before it. Who
-    calls real what is below 0.05 then is wrong about any of them in less than 5% of cases (Holm
-    1979, https://www.jstor.org/stable/4615733). The primary score, chosen beforehand, needs none
-    of this: leave it out.
+    The k-th smallest of m p values is multiplied by m - k + 1, and is no smaller than those before
+    it. If the differences with a corrected p value below 0.05 are called real, the chance that any
+    of them is not is below 5% (https://www.jstor.org/stable/4615733). The primary score, chosen
+    beforehand, needs no correction: leave it out.
     """
     corrected, least = {}, 0.0
     by_size = sorted(p_values, key=lambda name: p_values[name])
@@ -100,7 +100,7 @@ def _gains(
 def _grouped(
     gains: "NDArray[np.float64]", groups: Sequence[str] | None
 ) -> "tuple[NDArray[np.float64], NDArray[np.float64]]":
-    """Sum and number of the gains of each group; of each row, where there are no two groups."""
+    """Sum and number of the gains per group, or per row if there are not two groups."""
     import numpy as np
 
     if groups is None or len(set(groups)) < 2:

@@ -1,9 +1,9 @@
-"""How much of a text was copied from the training text. Lower is better.
+"""Copying: how much of a text occurs in the training texts. Lower is better.
 
-Every place of a text is looked up in a suffix array of the training text: its neighbours there
-are the training text's suffixes with which it shares most characters (Manber and Myers 1993,
-https://doi.org/10.1137/0222058). From the lengths of these matches both scores can be read off.
-White space does not count, and nothing matches across the bounds of two texts.
+Every suffix of a text is sorted among the suffixes of the training texts. Its neighbours there are
+the training suffixes that share the longest prefix with it (Manber and Myers 1993,
+https://doi.org/10.1137/0222058). Both scores follow from the lengths of these prefixes. White space
+does not count, and no match crosses the border of two texts.
 """
 
 from collections.abc import Sequence
@@ -15,24 +15,24 @@ from numpy.typing import NDArray
 
 from wenmo.text.characters import COPY_NGRAM, without_space
 
-# From here on it is copying. Of 400 passages of 800 characters out of each of five old novels 0 to
-# 2% are so flagged beside sixteen others (10 million characters), which quote the same proverbs and
-# verse; half have no more than 9 characters on end in common with them.
+# Bounds of copying. Of 400 passages of 800 characters from each of five old novels, these flag 0 to
+# 2% against sixteen other novels (10 million characters), which quote the same proverbs and verse.
+# Half of the passages share at most 9 consecutive characters with those.
 COPIED_LENGTH = 30
 COPIED_SHARE = 0.01
 
-_BITS = 21  # of a character's number
-_AT_ONCE = 3  # characters whose numbers fit into 64 bits
+_BITS = 21  # bits of a code point
+_AT_ONCE = 3  # code points that fit into 64 bits
 
 
 @dataclass(frozen=True)
 class Copied:
-    """What of a text stands in the training text.
+    """How much of a text occurs in the training texts.
 
-    `longest` is the longest common substring, in characters. `coverage` is the share of the
-    text's 13-grams that are found in the training text, 0 to 1 (Brown et al. 2020, appendix C,
-    https://arxiv.org/abs/2005.14165, with words); a text too short for one has 0. An empty text
-    has copied nothing: 0 here is a bound that is kept, and no merit.
+    `longest` is the length of the longest common substring, in characters. `coverage` is the share
+    of the text's 13-grams that occur in a training text, 0 to 1 (Brown et al. 2020, appendix C,
+    https://arxiv.org/abs/2005.14165, count words). A text without a 13-gram has 0, and so has an
+    empty one: 0 is not a merit.
     """
 
     longest: int
@@ -40,14 +40,14 @@ class Copied:
 
     @property
     def flagged(self) -> bool:
-        """Whether this is copying: 30 characters on end, or 1% of the 13-grams."""
+        """Whether this is copying: 30 consecutive characters, or 1% of the 13-grams."""
         return self.longest >= COPIED_LENGTH or self.coverage >= COPIED_SHARE
 
 
 def copied(texts: Sequence[str], training: Sequence[str]) -> list[Copied]:
-    """What of each text stands in one of the training texts.
+    """How much of each text occurs in the training texts.
 
-    The training text is sorted once for all texts: hand over those of all models together.
+    The training texts are sorted once per call, so pass the texts of all models together.
     """
     return [
         Copied(int(lengths.max(initial=0)), _coverage(lengths))
@@ -61,8 +61,8 @@ def _coverage(lengths: NDArray[np.int64]) -> float:
 
 
 def match_lengths(texts: Sequence[str], training: Sequence[str]) -> list[NDArray[np.int64]]:
-    """For each character of each text how many from there on stand in a training text."""
-    # White space is taken out of both, so that it can end them, each in a way of its own.
+    """For each position of each text, the number of characters from it that a training text has."""
+    # Neither side holds white space, so a line break and a tab can mark the ends of texts.
     learnt = "".join(without_space(text) + "\n" for text in training)
     written = [without_space(text) + "\t" for text in texts]
     codes = np.frombuffer(
@@ -83,16 +83,15 @@ def match_lengths(texts: Sequence[str], training: Sequence[str]) -> list[NDArray
 
 
 def suffix_array(codes: NDArray[np.uint32]) -> NDArray[np.int32]:
-    """Where the suffixes of a row of numbers below 2^21 - 1 start, in sorted order.
+    """The starts of the suffixes of a sequence of code points below 2^21 - 1, in sorted order.
 
-    They are sorted by their first three numbers, and those that tie by twice as many as before
-    until none do (Larsson and Sadakane 2007, https://doi.org/10.1016/j.tcs.2007.07.017). Few
-    suffixes of prose tie for long: 10 million characters take some 4 seconds and 500 MB. The
-    compiled pydivsufsort takes half of both, which is not worth a library that every stage would
-    wait for.
+    The suffixes are sorted by their first three code points, then those that tie by twice as many,
+    and so on (Larsson and Sadakane 2007, https://doi.org/10.1016/j.tcs.2007.07.017). Suffixes of
+    prose seldom tie for long: 10 million characters take 4 seconds and 500 MB. The compiled
+    pydivsufsort takes half of both, which does not justify another dependency.
     """
     count, depth = len(codes), _AT_ONCE
-    # A character is its number plus 1, so that 0 follows the end: a shorter suffix comes first.
+    # Code points are raised by 1, since 0 stands behind the end: a shorter suffix comes first.
     padded = np.append(codes, np.zeros(_AT_ONCE, codes.dtype))
     padded[:count] += 1
     keys = np.zeros(count, np.int64)
@@ -110,7 +109,7 @@ def suffix_array(codes: NDArray[np.uint32]) -> NDArray[np.int32]:
         del by_key
         order[places] = suffixes
         opens = np.append(True, keys[1:] != keys[:-1])
-        # A suffix's rank is the first place of those that it ties with.
+        # The rank of a suffix is the first place of the suffixes that it ties with.
         group = np.maximum.accumulate(np.where(opens, places, np.int32(0)))
         rank[suffixes] = group
         tied = ~(opens & np.append(opens[1:], True))
@@ -125,7 +124,7 @@ def suffix_array(codes: NDArray[np.uint32]) -> NDArray[np.int32]:
 def _common_prefixes(
     codes: NDArray[np.uint32], ours: NDArray[np.int32], theirs: NDArray[np.int32]
 ) -> NDArray[np.int64]:
-    """How many numbers from these places on are the same; the row's last number ends any match."""
+    """The length of the common prefix at each pair of places; the end mark of a text ends it."""
     lengths = np.zeros(len(ours), dtype=np.int64)
     going_on = np.arange(len(ours))
     while len(going_on):

@@ -1,7 +1,7 @@
-"""How much of the reference's wording a text has. Higher is closer; every score is from 0 to 1.
+"""Overlap of a text with its reference, by ROUGE, BLEU and chrF. Higher is closer.
 
-Characters are the units, since Chinese has no spaces; white space does not count. An empty text
-scores 0.
+Every score is from 0 to 1, and 0 for an empty text. The units are characters, since Chinese has no
+spaces; white space does not count.
 """
 
 import random
@@ -33,7 +33,7 @@ def rouge_n(text: str, reference: str, n: int) -> float:
 def rouge_l(text: str, reference: str) -> float:
     """ROUGE-L F1 by character: 2·LCS / (characters of text + characters of reference).
 
-    The longest common subsequence is rapidfuzz's, some thousand times faster than rouge-score's.
+    The longest common subsequence (LCS) is rapidfuzz's, a thousand times faster than rouge-score's.
     """
     ours, theirs = without_space(text), without_space(reference)
     total = len(ours) + len(theirs)
@@ -51,13 +51,13 @@ def chrf(texts: Sequence[str], references: Sequence[str]) -> float:
 
 
 def signatures() -> dict[str, str]:
-    """What BLEU and chrF were measured with, in sacrebleu's words, to be told beside them.
+    """The signatures of BLEU and chrF by sacrebleu, which make the scores comparable.
 
     Post 2018, https://aclanthology.org/W18-6319.
     """
     metrics = {"bleu": _bleu(), "chrf2": _chrf2()}
     for metric in metrics.values():
-        # A metric knows its number of references, and so its signature, once it was used.
+        # A metric knows its number of references, which is in the signature, after it was used.
         metric.corpus_score(["雪"], [["雪"]])
     return {name: str(metric.get_signature()) for name, metric in metrics.items()}
 
@@ -65,10 +65,10 @@ def signatures() -> dict[str, str]:
 def shuffled_floor(
     score: CorpusScore, texts: Sequence[str], references: Sequence[str], seed: int
 ) -> float:
-    """The score that the texts have with other rows' references: what chance alone gives.
+    """The score of the texts against other rows' references, which is the score of chance.
 
-    Each reference is exchanged for a different one, drawn by seed; texts of one reference, such
-    as several answers to a prompt, stay together. 0 where there is one reference only.
+    Each reference is exchanged for a different one, drawn by seed. Texts with equal references,
+    such as several answers to a prompt, get the same one. With a single reference the floor is 0.
     """
     distinct = list(dict.fromkeys(references))
     if len(distinct) < 2:
@@ -88,7 +88,7 @@ def row_mean(score: RowScore) -> CorpusScore:
 
 @cache
 def _bleu() -> BLEU:
-    # sacrebleu keeps a metric's tokenised texts, which are measured against the floor as well.
+    # The metric object is kept, since it caches tokenised texts, which the floor needs again.
     return BLEU(tokenize="zh")
 
 
@@ -98,7 +98,7 @@ def _chrf2() -> CHRF:
 
 
 def _cycle(count: int, seed: int) -> list[int]:
-    """A random permutation in which none stays in its place (Sattolo 1986).
+    """A random permutation that moves every element (Sattolo 1986).
 
     https://doi.org/10.1016/0020-0190(86)90073-6
     """

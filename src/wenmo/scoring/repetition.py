@@ -1,4 +1,4 @@
-"""Whether a text goes round in circles, and whether texts repeat each other."""
+"""Repetition within a text and among texts."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -10,15 +10,15 @@ from wenmo.text.characters import ngrams, without_space
 
 
 def distinct_at_equal_length(text: str, n: int, window: int) -> float:
-    """Share of different n-grams within `window` characters, averaged over the window's places.
+    """Share of different n-grams in a window of `window` characters, averaged over all windows.
 
-    From 0 to 1, higher is more varied (distinct-n, Li et al. 2016,
-    https://arxiv.org/abs/1510.03055). A longer text repeats itself more without being worse, so
-    that plain distinct-n can only compare texts of one length (Liu et al. 2022,
-    https://aclanthology.org/2022.acl-short.86). Their correction needs the number of n-grams that
-    a language has; a moving window (Covington and McFall 2010,
-    https://doi.org/10.1080/09296171003643098) needs nothing and leaves out no part of a text. What
-    a text lacks to fill the window once counts as repeated: silence is not variety.
+    From 0 to 1; higher is more varied (distinct-n, Li et al. 2016,
+    https://arxiv.org/abs/1510.03055). A longer text repeats more n-grams without being worse, so
+    that plain distinct-n compares only texts of equal length (Liu et al. 2022,
+    https://aclanthology.org/2022.acl-short.86). Their correction needs the number of n-grams of the
+    language. A moving window (Covington and McFall 2010, https://doi.org/10.1080/09296171003643098)
+    needs no such number and covers the whole text. In a text shorter than the window, the missing
+    n-grams count as repeated: silence is not variety.
     """
     characters = without_space(text)
     count = len(characters) - n + 1
@@ -28,33 +28,32 @@ def distinct_at_equal_length(text: str, n: int, window: int) -> float:
     found = 0
     for at in range(count):
         ngram = characters[at : at + n]
-        # The windows in which this is the n-gram's first place start behind its place before.
+        # This place is the n-gram's first in the windows that start after its previous place.
         found += max(0, min(at, last_start) - max(seen.get(ngram, -1), at - size))
         seen[ngram] = at
     return found / (size * (last_start + 1))
 
 
 def sequence_repetition(text: str, n: int) -> float:
-    """Share of n-grams that stood in the text before; lower is better.
+    """Share of n-grams that occur earlier in the text, 0 to 1; lower is better.
 
-    seq-rep-n of Welleck et al. 2020, https://arxiv.org/abs/1908.04319. Human prose has 0.015 for
-    n = 4, by character. A text too short for one n-gram counts as wholly repeated.
+    This is seq-rep-n of Welleck et al. 2020, https://arxiv.org/abs/1908.04319. Human prose has
+    0.015 for n = 4, by character. A text without an n-gram has 1.
     """
     found = ngrams(text, n)
     return 1 - len(set(found)) / len(found) if found else 1.0
 
 
 def self_bleu(texts: Sequence[str]) -> list[float]:
-    """For each text its BLEU-4 by character with all others as references; lower is more varied.
+    """The BLEU-4 by character of each text, with all other texts as references; 0 to 1.
 
-    From 0 to 1, averaged over the texts: self-BLEU of Zhu et al. 2018 (Texygen,
-    https://arxiv.org/abs/1802.01886), here exactly sacrebleu's sentence BLEU (eff:yes, tok:char).
-    It rises with the number of texts, so only sets of one size compare. An empty text says the
-    same as any other empty one: 1. A text alone has 0.
+    The mean is self-BLEU (Texygen, Zhu et al. 2018, https://arxiv.org/abs/1802.01886); lower is
+    more varied. Each value equals sacrebleu's sentence BLEU (eff:yes, tok:char). Self-BLEU rises
+    with the number of texts, so that only sets of equal size compare. An empty text has 1, and a
+    text alone has 0.
 
-    Only the largest count of an n-gram in any other text matters, so the two largest counts of
-    each n-gram stand for all pairs of texts: the time is that of reading the texts, for any
-    number of them.
+    BLEU needs only the largest count of an n-gram in any other text. Keeping the two largest counts
+    of each n-gram avoids comparing all pairs, so that the time is linear in the texts.
     """
     contents = [without_space(text) for text in texts]
     correct = [[0] * MAX_NGRAM_ORDER for _ in texts]
@@ -89,7 +88,7 @@ def _sentence_bleu(correct: list[int], length: int, reference_length: int) -> fl
 
 
 def _closest_other(length: int, lengths: list[int]) -> int:
-    """The length next to this one among sorted ones, itself once left out; the shorter of two."""
+    """The length of the other text that is closest to `length`; the shorter one of two."""
     at = bisect_left(lengths, length)
     others = lengths[max(0, at - 1) : at] + lengths[at + 1 : at + 2]
     return min(others, key=lambda other: (abs(other - length), other), default=length)

@@ -1,4 +1,4 @@
-"""A task's scores for one model: which apply, which decides, and which way is better."""
+"""A scorecard: all scores of a task for the texts of one model."""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +34,7 @@ from wenmo.text.prosody import regulated
 from wenmo.text.verse import verse_lines
 
 Values = list[float | None]
-"""A score row by row; None where it does not apply to the row."""
+"""A score by row; None for a row to which it does not apply."""
 
 _ROUGE: dict[str, RowScore] = {
     "rouge_1": partial(rouge_n, n=1),
@@ -46,9 +46,9 @@ _CORPUS: dict[str, CorpusScore] = {"bleu": bleu, "chrf2": chrf}
 
 @dataclass(frozen=True)
 class Scorecard:
-    """`scores` over all rows, and `by_row` those of them that are means over rows.
+    """`scores` over all rows, and `by_row` the rows' values of those scores that are means.
 
-    `floors` are what the overlap scores come to with other rows' references.
+    `floors` are the overlap scores against other rows' references.
     """
 
     scores: dict[str, float]
@@ -58,10 +58,10 @@ class Scorecard:
 
 @dataclass(frozen=True)
 class Setting:
-    """What scores need beside the texts.
+    """The inputs of the scores besides the texts.
 
-    `window` is evaluate.window (characters), `learnt` the verse lines of the training poems, `seed`
-    that of the floors.
+    `window` is evaluate.window in characters, `learnt` has the verse lines of the training poems,
+    and `seed` draws the floors.
     """
 
     task: str
@@ -73,7 +73,7 @@ class Setting:
 def score(
     generations: Sequence[Generation], copies: Sequence[Copied], setting: Setting
 ) -> Scorecard:
-    """All scores of texts, one a row, with what each has copied; the loss is not among them."""
+    """All scores but the loss of texts, one per row, with how much each has copied."""
     texts = [each.text for each in generations]
     references = [each.reference for each in generations]
     by_row: dict[str, Values] = {
@@ -94,16 +94,16 @@ def score(
 def reference_scores(
     generations: Sequence[Generation], copies: Sequence[Copied], setting: Setting
 ) -> dict[str, float]:
-    """What the references themselves score, where a score is one of a text alone.
+    """The scores of the references themselves, as far as a score needs no reference.
 
-    `copies` are what the references have in common with the training text.
+    `copies` is how much the references have in common with the training texts.
     """
     as_written = [replace(each, text=each.reference, finish_reason="stop") for each in generations]
     return _means(_own_scores(as_written, copies, setting))
 
 
 def with_loss(card: Scorecard, losses: Sequence[float]) -> Scorecard:
-    """The scorecard with the held-out losses a character, row by row, in front."""
+    """The scorecard with the held-out losses per character, by row, as its first score."""
     return Scorecard(
         {"loss_per_character": fmean(losses)} | card.scores,
         {"loss_per_character": [*losses], **card.by_row},
@@ -112,7 +112,7 @@ def with_loss(card: Scorecard, losses: Sequence[float]) -> Scorecard:
 
 
 def averaged(cards: Sequence[Scorecard]) -> Scorecard:
-    """The mean of the scorecards of several draws of the same rows."""
+    """The mean of the scorecards of several texts per row."""
     first = cards[0]
     return Scorecard(
         {name: fmean(card.scores[name] for card in cards) for name in first.scores},
@@ -127,14 +127,14 @@ def averaged(cards: Sequence[Scorecard]) -> Scorecard:
 
 
 def seed_noise(cards: Sequence[Scorecard]) -> dict[str, float]:
-    """How far scores of two or more draws differ by their seeds alone: standard deviations."""
+    """The standard deviation of each score over two or more seeds."""
     return {name: stdev(card.scores[name] for card in cards) for name in cards[0].scores}
 
 
 def _own_scores(
     generations: Sequence[Generation], copies: Sequence[Copied], setting: Setting
 ) -> dict[str, Values]:
-    """Scores of a text by itself or among the others, whatever its reference says."""
+    """The scores that need no reference: of a text by itself, or among the other texts."""
     texts, window = [each.text for each in generations], setting.window
     scores: dict[str, Values] = {
         "distinct_2": [distinct_at_equal_length(text, 2, window) for text in texts],
@@ -156,7 +156,7 @@ def _own_scores(
 
 
 def _verse_scores(generations: Sequence[Generation], setting: Setting) -> dict[str, Values]:
-    """Scores of poems. The tone rules bind only who was asked for a form that has them."""
+    """The scores of poems. Tone rules apply only to rows whose reference has a regulated form."""
     bound = [regulated(verse_lines(each.reference)) for each in generations]
     kept = [first_line_kept(each.prompt, each.text) for each in generations]
     pairs = list(zip(generations, bound, strict=True))
@@ -172,7 +172,7 @@ def _verse_scores(generations: Sequence[Generation], setting: Setting) -> dict[s
 
 
 def _means(by_row: dict[str, Values]) -> dict[str, float]:
-    """The mean of each score over the rows that it applies to; one that applies to none is left."""
+    """The mean of each score over the rows to which it applies, if there are any."""
     means = {name: _mean(values) for name, values in by_row.items()}
     return {name: mean for name, mean in means.items() if mean is not None}
 

@@ -1,4 +1,4 @@
-"""fairytale: tales with the request that asks for them.
+"""Task fairytale: tales with the request that asks for them.
 
 Raw data: rows instruction/input/output in *.json (an array), *.jsonl or *.csv.
 """
@@ -37,7 +37,7 @@ def read(folder: Path, params: PrepareParams, malformed: MalformedRows) -> Itera
 
 
 def prepare(document: Document, params: PrepareParams) -> Prepared:
-    """A tale as one row; one that is too short, too long or faulty is left out and counted."""
+    """A tale as one row, unless it is too short, too long or faulty."""
     cleaned = clean(document.text, params.to_simplified)
     tale, prepared = (
         cleaned.text,

@@ -1,6 +1,7 @@
-"""novel: passages of books.
+"""Task novel: passages of books.
 
-Raw data: *.jsonl with one book a line, {"name", "text"}, or one *.txt a book, named by its file.
+Raw data: *.jsonl with one book per line, {"name", "text"}, or one *.txt per book, whose name is the
+file's.
 """
 
 from collections.abc import Iterator
@@ -18,11 +19,14 @@ from wenmo.text.quality import fault
 from wenmo.text.sentences import CLOSING_QUOTES
 
 LONGEST_NAME = 200
-"""Bytes of a book's name; file systems take 255, and names of files have more in them."""
+"""Greatest length of a book's name in bytes: file systems allow 255 for a file's whole name."""
 
 
 def read(folder: Path, params: PrepareParams, malformed: MalformedRows) -> Iterator[Document]:
-    """The chosen books, in the files' order. Raises UserError naming file and line."""
+    """The chosen books, in the files' order.
+
+    Raises UserError naming file and line, and ParamsError for a chosen book that is not there.
+    """
     names: set[str] = set()
     for path in raw_files(folder, "*.jsonl", "*.txt"):
         for place, name, text in _books(path, malformed):
@@ -42,10 +46,9 @@ def read(folder: Path, params: PrepareParams, malformed: MalformedRows) -> Itera
 
 
 def prepare(document: Document, params: PrepareParams) -> Prepared:
-    """A book's passages; the prompt of each is written by summarize.
+    """A book's passages as rows without a prompt, which summarize writes.
 
-    A row's position counts all passages of the book, those left out as well, so that neighbours
-    can be told.
+    Positions count all passages of the book, those left out too, so that neighbours are known.
     """
     cleaned = clean(document.text, params.to_simplified)
     prepared = Prepared(cleaned.characters_read, rejected_pieces=cleaned.rejected)
@@ -70,7 +73,7 @@ def prepare(document: Document, params: PrepareParams) -> Prepared:
 
 
 def _books(path: Path, malformed: MalformedRows) -> Iterator[tuple[str, str, str]]:
-    """Place, name and text of each book in a file."""
+    """The place, name and text of each book in a file."""
     if path.suffix == ".txt":
         try:
             text = read_text(path)

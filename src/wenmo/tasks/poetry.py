@@ -1,4 +1,4 @@
-"""poetry: classical poems, asked for by form and first line.
+"""Task poetry: classical poems, asked for by form and first line.
 
 Raw data: *.csv, or *.json of the chinese-poetry repository (an array of objects with `paragraphs`;
 https://github.com/chinese-poetry/chinese-poetry).
@@ -38,9 +38,9 @@ def read(folder: Path, params: PrepareParams, malformed: MalformedRows) -> Itera
 
 
 def prepare(document: Document, params: PrepareParams) -> Prepared:
-    """A poem as one row, a couplet a line; one that is not whole and even is left out and counted.
+    """A poem as one row with a couplet per line, unless it is faulty or not in even couplets.
 
-    Verse lines are told by punctuation or by line breaks.
+    Punctuation or line breaks separate verse lines.
     """
     cleaned = clean(document.text, params.to_simplified)
     prepared = Prepared(cleaned.characters_read, rejected_pieces=cleaned.rejected)
@@ -65,7 +65,7 @@ def prepare(document: Document, params: PrepareParams) -> Prepared:
 def word_prompt(lines: list[str], title: str, prompts: str) -> str:
     """The request for a poem of these verse lines' form, by its first line or its title.
 
-    For `theme` it is empty, and summarize has an LLM write it.
+    With `theme` it is empty, and summarize writes it.
     """
     if prompts == "theme":
         return ""
@@ -80,7 +80,7 @@ def word_prompt(lines: list[str], title: str, prompts: str) -> str:
 def _poems(
     path: Path, columns: Columns, malformed: MalformedRows
 ) -> Iterator[tuple[str, str, str]]:
-    """Place, title and content of each poem in a file."""
+    """The place, title and content of each poem in a file."""
     if path.suffix == ".csv":
         wanted = (columns.title, columns.author, columns.dynasty, columns.content)
         for place, content in read_csv(path, wanted, malformed):

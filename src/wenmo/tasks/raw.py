@@ -1,7 +1,7 @@
-"""Reading raw files: JSON arrays, CSV and plain text, each row with its place.
+"""Readers of raw files: JSON arrays, CSV and plain text, each row with its place.
 
-A malformed row is told as `path:line: what is wrong`. It stops the reading, or is counted where
-`prepare.skip_malformed` asks for that.
+A malformed row is a UserError `path:line: what is wrong`. It stops the reading, or it is skipped
+and counted if `prepare.skip_malformed` is set.
 """
 
 import codecs
@@ -19,12 +19,12 @@ TEST_FILE = "test.jsonl"
 Located = Iterator[tuple[str, dict[str, Any]]]
 """Rows, each with its place as `path:line`."""
 
-# Neither can stand in a text that is to be written as UTF-8 and read by other programs.
+# UTF-8 cannot encode half of a surrogate pair, and many programs end a text at a NUL.
 _UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 class MalformedRows:
-    """What is done about them: raise the first, or skip and count them all."""
+    """What happens to malformed rows: the first one is raised, or all are skipped and counted."""
 
     def __init__(self, skip: bool = False) -> None:
         self.skip = skip
@@ -38,7 +38,7 @@ class MalformedRows:
 
 
 def raw_files(folder: Path, *patterns: str) -> list[Path]:
-    """The raw files of a task in order of name. Raises UserError where there is none."""
+    """The raw files of a task in order of name. Raises UserError if there is none."""
     found = sorted({path for pattern in patterns for path in folder.glob(pattern)})
     files = [path for path in found if path.name != TEST_FILE and path.is_file()]
     if not files:
@@ -47,10 +47,10 @@ def raw_files(folder: Path, *patterns: str) -> list[Path]:
 
 
 def read_text(path: Path) -> str:
-    """A text file in UTF-8 or GB18030, with or without byte-order mark, or in UTF-16 with one.
+    """The text of a file in UTF-8, GB18030 (which covers GBK and GB2312) or UTF-16.
 
-    Raises UserError if it is in none of them. GB18030, which covers GBK and GB2312, comes second
-    since Chinese text in it is hardly ever valid UTF-8.
+    UTF-16 needs a byte-order mark; UTF-8 may have one. GB18030 is tried after UTF-8, since Chinese
+    text in GB18030 is hardly ever valid UTF-8. Raises UserError for any other encoding.
     """
     content = path.read_bytes()
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
@@ -68,9 +68,10 @@ def read_text(path: Path) -> str:
 
 
 def read_json_array(path: Path, malformed: MalformedRows) -> Located:
-    """The objects of an array, with the lines that they start on.
+    """The objects of an array, with the lines on which they start.
 
-    Raises UserError where the array's own syntax is wrong: what follows cannot be told then.
+    Raises UserError for wrong syntax of the array, even if malformed rows are to be skipped, since
+    the rows after it cannot be found.
     """
     text = _utf8(path)
     decoder = json.JSONDecoder()
@@ -100,7 +101,8 @@ def read_json_array(path: Path, malformed: MalformedRows) -> Located:
 def read_csv(path: Path, columns: tuple[str, ...], malformed: MalformedRows) -> Located:
     """The named columns of each row.
 
-    Raises UserError if a column is missing or the quoting is wrong: what follows cannot be told.
+    Raises UserError for a missing column or wrong quotes, even if malformed rows are to be skipped,
+    since the rows after it cannot be found.
     """
     reader = csv.DictReader(io.StringIO(_utf8(path), newline=""), strict=True)
     line = 1
@@ -121,7 +123,7 @@ def read_csv(path: Path, columns: tuple[str, ...], malformed: MalformedRows) -> 
 
 
 def text_fields(content: dict[str, Any], keys: tuple[str, ...], place: str) -> tuple[str, ...]:
-    """The values of `keys`, all texts that can be written. Raises UserError with the place."""
+    """The strings at `keys`. Raises UserError with the place if one cannot be used."""
     for key in keys:
         if key not in content:
             raise UserError(f"{place}: key {key!r} is missing; expected {', '.join(keys)}")

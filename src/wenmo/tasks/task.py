@@ -1,4 +1,4 @@
-"""What the tasks have in common. Each task is one module beside this one, loaded by its name."""
+"""The interface of a task. Each task is a module beside this one, loaded by its name."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class Document:
 
 @dataclass
 class Prepared:
-    """A document's rows, and what was left out: whole rows, and pieces by cleaning.
+    """A document's rows, and what was left out: whole rows, and pieces that cleaning removed.
 
     `characters_read` are those of the document's normal form, white space left out.
     """
@@ -46,7 +46,7 @@ class Prepared:
 
 
 class Task(Protocol):
-    """What a task's module offers."""
+    """The names that a task's module has."""
 
     PrepareParams: type[SharedPrepareParams]
 
@@ -65,7 +65,10 @@ def load_task(name: str) -> Task:
 
 
 def read_test_rows(folder: Path) -> list[Row]:
-    """The prompts to answer in submit.json; none where the folder has no test.jsonl."""
+    """The prompts to answer in submit.json; none if the folder has no test.jsonl.
+
+    Raises UserError naming file and line of a malformed one.
+    """
     path = folder / TEST_FILE
     if not path.is_file():
         return []

@@ -1,6 +1,6 @@
-"""Chapters of a Chinese book, told by their headings.
+"""Chapters of a Chinese book, found by their headings.
 
-A heading is a line of its own: 第十二回 …, 卷三 …, 楔子, 二十一　…, without the end of a sentence.
+A heading is a line of its own without an end of sentence: 第十二回 …, 卷三 …, 楔子, 二十一　….
 """
 
 import re
@@ -19,14 +19,14 @@ _HEADING = re.compile(
 
 @dataclass(frozen=True)
 class Chapter:
-    """A heading line (empty before the first one) and the text up to the next."""
+    """A heading line, empty before the first heading, and the text up to the next heading."""
 
     heading: str
     text: str
 
 
 def chapters(text: str) -> Iterator[Chapter]:
-    """The chapters of a clean text; heading and text, line by line, are the whole of it."""
+    """The chapters of a clean text. Their headings and texts hold all its lines in order."""
     heading = ""
     lines: list[str] = []
     for line in text.split("\n"):

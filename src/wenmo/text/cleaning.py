@@ -1,8 +1,8 @@
-"""What every raw text passes first: one normal form, and nothing that is not the text.
+"""Cleaning of raw texts: one normal form, and only the text itself.
 
-Web copies carry mark-up, adverts, notes of author or editor and lines of ornament. They are taken
-out whole and handed back by reason, so that every character is either kept or accounted for. The
-text's own brackets and quotes stay as they are.
+Web copies carry mark-up, adverts, notes by authors or editors, and lines of ornament. These are
+taken out and returned by reason, so that every character is either kept or accounted for. Brackets
+and quotes of the text stay.
 """
 
 import html
@@ -18,7 +18,7 @@ from wenmo.text.characters import without_space
 
 @dataclass(frozen=True)
 class Rejected:
-    """A piece that was left out, and why."""
+    """A piece that was left out, and the reason."""
 
     reason: str
     text: str
@@ -26,7 +26,7 @@ class Rejected:
 
 @dataclass
 class Cleaned:
-    """The text, and what was taken out of it.
+    """A cleaned text, and the pieces that were taken out of it.
 
     `characters_read` are those of the text's normal form, white space left out.
     """
@@ -67,7 +67,7 @@ _NOTE = re.compile(
     r"|[①-⑳].*"
 )
 
-# Lines that are left out whole: why, what they look like, and how long (characters) they can be.
+# Lines that are left out whole: reason, pattern, and greatest length in characters.
 _NO_TEXT = (
     ("separator", _SEPARATOR, 200),
     ("site", _SITE_LINE, 200),
@@ -76,10 +76,10 @@ _NO_TEXT = (
 
 
 def clean(text: str, to_simplified: bool = False) -> Cleaned:
-    """NFC, LF, one paragraph a line, no space at its ends or doubled within, and only the text.
+    """The text in normal form, one paragraph per line, without anything that is not the text.
 
-    Full-width spaces are spaces; straight quotes become curly ones. With `to_simplified`,
-    traditional characters are converted (opencc t2s).
+    Runs of white space, full-width spaces included, become one space, and none is left at the ends
+    of a line. Straight quotes become curly ones. See `normal_form` for `to_simplified`.
     """
     text = normal_form(text, to_simplified)
     cleaned = Cleaned(text, len(without_space(text)))
@@ -98,7 +98,7 @@ def clean(text: str, to_simplified: bool = False) -> Cleaned:
 
 
 def normal_form(text: str, to_simplified: bool = False) -> str:
-    """NFC and LF, in simplified characters where asked."""
+    """Unicode NFC with LF. With `to_simplified`, opencc (t2s) converts traditional characters."""
     text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
     return _simplifier().convert(text) if to_simplified else text
 
@@ -117,13 +117,13 @@ def _take_out(cleaned: Cleaned, reason: str, pattern: re.Pattern[str], instead: 
 
 
 def _unescape(cleaned: Cleaned) -> None:
-    """Entities become the characters that they stand for; what is lost of them is mark-up."""
+    """Replace entities by their characters; the rest of their spelling counts as mark-up."""
 
     def character(match: re.Match[str]) -> str:
         meant = html.unescape(match[0])
         if meant == match[0]:
             return meant
-        # The ledger holds the entity's spelling less as many characters as come of it.
+        # Rejected are as many characters of the spelling as the text loses by the replacement.
         spelling = match[0][: len(match[0]) - len(without_space(meant))]
         cleaned.rejected.append(Rejected("mark-up", spelling))
         return meant
@@ -132,7 +132,7 @@ def _unescape(cleaned: Cleaned) -> None:
 
 
 def _curly_quotes(line: str) -> str:
-    """Straight quotes made to open or close, by whether one stands open in the line."""
+    """The line with curly quotes: a straight one closes if a quote is open in the line."""
     if '"' not in line:
         return line
     is_open, characters = False, []
@@ -146,7 +146,7 @@ def _curly_quotes(line: str) -> str:
 
 
 def _kept_part(line: str, rejected: list[Rejected]) -> str:
-    """The line, without what is no text; empty if nothing is left."""
+    """The line without what is not text, which goes to `rejected`; empty if nothing is left."""
     for reason, pattern, longest in _NO_TEXT:
         if len(line) <= longest and pattern.fullmatch(line):
             rejected.append(Rejected(reason, line))

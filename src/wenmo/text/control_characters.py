@@ -1,12 +1,12 @@
-"""Characters that steer a terminal instead of standing in it."""
+"""Control characters, by which a text could steer a terminal."""
 
 import unicodedata
 
 
 def visible(text: str) -> str:
-    """The text without what could steer a terminal: such characters by their number.
+    """The text with control characters written as their numbers.
 
-    They are those of Unicode's categories C*, but for line breaks.
+    Control characters are those of Unicode's categories C*, except line breaks.
     https://www.unicode.org/reports/tr44/#General_Category_Values
     """
     return "".join(

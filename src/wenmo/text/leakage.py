@@ -1,4 +1,4 @@
-"""Whether what is held out can be read in the training rows."""
+"""Leakage: how much of the held-out texts occurs in the training texts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +10,14 @@ from wenmo.text.characters import COPY_NGRAM, ngrams
 
 @dataclass(frozen=True)
 class Leakage:
-    """`share` of all held-out 13-grams that stand in a training row, and each row's own share."""
+    """The share of held-out 13-grams that occur in a training row, over all rows and by row."""
 
     share: float
     by_row: list[tuple[float, Row]]
 
 
 def measure(train: Sequence[Row], held_out: Sequence[Row]) -> Leakage:
-    """How much of the held-out outputs stands in the training outputs, white space aside.
-
-    Unit: n-grams of COPY_NGRAM characters.
-    """
+    """How much of the held-out outputs occurs in the training outputs, in n-grams of COPY_NGRAM."""
     wanted = {ngram for row in held_out for ngram in _ngrams(row)}
     seen = {ngram for row in train for ngram in _ngrams(row) if ngram in wanted}
     by_row, leaked, total = [], 0, 0

@@ -1,4 +1,4 @@
-"""Texts that are nearly the same: MinHash proposes pairs, their shared 5-grams decide.
+"""Near-duplicates: MinHash proposes pairs of texts, and their shared 5-grams decide.
 
 Broder 1997, https://doi.org/10.1109/SEQUEN.1997.666900.
 """
@@ -14,7 +14,7 @@ NGRAM = 5
 PERMUTATIONS = 128
 SEED = 1
 MISSED = 0.001
-"""The share of pairs just at the bound that may go unproposed."""
+"""Greatest share of the pairs exactly at the bound that may be missed."""
 
 
 def near_duplicates(texts: Sequence[str], jaccard: float) -> Iterator[tuple[int, int]]:
@@ -30,10 +30,10 @@ def near_duplicates(texts: Sequence[str], jaccard: float) -> Iterator[tuple[int,
 
 
 def number_of_bands(jaccard: float) -> int:
-    """Into how many bands sketches are cut, of which texts that are proposed share one or more.
+    """The number of bands of a sketch; a pair is proposed if its sketches share a band.
 
-    The fewest, which propose the fewest pairs, such that no more than MISSED of the pairs with this
-    similarity share none.
+    Fewer bands propose fewer pairs. This is the fewest with which at most MISSED of the pairs of
+    this similarity share no band.
     """
     sizes = (size for size in (16, 8, 4, 2) if _missed(jaccard, size) <= MISSED)
     return PERMUTATIONS // next(sizes, 1)
@@ -51,5 +51,5 @@ def _shingles(text: str) -> set[str]:
 
 
 def _missed(jaccard: float, size: int) -> float:
-    """The share of pairs of this similarity that agree in no band of so many of the numbers."""
+    """The share of pairs of this similarity that share no band of `size` numbers."""
     return (1 - jaccard**size) ** (PERMUTATIONS // size)

@@ -1,7 +1,7 @@
-"""Cutting a chapter into passages that a model can be asked to write.
+"""Passages: a chapter is cut into pieces of a length that a model can write.
 
-A sentence keeps its closing quotes: splitting at every 。 would open the next passage with an
-orphan ”. Joined, the passages are the chapter again.
+The passages, joined, are the chapter. A sentence keeps its closing quotes, since a cut at every 。
+would leave an orphan ” at the beginning of the next passage.
 """
 
 import re
@@ -19,11 +19,11 @@ _CLAUSE = (
     re.compile(r"[^，,]*(?:[，,][”’」』）]*|$)"),
 )
 
-# How good a place to close a passage is, the best first.
+# Places to end a passage, the best first.
 PARAGRAPH, SENTENCE, SEMICOLON, COMMA, ANYWHERE = range(5)
 
-# What a flaw costs, against half a unit for each character of distance from the target length: an
-# open quote weighs more than any length, and an orphan quote more than all else.
+# Costs. A character of distance from the target length costs 0.5. An open quote costs more than any
+# length, and an orphan quote more than anything else.
 _END_COSTS = {PARAGRAPH: 0, SENTENCE: 50, SEMICOLON: 400, COMMA: 500, ANYWHERE: 2000}
 _UNBALANCED = 1000
 _SHORT_CHARACTER = 10
@@ -31,22 +31,21 @@ _ORPHAN_QUOTE = 100_000
 
 
 class Piece(NamedTuple):
-    """A sentence or a part of an overlong one, and what its end is worth as a passage's end."""
+    """A sentence or a part of an overlong one, and the kind of place at its end."""
 
     text: str
     end: int
 
 
 def passages(chapter: str, params: PassageParams) -> list[str]:
-    """A chapter in passages of `minimum` to `maximum` characters, together the chapter again.
+    """A chapter cut into passages of `minimum` to `maximum` characters.
 
-    Of all ways to cut it, the one that costs least is taken, as TeX breaks lines (Knuth and Plass
-    1981, https://doi.org/10.1002/spe.4380110184): a passage should end with a sentence, where its
-    quotes balance, preferably where a paragraph ends, and be near `target`. Packing greedily
-    instead leaves more quotes open and a short tail in most chapters. Only the last passage can
-    be shorter than `minimum`.
+    Only the last passage can be shorter. The cut is the cheapest of all, as in TeX's line breaking
+    (Knuth and Plass 1981, https://doi.org/10.1002/spe.4380110184): a passage should be near
+    `target`, have balanced quotes, and end with a sentence, preferably with a paragraph. Greedy
+    packing leaves more quotes open and a short tail in most chapters.
     """
-    # No piece is longer than the room between minimum and maximum, so one always ends in there.
+    # No piece is longer than maximum - minimum, so that a piece always ends between the two.
     pieces = list(_pieces(chapter, params.maximum - params.minimum))
     offsets = list(accumulate((len(piece.text) for piece in pieces), initial=0))
     depths = _quote_depths(pieces)
@@ -72,7 +71,7 @@ def passages(chapter: str, params: PassageParams) -> list[str]:
 
 
 def _cost(length: int, balanced: bool, params: PassageParams) -> float:
-    """What a passage of that length costs; half a unit is a character beside the target."""
+    """The cost of a passage of this length, without that of its end."""
     if length < params.minimum:
         return _SHORT_CHARACTER * length
     return abs(length - params.target) / 2 + (0 if balanced else _UNBALANCED)
@@ -84,7 +83,7 @@ def _end_cost(piece: Piece, following: Piece) -> float:
 
 
 def _quote_depths(pieces: list[Piece]) -> list[tuple[int, ...]]:
-    """Before each piece and after the last, how many quotes of each kind stand open."""
+    """The number of open quotes of each kind, before each piece and after the last."""
     changes = (
         [piece.text.count(opening) - piece.text.count(close) for piece in pieces]
         for opening, close in QUOTES.items()
@@ -99,7 +98,7 @@ def _pieces(chapter: str, longest: int) -> Iterator[Piece]:
 
 
 def _cut(text: str, end: int, longest: int, level: int) -> Iterator[Piece]:
-    """An overlong text cut at semicolons, then commas, then anywhere."""
+    """The text, if it is longer than `longest` cut at semicolons, then commas, then anywhere."""
     if len(text) <= longest:
         yield Piece(text, end)
         return

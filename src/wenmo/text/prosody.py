@@ -1,29 +1,29 @@
-"""The rules of regulated verse (近體詩), and where a poem breaks them.
+"""The rules of regulated verse (近體詩), and the faults of a poem by them.
 
 Source: 王力, 詩詞格律 (1962), chapter 2. Lines and characters are counted from 1.
 
 - Form: 4 lines (絕句), 8 (律詩) or another even number (排律), all of 5 or all of 7 characters.
-- Alternation (2-4-6 分明): characters 2, 4 and, of 7, 6 are level and oblique by turns.
-- Opposition (對): there the second line of a couplet has the tones opposite to the first line's.
-- Adhesion (粘): there a couplet opens with the tones of the line before it.
+- Alternation (2-4-6 分明): characters 2, 4 and, in lines of 7, 6 are level and oblique by turns.
+- Opposition (對): at 2-4-6 the second line of a couplet has the opposite tones of the first line.
+- Adhesion (粘): at 2-4-6 a couplet opens with the same tones as the line before it.
 - Line ends: even lines end level and share a 平水 rhyme; odd lines but the first end oblique.
 
-Two licences (拗救) break no rule: an odd line that ends in 平平仄平仄 instead of 平平平仄仄 (特拗),
-and one whose last character but one is oblique instead of level, if the next line makes up for it
-with a level third from its end (對句相救). Tang poets took them often: without them 6 more of 100
-regulated 七言絕句 and 19 more of 100 五言律詩 would break the rules, while of shuffled lines 0 to 2
-of 100 profit (bench/prosody.md).
+Two licences (拗救) break no rule. 特拗: an odd line may end in 平平仄平仄 instead of 平平平仄仄.
+對句相救: the last character but one of an odd line may be oblique instead of level if the third
+character from the end of the next line is level. Tang poets used both often: without them 6 more
+of 100 regulated 七言絕句 and 19 more of 100 五言律詩 would break the rules, but only 0 to 2 more of
+100 poems of shuffled lines (bench/prosody.md).
 
-TONE_RULES are all of these but form and rhyme, which have scores of their own. Told to a reader,
-but no part of them, are three level tones at a line's end (三平尾), a lone level tone (孤平), a
-rhyme word used twice (重韻) and a repeated line. The first two are matters of a single line, rare
-in Tang poems and as rare when their lines are shuffled, so that they would say nothing of whether a
-poem's lines belong together; the last two are not of tones.
+TONE_RULES are all rules above but form and rhyme, which have scores of their own. Four more faults
+are shown to a reader: three level tones at a line's end (三平尾), a lone level tone (孤平), a rhyme
+word used twice (重韻) and a repeated line. The first two concern a single line. They are rare in
+Tang poems and as rare after their lines are shuffled, so that they cannot tell whether a poem's
+lines belong together. The last two do not concern tones.
 
-A character may satisfy a rule by any of its readings: at 2-4-6 by those, chosen jointly, with which
-the poem as a whole has the fewest faults; at a rhyme by that which most even lines share; elsewhere
-independently. A Chinese character that the 廣韻 does not list is free, except that it rhymes with
-nothing.
+A character satisfies a rule if any of its readings does. The readings at 2-4-6 are chosen jointly,
+so that the poem has the fewest faults. The rhyme is the one that most even lines share. Elsewhere
+readings are independent. A Chinese character that the 廣韻 does not list may have either tone, but
+it rhymes with nothing.
 """
 
 import re
@@ -45,7 +45,7 @@ _THREE_LEVEL = "平平平"
 
 
 class Rule(StrEnum):
-    """What a fault is against."""
+    """The rule that a fault breaks."""
 
     FORM = "form"
     CHARACTER = "character"
@@ -67,7 +67,7 @@ TONE_RULES = frozenset(
 
 
 class Licence(StrEnum):
-    """What lets an odd line leave its pattern."""
+    """What allows an odd line to leave its pattern."""
 
     SPECIAL_ENDING = "特拗"
     NEXT_LINE = "對句相救"
@@ -77,10 +77,11 @@ class Licence(StrEnum):
 class Fault:
     """A broken rule.
 
-    `line` and `character` count from 1; 0 is the whole poem or the whole line. `expected` and
-    `found` hold 平 and 仄 (for opposition and adhesion those at 2-4-6), or for RHYME names of 平水
-    rhymes, for FORM a line's length or the poem's lines×characters, for CHARACTER the character,
-    for repetitions the number of the earlier line; they are empty where there is nothing to say.
+    `line` and `character` count from 1; line 0 is the whole poem, character 0 the whole line.
+    `expected` and `found` hold tones (平 and 仄), for OPPOSITION and ADHESION those at 2-4-6. They
+    hold names of 平水 rhymes for RHYME, a line's length or the poem's lines×characters for FORM,
+    the character for CHARACTER, and the number of the earlier line for repetitions. Either may be
+    empty.
     """
 
     rule: Rule
@@ -94,8 +95,8 @@ class Fault:
 class Analysis:
     """A poem's readings, tones and faults, by line and character.
 
-    `rhyme` is what most even lines' ends share. `licences` are by line number. `checks` is how
-    often the tone rules apply: 0 in a form that they do not know.
+    `rhyme` is the reading that the ends of most even lines share. `licences` are by line number.
+    `checks` is the number of places that TONE_RULES check; 0 for a form that is not regulated.
     """
 
     lines: list[str]
@@ -108,7 +109,7 @@ class Analysis:
 
 
 def analyse(lines: Sequence[str]) -> Analysis:
-    """What the rules say of a poem's verse lines, none of them empty, whatever they hold."""
+    """The analysis of a poem's verse lines. They may hold any characters, but none may be empty."""
     poem = list(lines)
     readings = [line_readings(line) for line in poem]
     tones_of_lines = [[tones(each) for each in line] for line in readings]
@@ -133,7 +134,7 @@ def analyse(lines: Sequence[str]) -> Analysis:
 
 
 def regulated(lines: Sequence[str]) -> bool:
-    """Whether the tone rules know the form: 4 or more lines, an even number, of 5 or 7."""
+    """Whether the form has tone rules: an even number of lines, 4 or more, all of 5 or of 7."""
     match form(list(lines)):
         case (count, length):
             return count >= 4 and count % 2 == 0 and length in (5, 7)
@@ -141,10 +142,10 @@ def regulated(lines: Sequence[str]) -> bool:
 
 
 def rhymes(lines: Sequence[str]) -> bool:
-    """Whether every even line ends in the same 平水 rhyme, all level or all oblique of one tone.
+    """Whether all even lines end in the same 平水 rhyme and tone, by any reading of a character.
 
-    The first line may rhyme or not. Any reading of a character may satisfy the rule. One rhyming
-    line alone, or a line-end that the 廣韻 does not list, does not rhyme.
+    The first line is free. A single even line does not rhyme, and a character that the 廣韻 does
+    not list does not either.
     """
     feet = [line_readings(line)[-1] for line in lines[1::2]]
     return len(feet) >= 2 and bool(frozenset.intersection(*feet))
@@ -180,7 +181,7 @@ def _repeated_feet(lines: list[str]) -> Iterator[Fault]:
     feet = [line[-1] for line in lines[1::2]]
     for at, foot in enumerate(feet):
         number, earlier = 2 * at + 2, 2 * feet.index(foot) + 2
-        # A repeated line repeats its rhyme word too; that is one fault.
+        # A repeated line repeats its rhyme word too, but counts as one fault.
         if earlier < number and lines[number - 1] not in lines[: number - 1]:
             yield Fault(Rule.REPEATED_FOOT, number, len(lines[0]), "", str(earlier))
 
@@ -191,14 +192,14 @@ def _pattern(opening: str, length: int) -> str:
 
 
 def _missed(line: LineTones, opening: str) -> list[int]:
-    """Where a line cannot have that pattern: places of characters, from 0."""
+    """The places, from 0, at which no reading fits the pattern."""
     places = range(1, len(line) - 1, 2)
     pattern = _pattern(opening, len(line))
     return [at for at, tone in zip(places, pattern, strict=True) if tone not in line[at]]
 
 
 def _licence(poem: list[LineTones], at: int, opening: str) -> Licence | None:
-    """What allows a line to leave its pattern, if it leaves it and something does."""
+    """The licence by which a line leaves its pattern, or None."""
     line = poem[at]
     if at % 2 or _missed(line, opening) != [len(line) - 2] or OBLIQUE not in line[-1]:
         return None
@@ -209,16 +210,16 @@ def _licence(poem: list[LineTones], at: int, opening: str) -> Licence | None:
 
 
 def _broken(poem: list[LineTones], at: int, opening: str) -> list[int]:
-    """Where a line breaks that pattern without a licence."""
+    """The places, from 0, at which a line breaks the pattern without a licence."""
     missed = _missed(poem[at], opening)
     return [] if missed and _licence(poem, at, opening) else missed
 
 
 def _openings(poem: list[LineTones]) -> str:
-    """Each line's tone at character 2 with which the poem has the fewest faults at 2-4-6.
+    """Each line's tone at character 2, such that the poem has the fewest faults at 2-4-6.
 
-    Of equals that with the fewest faults inside lines, then that with the fewest licences.
-    Viterbi's algorithm: for either tone of a line only the best way to it counts.
+    Ties go to the fewest faults inside lines, then to the fewest licences. This is Viterbi's
+    algorithm: for either tone of a line only the best path to it is kept.
     """
     best = {"": (0, 0, 0, "")}
     for at, line in enumerate(poem):
@@ -240,12 +241,12 @@ def _openings(poem: list[LineTones]) -> str:
 
 
 def _unrelated(at: int, before: str, opening: str) -> bool:
-    """Whether a line breaks opposition or adhesion with the line before, which opened so."""
+    """Whether a line breaks opposition or adhesion to the line before, whose opening is given."""
     return at > 0 and (opening == before) is (at % 2 == 1)
 
 
 def _pattern_faults(poem: list[LineTones], openings: str) -> Iterator[Fault]:
-    """Alternation, opposition and adhesion."""
+    """Faults of alternation, opposition and adhesion."""
     for at, (line, opening) in enumerate(zip(poem, openings, strict=True)):
         if _unrelated(at, openings[at - 1], opening):
             rule = Rule.OPPOSITION if at % 2 else Rule.ADHESION
@@ -264,7 +265,7 @@ def _line_end_faults(poem: list[LineTones]) -> Iterator[Fault]:
 
 
 def _line_style_faults(poem: list[LineTones]) -> Iterator[Fault]:
-    """三平尾 and 孤平, where every reading makes them and the line may end level."""
+    """三平尾 and 孤平, in lines that may end level, and only if every reading has them."""
     for at, line in enumerate(poem):
         if at % 2 == 0 and at > 0:
             continue
@@ -279,9 +280,9 @@ def _must_be(line: LineTones, pattern: str) -> bool:
 
 
 def _shared_rhyme(ends: list[frozenset[Reading]]) -> Reading | None:
-    """The reading that most even lines' ends share.
+    """The reading that the ends of most even lines share.
 
-    Of equals a level one, then one that the first line has, then that of the earliest line.
+    Ties go to a level reading, then to one that the first line has, then to the earliest line.
     """
     votes = Counter(reading for foot in ends[1::2] for reading in sorted(foot))
     return max(
@@ -294,9 +295,9 @@ def _shared_rhyme(ends: list[frozenset[Reading]]) -> Reading | None:
 def _rhyme_faults(
     poem: list[list[frozenset[Reading]]], rhyme: Reading | None, others: list[Fault]
 ) -> list[Fault]:
-    """The even lines that have not the shared rhyme; a lone one has none to share.
+    """A fault for each even line without the shared rhyme, in poems of four or more lines.
 
-    Among level rhymes an oblique one is told already, as no level rhyme foot.
+    An oblique end among level rhymes is already a fault of LEVEL_FOOT.
     """
     told = {fault.line for fault in others if fault.rule is Rule.LEVEL_FOOT}
     if len(poem) < 4:

@@ -1,7 +1,7 @@
-"""What a character sounded like to a Tang poet: its tones and its rhymes.
+"""The readings of a character to a Tang poet: its rhymes and its tones.
 
-Neither can be read off Mandarin, so characters are looked up in the 廣韻 (1008), whose 206 rhymes
-are folded by the historical 同用 groups into the 106 平水 rhymes that poets went by.
+Mandarin has lost both, so characters are looked up in the 廣韻 (1008). Its 206 rhymes are folded by
+the historical 同用 groups into the 106 平水 rhymes that poets used.
 Source of the readings: https://github.com/nk2028/tshet-uinh-js (MIT), through its Python port.
 Source of the folding: 王力, 漢語詩律學 (1958), section 4.
 """
@@ -17,9 +17,9 @@ Reading = tuple[str, str]
 LEVEL, OBLIQUE = "平", "仄"
 ALL_TONES = frozenset({LEVEL, OBLIQUE})
 
-# A group: the 廣韻 rhymes, named by their level tone, that poets were allowed to use together, and
-# what the 平水 books call the group in the tones 平, 上, 去 and 入; "-" where it has none.
-# 祭, 泰, 夬 and 廢 have the departing tone alone; 泰 stands by itself.
+# Each group has the 廣韻 rhymes that poets were allowed to use together, named by their level tone,
+# and the group's names in the 平水 books in the tones 平, 上, 去 and 入; "-" if there is none.
+# 祭, 泰, 夬 and 廢 have the departing tone alone, and 泰 is a group by itself.
 _GROUPS = (
     ("東", "東董送屋"), ("冬鍾", "冬腫宋沃"), ("江", "江講絳覺"), ("支脂之", "支紙寘-"),
     ("微", "微尾未-"), ("魚", "魚語御-"), ("虞模", "虞麌遇-"), ("齊祭", "齊薺霽-"),
@@ -37,8 +37,8 @@ _GROUP_OF_RHYME = {rhyme: group for group in RHYME_GROUPS for rhyme in group}
 _FIRST_OF_LOWER_LEVEL = "先"
 _DIGITS = "一二三四五六七八九"
 
-# Characters that the 廣韻 lists in another shape, or, 粗 強 歛 茆 咳, only as another word.
-# First the shape of opencc's traditional standard or of old prints, then that of the 廣韻.
+# Pairs of shapes: a character as in opencc's traditional standard or in old prints, then as in the
+# 廣韻. It lists 粗 強 歛 茆 咳 in their own shape too, but only as other words.
 _SHAPES = (
     "間閒 窗窻 衆眾 魂䰟 茲兹 托託 聯聮 鞍鞌 劍劒 棋棊 樑梁 瀟潚 脈脉 廻迴 臯皐 搗擣 "
     "吊弔 煉鍊 隣鄰 崑崐 裙帬 烹亨 湧涌 樣㨾 煮煑 崙崘 槁稾 緲渺 污汙 岩巖 撐樘 粧妝 "
@@ -53,7 +53,7 @@ _SHAPES = (
 )
 _GUANGYUN_SHAPE = {pair[0]: pair[1] for pair in _SHAPES.split()}
 
-# Level readings of the 平水 books, which poets rhyme by, that the 廣韻 lacks.
+# Level readings of the 平水 books that the 廣韻 lacks.
 _LATER_READINGS: dict[str, frozenset[Reading]] = {
     "涯": frozenset({("麻", "平")}),
     "漫": frozenset({("寒桓", "平")}),
@@ -62,7 +62,7 @@ _LATER_READINGS: dict[str, frozenset[Reading]] = {
 
 @cache
 def readings(character: str) -> frozenset[Reading]:
-    """All readings of one traditional character; empty where the 廣韻 does not list it."""
+    """All readings of a traditional character; empty if the 廣韻 does not list it."""
     shapes = {character, _GUANGYUN_SHAPE.get(character, character)}
     listed = {
         _pingshui(entry.音韻地位.韻, entry.音韻地位.聲)
@@ -74,20 +74,20 @@ def readings(character: str) -> frozenset[Reading]:
 
 @cache
 def tones(found: frozenset[Reading]) -> frozenset[str]:
-    """Of some readings the tones that verse tells apart: 平 is level, 上去入 are oblique (仄).
+    """The tones of readings as verse distinguishes them: 平 is level (平), 上去入 are oblique (仄).
 
-    A character without a reading can be blamed for nothing, so it has both.
+    A character without a reading has both tones, so that it breaks no rule.
     """
     return frozenset(LEVEL if tone == "平" else OBLIQUE for _, tone in found) or ALL_TONES
 
 
 def line_readings(line: str) -> list[frozenset[Reading]]:
-    """The readings of each character of a line, in traditional and in given shape.
+    """The readings of each character of a line, in its traditional and in its given shape.
 
-    The conversion to traditional characters sees the whole line, since 后 or 里 alone could be
-    two words; where it guesses wrong, the given character's own readings still count.
+    The conversion to traditional characters needs the whole line, since 后 or 里 alone could be two
+    words. If it guesses wrong, the given character's own readings still count.
     """
-    # Half of a surrogate pair, which a broken text may hold, is no character to opencc.
+    # opencc refuses half of a surrogate pair, which a broken text may hold.
     traditional = _traditional().convert(line.encode("utf-8", "replace").decode("utf-8"))
     if len(traditional) != len(line):
         traditional = line
@@ -100,13 +100,13 @@ def _either(given: str, converted: str) -> frozenset[Reading]:
 
 
 def rhyme_name(reading: Reading) -> str:
-    """What the 平水 books call a reading's rhyme, such as 上平一東 or 入聲四質."""
+    """The name of a reading's rhyme in the 平水 books, such as 上平一東 or 入聲四質."""
     return _rhyme_names()[reading]
 
 
 @cache
 def _guangyun() -> ModuleType:
-    # Reading its dictionary takes 0.2 s, which a command that asks for no reading need not wait.
+    # The dictionary takes 0.2 s to load, so it is loaded only when a reading is asked for.
     import tshet_uinh
 
     guangyun: ModuleType = tshet_uinh.資料
@@ -120,7 +120,7 @@ def _traditional() -> opencc.OpenCC:
 
 @cache
 def _rhyme_names() -> dict[Reading, str]:
-    """The name of each of the 106 rhymes: its volume, its number there and its head character."""
+    """The name of each of the 106 rhymes: volume, number in the volume, and head character."""
     names = {}
     for at, tone in enumerate(_TONES):
         volume, number = ("上平" if tone == "平" else f"{tone}聲"), 0
@@ -135,7 +135,7 @@ def _rhyme_names() -> dict[Reading, str]:
 
 
 def _pingshui(rhyme: str, tone: str) -> Reading:
-    """A 廣韻 rhyme's 平水 group; 拯 and 證, of 蒸登, went into 迥 and 徑, of 青."""
+    """The 平水 reading of a 廣韻 rhyme and tone; 拯 and 證 of 蒸登 went into 迥 and 徑 of 青."""
     group = _GROUP_OF_RHYME[rhyme]
     return ("青" if group == "蒸登" and tone in "上去" else group, tone)
 

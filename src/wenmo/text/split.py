@@ -1,8 +1,8 @@
-"""Which rows are learnt from and which are held out.
+"""The split into training rows and held-out rows.
 
-Rows that hang together are held out together: the passages of a book, poems that share a line,
-tales that nearly repeat each other. Whether a group is held out depends on a hash of the seed and
-of the group alone, so that adding a book moves no other row.
+Related rows form a group: passages of a book, poems that share a line, near-duplicates. A group is
+held out whole or not at all. Whether it is depends only on a hash of the seed and the group's key,
+so that an added book moves no other row.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from wenmo.text.verse import verse_lines
 
 @dataclass(frozen=True)
 class Split:
-    """Training rows, held-out rows, number of groups, and how many rows were left out and why."""
+    """Training rows, held-out rows, number of groups, and number of rows left out by reason."""
 
     train: list[Row]
     eval: list[Row]
@@ -28,7 +28,7 @@ class Split:
 
 
 def split(rows: Sequence[Row], params: MergeParams, seed: int) -> Split:
-    """Part the rows. Raises UserError if either part would be empty."""
+    """Split the rows. Raises UserError if either part would be empty."""
     unique = list({row.output: row for row in reversed(rows)}.values())[::-1]
     pairs = list(near_duplicates([row.output for row in unique], params.near_duplicate_jaccard))
     dropped = Counter(duplicate=len(rows) - len(unique), near_duplicate=0)
@@ -59,10 +59,9 @@ def split(rows: Sequence[Row], params: MergeParams, seed: int) -> Split:
 def group_keys(
     rows: Sequence[Row], params: MergeParams, pairs: Iterable[tuple[int, int]]
 ) -> list[str]:
-    """For each row the key of its group: rows that share a link, and pairs, are of one group.
+    """The key of each row's group. Rows that share a link are of one group, and so are `pairs`.
 
-    The key is the one of the group's links whose hash is lowest, so that it changes only if rows
-    are added that hang together with the group.
+    The key is the group's link with the lowest hash, so that it changes only if the group does.
     """
     links = [links_of(row, params) for row in rows]
     parent: dict[str, str] = {link: link for of_row in links for link in of_row}
@@ -86,7 +85,7 @@ def group_keys(
 
 
 def links_of(row: Row, params: MergeParams) -> list[str]:
-    """What ties a row to others: its book, its block of the book, its verse lines, or nothing."""
+    """A row's links to other rows: its book, its block of the book, its verse lines, or none."""
     match params.group_by:
         case "source":
             return [row.source]
@@ -99,7 +98,7 @@ def links_of(row: Row, params: MergeParams) -> list[str]:
 
 
 def without_neighbours(learnt: list[Row], held_out: list[Row], gap: int) -> list[Row]:
-    """The rows that stand more than `gap` places from any held-out row of their source."""
+    """The rows that are more than `gap` positions from any held-out row of their source."""
     near = {
         (row.source, row.position + offset) for row in held_out for offset in range(-gap, gap + 1)
     }
@@ -107,13 +106,13 @@ def without_neighbours(learnt: list[Row], held_out: list[Row], gap: int) -> list
 
 
 def first_drawn(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
-    """At most `count` of the rows, drawn by seed and id, by source and position."""
+    """At most `count` of the rows, drawn by seed and id, in order of source and position."""
     drawn = sorted(rows, key=lambda row: draw(seed, row.id))[:count]
     return sorted(drawn, key=lambda row: (row.source, row.position))
 
 
 def draw(seed: int, key: str) -> float:
-    """A number from 0 to 1 for a key, the same whatever other keys there are."""
+    """A number from 0 to 1 that depends on seed and key alone."""
     return fraction(f"{seed}/{key}")
 
 
