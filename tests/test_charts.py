@@ -1,4 +1,4 @@
-"""The pictures of a report, and the marks in its texts."""
+"""The report's pictures, and the marks in its texts."""
 
 import math
 import xml.etree.ElementTree as ET

@@ -1,4 +1,4 @@
-"""What is taken out of a raw text, and that everything else stays."""
+"""Cleaning: what is taken out of a raw text, and what stays."""
 
 import pytest
 from hypothesis import example, given

@@ -1,3 +1,5 @@
+"""The comparison of tuned with base: intervals, p values, groups and Holm's correction."""
+
 import random
 
 import pytest
@@ -22,9 +24,20 @@ def test_identical_systems_give_an_interval_around_0() -> None:
     assert result["ci_low"] < 0 < result["ci_high"]
     assert result["p_value"] > 0.05
     same = compare(base, base, higher_is_better=True, resamples=2000, seed=1)
-    assert same["ci_low"] == same["ci_high"] == 0
-    assert same["p_value"] == 1
+    assert same["primary"] == same["ci_low"] == same["ci_high"] == 0
+    assert (same["p_value"], same["win_rate"]) == (1, 0.5)
     assert outcomes(base, base, higher_is_better=True) == {"wins": 0, "ties": 200, "losses": 0}
+
+
+def test_a_clear_difference_is_positive_if_tuned_is_better() -> None:
+    base = [5.0, 6.0, 7.0, 6.5, 5.5, 6.2, 7.1, 5.9]
+    tuned = [4.0, 5.1, 6.2, 5.4, 4.4, 5.3, 6.2, 5.0]
+    result = compare(base, tuned, higher_is_better=False, resamples=2000, seed=1)
+    assert 0 < result["ci_low"] < result["primary"] < result["ci_high"]
+    assert result["p_value"] < 0.05
+    assert result["win_rate"] == 1
+    worse = compare(base, tuned, higher_is_better=True, resamples=2000, seed=1)
+    assert (worse["primary"], worse["win_rate"]) == (-result["primary"], 0)
 
 
 def test_rows_of_a_book_that_are_alike_make_no_surer() -> None:
@@ -44,9 +57,12 @@ def test_rows_of_a_book_that_are_alike_make_no_surer() -> None:
 
 
 @given(st.lists(st.floats(-5, 5), min_size=2, max_size=10))
-def test_a_group_for_each_row_or_one_for_all_is_no_grouping(gains: list[float]) -> None:
+def test_the_same_seed_gives_the_same_with_a_group_per_row_or_for_all_or_none(
+    gains: list[float],
+) -> None:
     base = [0.0] * len(gains)
     plain = compare(base, gains, True, 100, seed=3)
+    assert compare(base, gains, True, 100, seed=3) == plain
     names = [f"{row:02}" for row in range(len(gains))]
     assert compare(base, gains, True, 100, seed=3, groups=names) == plain
     assert compare(base, gains, True, 100, seed=3, groups=["book"] * len(gains)) == plain

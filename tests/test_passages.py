@@ -1,3 +1,5 @@
+"""Sentences, passages and chapters: how a book is cut."""
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st

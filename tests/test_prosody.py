@@ -1,3 +1,5 @@
+"""Readings, the rules of regulated verse, and what `wenmo prosody` says about a poem."""
+
 import csv
 import random
 from itertools import product
@@ -21,8 +23,8 @@ POEMS = [
     for row in csv.DictReader((ROOT / "data/sample/poetry/poems.csv").open(encoding="utf-8"))
 ]
 
-# Ten poems: what is wrong with each, as (rule, line, character, expected, found), and what
-# `wenmo prosody` says of it.
+# Ten poems, each with its fault as (rule, line, character, expected, found) and with the sentence of
+# `wenmo prosody` about it.
 TEN = [
     (
         "古渡秋深暮色寒，渔翁收网上沙滩。归来不问鱼多少，一盏孤灯对竹竿。",

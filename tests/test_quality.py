@@ -1,4 +1,4 @@
-"""Which texts are not worth learning from. The examples are of our own writing."""
+"""Quality: which texts are left out, and for which fault."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""Raw texts: every format is read, and a malformed row is named by file and line."""
+"""The tasks' readers: every format is read, and a malformed row is named by file and line."""
 
 import json
 from pathlib import Path

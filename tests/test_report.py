@@ -1,3 +1,5 @@
+"""The report page, its wording, and the tables of scores."""
+
 import html
 import re
 from pathlib import Path

@@ -8,6 +8,7 @@ from itertools import combinations
 from tests.conftest import PREPARE, ROOT
 from wenmo.model.tiny import read_pieces
 from wenmo.tasks import fairytale
+from wenmo.tasks.raw import MalformedRows
 from wenmo.text.chapters import chapters
 from wenmo.text.sentences import quotes_balance
 from wenmo.text.verse import form, verse_lines
@@ -21,6 +22,7 @@ TALES = list(
     fairytale.read(
         SAMPLE / "fairytale",
         fairytale.PrepareParams(**PREPARE, min_tale_chars=1, max_tale_chars=999),
+        MalformedRows(),
     )
 )
 

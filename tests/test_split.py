@@ -1,4 +1,4 @@
-"""What is held out: whole groups, by a hash that no other row moves; nothing of it is learnt."""
+"""The split: groups are held out whole, by a hash that no other row changes."""
 
 import random
 from dataclasses import replace
