@@ -22,7 +22,7 @@ from wenmo.tasks.task import Document
 from wenmo.text.characters import without_space
 from wenmo.text.cleaning import normal_form
 from wenmo.text.sentences import CLOSING_QUOTES
-from wenmo.tools import cli
+from wenmo.tools.inspect import length_histogram, sources_table
 
 PARAMS = novel.PrepareParams(
     **PREPARE
@@ -205,16 +205,16 @@ def test_a_book_of_10_megabytes_on_one_line_goes_through(workspace: Path) -> Non
 def test_inspect_shows_what_prepare_left(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(workspace)
     with pytest.raises(UserError, match="run `dvc repro prepare@novel` first"):
-        cli.sources_table("novel")
+        sources_table("novel")
     assert run_stage(workspace, "prepare", "raw").returncode == 0
-    table = cli.sources_table("novel")
+    table = sources_table("novel")
     metrics = json.loads((workspace / "metrics/prepare/novel.json").read_text())
     for reason, count in metrics["dropped_characters"].items():
         assert reason in table
         assert f" {count:,} " in table.splitlines()[-1]
     assert "绳上的渡口" in table
     assert f"{metrics['characters_read']:,}" in table.splitlines()[-1]
-    assert "█" in cli.length_bars("novel")
+    assert "█" in length_histogram("novel")
 
 
 def test_inspect_refuses_an_unknown_task_in_one_line() -> None:

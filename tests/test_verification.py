@@ -90,7 +90,7 @@ def test_changes_that_are_not_committed_are_left_out_and_that_is_said(repository
     (repository / "words.txt").write_text("雪停了\n", "utf-8")
     run = verify(repository)
     assert run.returncode == 0
-    told = f"what is not committed is left out; this is about {commit_of(repository)}"
+    told = f"changes that are not committed are left out; verifying {commit_of(repository)}"
     assert told in run.stderr
 
 
@@ -102,7 +102,7 @@ def test_a_folder_that_is_named_is_kept_and_one_that_is_there_is_refused(
     assert (kept / "steady.txt").read_text("utf-8") == "雪落了\n"
     run = verify(repository, "--folder", str(kept))
     assert run.returncode == 1
-    assert run.stderr == f"verify: {kept}: is there already; name a folder that is not\n"
+    assert run.stderr == f"verify: {kept} exists already; name a new folder\n"
 
 
 def test_a_stage_that_fails_ends_the_verification(repository: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_stage_that_fails_ends_the_verification(repository: Path) -> None:
     run = verify(repository)
     assert run.returncode == 1
     assert run.stderr.splitlines()[-1] == (
-        "verify: `dvc repro --force --no-run-cache` failed; its output stands above"
+        "verify: `dvc repro --force --no-run-cache` failed; its output is above"
     )
 
 

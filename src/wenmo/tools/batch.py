@@ -8,15 +8,77 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from wenmo.config.endpoints import access
+from wenmo.config import params_file
+from wenmo.config.endpoints import access, endpoints
 from wenmo.config.summarize import SummarizeParams
 from wenmo.core.errors import UserError
-from wenmo.core.records import Row, read_json_lines
+from wenmo.core.reading import read_sources
+from wenmo.core.records import Row, read_json_lines, write_json_lines
 from wenmo.llm.client import parsed_reply
 from wenmo.llm.dialogue import Pending, follow
-from wenmo.llm.store import Request, Store, request_key
+from wenmo.llm.store import Request, Store, request_key, store_path
+from wenmo.tools.task_names import listed_tasks, refuse_unknown
 
 URL = "/v1/chat/completions"
+
+
+def export_batch(task: str, path: Path) -> int:
+    """Write a batch file of the requests about a task that have no answer yet; returns how many.
+
+    Raises UserError if prepare has not run, the provider is offline or the disk refuses.
+    """
+    refuse_unknown([task])
+    with Store(store_path()) as store:
+        requests = pending_requests(prepared_rows(task), endpoint_params(task), store)
+        lines = list(batch_lines(requests))
+    try:
+        write_json_lines(path, lines)
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; name another file") from None
+    return len(lines)
+
+
+def import_batch(path: Path) -> tuple[int, int]:
+    """Store the answers of a results file. Returns how many were stored and how many had failed.
+
+    Raises UserError naming path and line of a line that is no batch result.
+    """
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    with Store(store_path()) as store:
+        return import_results(path, store)
+
+
+def estimate_table() -> str:
+    """Markdown: a row per task of params.yaml with what `estimate` counts.
+
+    Raises UserError if prepare has not run or the provider is offline.
+    """
+    import pandas as pd
+
+    with Store(store_path()) as store:
+        counts = {
+            task: estimate(prepared_rows(task), endpoint_params(task), store)
+            for task in listed_tasks()
+        }
+    return str(pd.DataFrame(counts).T.to_markdown(intfmt=",", floatfmt=",.10g"))
+
+
+def endpoint_params(task: str) -> SummarizeParams:
+    """Section `summarize` of a task. Raises UserError if its provider is no endpoint."""
+    summarize = SummarizeParams.load("summarize", task)
+    if summarize.provider is None:
+        raise UserError(
+            "summarize.provider is offline and costs nothing; set it to one of "
+            + ", ".join(endpoints(params_file.read()))
+        )
+    return summarize
+
+
+def prepared_rows(task: str) -> list[Row]:
+    """The rows that prepare wrote. Raises UserError if it has not run."""
+    sources = read_sources(Path(f"data/prepared/{task}"), f"prepare@{task}")
+    return [row for rows in sources.values() for row in rows]
 
 
 def pending_requests(

@@ -34,6 +34,13 @@ def descriptions() -> dict[str, str]:
     return {path.stem: _first_comment(path) for path in paths}
 
 
+def table() -> str:
+    """A line per preset with its description. Raises UserError if there are no presets."""
+    described = descriptions()
+    width = max(map(len, described))
+    return "\n".join(f"{name:<{width}}  {what}" for name, what in described.items())
+
+
 def apply(name: str) -> str:
     """Lay a preset over params.yaml and return the changes as a unified diff; empty if none.
 
@@ -55,6 +62,15 @@ def apply(name: str) -> str:
         write_text(PARAMS_FILE, after)
     lines = before.splitlines(keepends=True), after.splitlines(keepends=True)
     return "".join(unified_diff(*lines, str(PARAMS_FILE), str(PARAMS_FILE)))
+
+
+def missing_libraries() -> str:
+    """What params.yaml needs for training that is not installed, as an error; empty if nothing."""
+    try:
+        all_sections.refuse_missing(params_file.read())
+    except ParamsError as missing:
+        return str(missing)
+    return ""
 
 
 def lay_over(document: CommentedMap, overlay: CommentedMap) -> None:

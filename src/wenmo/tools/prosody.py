@@ -1,4 +1,4 @@
-"""A poem's tones, rhyme and faults on a page for people."""
+"""`wenmo prosody`: a poem's tones, rhyme and faults, for people."""
 
 from collections.abc import Iterator
 
@@ -7,7 +7,7 @@ from wenmo.text.prosody import Analysis, Fault, Licence, Rule
 from wenmo.text.readings import ALL_TONES, LEVEL, OBLIQUE, Reading, rhyme_name, tones
 from wenmo.text.verse import verse_lines
 
-# As wide as the characters above them in every terminal, which ○ and ● are not.
+# As wide as the characters above them in every terminal, unlike ○ and ●.
 _MARKS = {frozenset({LEVEL}): "平", frozenset({OBLIQUE}): "仄", ALL_TONES: "中"}
 _UNLISTED, _FAULT, _NO_FAULT = "？", "＾", "\u3000"
 _LEGEND = "平 level, 仄 oblique, 中 either, ？ not in the 廣韻 and free, ＾ a fault"
@@ -21,19 +21,19 @@ _LICENCES = {
 
 
 class NotVerseError(UserError):
-    """There is no poem to look at. Its exit code is another than that of a poem with faults."""
+    """There is no poem. Its exit code differs from that of a poem with faults."""
 
     exit_code = 2
 
 
 def poem_lines(text: str) -> list[str]:
-    """A text's verse lines. Raises NotVerseError if there are none, or bytes that are no UTF-8."""
+    """A text's verse lines. Raises NotVerseError if there are none or the text was not UTF-8."""
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise NotVerseError("the poem is not in UTF-8; convert it first")
     lines = verse_lines(text)
     if not lines:
         raise NotVerseError(
-            "there is no verse line; give a poem, its lines parted by punctuation or line breaks"
+            "there is no verse line; give a poem with punctuation or line breaks between its lines"
         )
     return lines
 
@@ -46,7 +46,7 @@ def prosody_page(analysis: Analysis) -> str:
 
 
 def tone_mark(readings: frozenset[Reading]) -> str:
-    """What a character's readings let it be: 平, 仄, 中 for either, ？ if there are none."""
+    """The mark of a character's tone: 平, 仄, 中 for either, ？ without a reading."""
     return _MARKS[tones(readings)] if readings else _UNLISTED
 
 
@@ -73,7 +73,7 @@ def _toned_lines(analysis: Analysis) -> Iterator[str]:
 
 
 def _rhyme_words(analysis: Analysis) -> Iterator[str]:
-    """Each even line's end with its rhyme, and the first line's where it rhymes with them."""
+    """The last character of each even line with its rhyme, and of the first if it rhymes."""
     for number, (line, readings) in enumerate(
         zip(analysis.lines, analysis.readings, strict=True), 1
     ):
@@ -93,7 +93,7 @@ def _faults(analysis: Analysis) -> Iterator[str]:
     count = len(analysis.faults)
     yield f"{_counted(str(count), 'fault')}:" if count else "no faults"
     for fault in analysis.faults:
-        yield f"{_place(fault)}: {_said(fault, analysis)}"
+        yield f"{_place(fault)}: {_sentence(fault, analysis)}"
 
 
 def _place(fault: Fault) -> str:
@@ -102,8 +102,8 @@ def _place(fault: Fault) -> str:
     return f"line {fault.line}" + (f", character {fault.character}" if fault.character else "")
 
 
-def _said(fault: Fault, analysis: Analysis) -> str:
-    """What is wrong there, as one sentence."""
+def _sentence(fault: Fault, analysis: Analysis) -> str:
+    """The fault as one sentence."""
     expected, found = fault.expected, fault.found
     line = analysis.lines[fault.line - 1] if fault.line else ""
     character = line[fault.character - 1] if fault.character else ""

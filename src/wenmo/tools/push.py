@@ -1,4 +1,4 @@
-"""A trained model with its card and scores on Hugging Face."""
+"""`wenmo push`: upload a trained model with its card and scores to Hugging Face."""
 
 import json
 from collections.abc import Iterator
@@ -22,12 +22,13 @@ ADAPTER_CONFIG = "adapter_config.json"
 MERGED_WEIGHTS = ("model.safetensors", "model-*-of-*.safetensors", "model.safetensors.index.json")
 
 
-def publish(task: str, repository: str, *, adapter: bool = False, private: bool = False) -> str:
+def push(task: str, repository: str, *, adapter: bool = False, private: bool = False) -> str:
     """Upload models/merged/<task>, or its adapter, to `repository` (owner/name) in one commit.
 
-    The card is the merged folder's README.md with the scores of metrics/<task>.json; what lies on
-    the disk stays as it is. Returns the repository's address. Raises UserError for whatever is
-    missing or refused; the token, from HF_TOKEN in the environment or .env, is in no message.
+    The card is the merged folder's README.md with the scores of metrics/<task>.json; the files on
+    the disk stay as they are. Returns the repository's address. Raises UserError if a file or the
+    token (HF_TOKEN in the environment or .env) is missing or the hub refuses; no message has the
+    token.
     https://huggingface.co/docs/huggingface_hub/guides/upload
     """
     from huggingface_hub import HfApi
@@ -37,7 +38,7 @@ def publish(task: str, repository: str, *, adapter: bool = False, private: bool 
     token = secret("HF_TOKEN")
     if not token:
         raise UserError(
-            "HF_TOKEN is not set; put a token that may write there or in .env"
+            "HF_TOKEN is not set; put a token with write access into the environment or .env"
             " (https://huggingface.co/settings/tokens)"
         )
     files = published_files(task, adapter)
@@ -52,7 +53,7 @@ def publish(task: str, repository: str, *, adapter: bool = False, private: bool 
 
 @contextmanager
 def upload_errors(repository: str, token: str) -> Iterator[None]:
-    """What goes wrong while a large file is under way, beside what the hub answers, in one line."""
+    """Make a UserError of what fails during an upload; the hub's own answers pass through."""
     import httpx2
 
     try:
@@ -60,8 +61,8 @@ def upload_errors(repository: str, token: str) -> Iterator[None]:
     except httpx2.HTTPError:
         raise
     except (RuntimeError, ValueError, OSError) as error:
-        # A RuntimeError wraps the hub's answer to one file, a ValueError words it; the Xet transfer
-        # has exceptions of its own.
+        # huggingface_hub raises RuntimeError from the hub's answer about a file, ValueError for a
+        # refused card, and other types from the Xet transfer.
         if isinstance(error, RuntimeError) and isinstance(error.__cause__, httpx2.HTTPError):
             raise error.__cause__ from None
         reason = " ".join(str(error).split()).replace(token, "***")
@@ -69,9 +70,9 @@ def upload_errors(repository: str, token: str) -> Iterator[None]:
 
 
 def published_files(task: str, adapter: bool) -> dict[str, Path | bytes]:
-    """What goes to the hub by name: a path as it is, bytes where the hub's differ from the disk's.
+    """The files to upload by name: a path, or bytes that replace the file on the disk.
 
-    Raises UserError naming the stage to run where a file is missing.
+    Raises UserError naming the stage to run if a file is missing.
     """
     merged, own = Path(f"models/merged/{task}"), Path(f"models/adapters/{task}")
     card = add_scores(
@@ -94,7 +95,7 @@ def published_files(task: str, adapter: bool) -> dict[str, Path | bytes]:
 
 
 def _adapter_config(path: Path, base_model: str | None, task: str) -> bytes:
-    """PEFT's configuration, in which models/base means nothing to anyone else."""
+    """PEFT's configuration with the base model's name on the hub in place of models/base."""
     config: dict[str, Any] = json.loads(_read(path, f"train@{task}"))
     if base_model:
         config["base_model_name_or_path"] = base_model
@@ -111,7 +112,7 @@ def _additions(files: dict[str, Path | bytes]) -> "list[Operation]":
 
 
 def _deletions(api: "HfApi", repository: str, files: dict[str, Path | bytes]) -> "list[Operation]":
-    """Merged weights of an earlier upload that was cut into other shards; one would open them."""
+    """Delete shards of an earlier upload, which a reader would load if they stayed."""
     from huggingface_hub import CommitOperationDelete
 
     if ADAPTER_CONFIG in files:

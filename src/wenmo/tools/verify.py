@@ -1,4 +1,4 @@
-"""Verify a commit's results: build everything in a fresh clone and compare every hash."""
+"""`wenmo verify`: build everything in a fresh clone and compare every hash."""
 
 import subprocess
 import sys
@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from os import environ, pathsep
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import typer
 
 from wenmo.core.errors import UserError
 from wenmo.tools.dvc_lock import LOCK_FILE, Lock, parse_lock, read_lock
@@ -19,6 +22,30 @@ class Difference:
     path: str
     committed: str
     rebuilt: str
+
+
+def verify(folder: Path | None) -> None:
+    """Build the current commit in `folder` (None: a temporary one) and print what differs.
+
+    Raises UserError if a hash differs, a stage fails or the folder exists already.
+    """
+    with TemporaryDirectory() as temporary:
+        if folder and folder.exists():
+            raise UserError(f"{folder} exists already; name a new folder")
+        commit = commit_of(Path())
+        if not is_as_committed(Path()):
+            typer.echo(f"changes that are not committed are left out; verifying {commit}", err=True)
+        clone = (folder or Path(temporary) / "clone").absolute()
+        rebuild(Path(), clone)
+        before, after = committed(clone), rebuilt(clone)
+        found = list(differences(before, after))
+        for each in found:
+            change = f"committed {each.committed or 'nothing'}, now {each.rebuilt or 'nothing'}"
+            typer.echo(f"{each.stage}: {each.path}: {change}")
+        count = len(hashes(before))
+        if found:
+            raise UserError(f"{len(found)} of {count} hashes are not those of commit {commit}")
+        typer.echo(f"All {count} hashes of {len(before)} stages are those of commit {commit}.")
 
 
 def rebuild(repository: Path, folder: Path) -> None:
@@ -77,7 +104,7 @@ def is_as_committed(repository: Path) -> bool:
 def _run(*command: str, within: Path) -> None:
     """Run a command whose output the user sees. Raises UserError if it fails."""
     if subprocess.run(command, cwd=within, env=_environment()).returncode:  # noqa: S603
-        raise UserError(f"`{' '.join(command)}` failed; its output stands above")
+        raise UserError(f"`{' '.join(command)}` failed; its output is above")
 
 
 def _output(*command: str, within: Path) -> str:

@@ -10,9 +10,16 @@ from wenmo.config import params_file
 from wenmo.config.endpoints import DEFAULTS, Access, access, endpoints
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.engines.engine import Completion
-from wenmo.engines.openai import request
+from wenmo.engines.openai import request as chat_body
 from wenmo.llm.client import api_key
-from wenmo.tools.writing.writer import STOPPED, Asked, Hear, ModelName, TaskParams, sure_part
+from wenmo.tools.writing.writer import (
+    STOPPED,
+    ModelName,
+    OnText,
+    TextRequest,
+    WritingParams,
+    stable_prefix,
+)
 
 CONNECTING = 10.0
 """Longest wait for a connection (seconds); the text has `timeout_seconds`."""
@@ -21,7 +28,7 @@ CONNECTING = 10.0
 class EndpointWriter:
     """The server at `url`; no request is retried. Its weights are unknown."""
 
-    models = ""
+    weights_digest = ""
 
     def __init__(self, url: str, tasks: Sequence[str]) -> None:
         """Sends no request. Raises UserError for a wrong address or a missing key."""
@@ -32,7 +39,7 @@ class EndpointWriter:
                 f"--endpoint: {url!r}: expected http:// or https://, as in params.yaml"
             )
         self.url, self.tasks = url, tuple(tasks)
-        self.params = {task: TaskParams.load(task) for task in tasks}
+        self.params = {task: WritingParams.load(task) for task in tasks}
         limits = access_at(url)
         self.key = api_key(url, limits)
         timeout = Timeout(limits.timeout_seconds, connect=CONNECTING)
@@ -43,14 +50,15 @@ class EndpointWriter:
     def read(self) -> None:
         """Do nothing: the server has the models."""
 
-    def write(self, model: ModelName, asked: Asked, hear: Hear) -> Completion:
-        """The whole text; `hear` gets the text so far whenever it has grown."""
+    def write(self, model: ModelName, request: TextRequest, on_text: OnText) -> Completion:
+        """The whole text; `on_text` gets the text so far whenever it has grown."""
         import openai
 
-        params = self.params[asked.task]
+        params = self.params[request.task]
         names = params.generate.openai
-        prompt = asked.prompt(params.chat)
-        body = request(names.base if model == "base" else names.tuned, prompt, asked.sampling)
+        prompt = request.engine_prompt(params.chat)
+        name = names.base if model == "base" else names.tuned
+        body = chat_body(name, prompt, request.sampling)
         text, reason, pieces = "", "length", 0
         try:
             with self.client.chat.completions.create(**body, stream=True) as stream:
@@ -59,15 +67,15 @@ class EndpointWriter:
                         text += choice.delta.content or ""
                         pieces += 1
                         reason = choice.finish_reason or reason
-                    if not hear(sure_part(text, [])):
-                        return Completion(prompt.id, sure_part(text, []), STOPPED, pieces)
+                    if not on_text(stable_prefix(text, [])):
+                        return Completion(prompt.id, stable_prefix(text, []), STOPPED, pieces)
         except openai.APIStatusError as error:
-            raise UserError(f"{self.url}: {error.status_code}: {self._told(error)}") from None
+            raise UserError(f"{self.url}: {error.status_code}: {self._message(error)}") from None
         except openai.OpenAIError as error:
-            raise UserError(f"{self.url}: {self._told(error)} Does the server run?") from None
+            raise UserError(f"{self.url}: {self._message(error)} Does the server run?") from None
         return Completion(prompt.id, text.strip(), reason, pieces)
 
-    def _told(self, error: Exception) -> str:
+    def _message(self, error: Exception) -> str:
         """One line of the server's message, with the key removed, which a server may repeat."""
         line = " ".join(str(getattr(error, "message", error)).split())[:200]
         return line.replace(self.key, "***") if self.key else line

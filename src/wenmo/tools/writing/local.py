@@ -1,7 +1,7 @@
-"""The models in models/ as a writer: the base once in memory, with every task's adapter on it.
+"""The models in models/ as a writer: the base is in memory once, with every task's adapter on it.
 
-A text is drawn by the engine `transformers` itself, so that request, seed and sampling give the
-very text that the pipeline would write with `generate.weights: adapter`.
+The engine `transformers` writes the texts, so that the same prompt, seed and sampling give the text
+that the pipeline writes with `generate.weights: adapter`.
 """
 
 import warnings
@@ -12,41 +12,48 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-# Before torch: the same code path as in the pipeline.
+# Before torch: this module sets the code path on which torch's CPU results depend.
 import wenmo.core.stage  # noqa: F401
 from wenmo.config.generate import GenerateParams
 from wenmo.core.errors import UserError
 from wenmo.engines.engine import Completion, Model, completion, prompt_tokens
 from wenmo.model.folder import WEIGHTS
 from wenmo.model.provenance import digests, settings_digest
-from wenmo.tools.writing.writer import STOPPED, Asked, Hear, ModelName, TaskParams, sure_part
+from wenmo.tools.writing.writer import (
+    STOPPED,
+    ModelName,
+    OnText,
+    TextRequest,
+    WritingParams,
+    stable_prefix,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 BASE = Path("models/base")
 ADAPTERS = Path("models/adapters")
-NEEDED = ("config.json", WEIGHTS, "tokenizer*")
-NEEDED_OF_ADAPTER = ("adapter_config.json", WEIGHTS)
+MODEL_FILES = ("config.json", WEIGHTS, "tokenizer*")
+ADAPTER_FILES = ("adapter_config.json", WEIGHTS)
 
 
-class Turns:
-    """A lock that goes from hand to hand: who lets others in waits behind those at the door."""
+class FairLock:
+    """A lock that a thread cannot take again while another one waits for it."""
 
     def __init__(self) -> None:
-        self._door, self._room = Lock(), Lock()
+        self._queue, self._lock = Lock(), Lock()
 
     def __enter__(self) -> None:
-        with self._door:
-            self._room.acquire()
+        with self._queue:
+            self._lock.acquire()
 
     def __exit__(self, *_: object) -> None:
-        self._room.release()
+        self._lock.release()
 
     @contextmanager
-    def others(self) -> Iterator[None]:
-        """Meanwhile it is the others' turn."""
-        self._room.release()
+    def released(self) -> Iterator[None]:
+        """Let a waiting thread have the lock; take it again at the end."""
+        self._lock.release()
         try:
             yield
         finally:
@@ -54,28 +61,28 @@ class Turns:
 
 
 class LocalWriter:
-    """Texts that are under way at a time take turns, a token each."""
+    """Texts that are written at the same time take turns, one token each."""
 
     def __init__(self, tasks: Sequence[str]) -> None:
-        """Nothing is read yet. Raises UserError where a model is missing."""
+        """Loads nothing. Raises UserError if a model is missing."""
         self.tasks = tuple(tasks)
-        self.params = {task: TaskParams.load(task) for task in tasks}
-        self.turns = Turns()
+        self.params = {task: WritingParams.load(task) for task in tasks}
+        self.lock = FairLock()
         self.active: Model | None = None
-        for folder, needed in (
-            (BASE, NEEDED),
-            *((ADAPTERS / task, NEEDED_OF_ADAPTER) for task in tasks),
+        for folder, files in (
+            (BASE, MODEL_FILES),
+            *((ADAPTERS / task, ADAPTER_FILES) for task in tasks),
         ):
-            if not is_there(folder, needed):
+            if not has_files(folder, files):
                 raise UserError(f"{folder}: no model there; `make repro` builds it")
 
     def read(self) -> None:
-        """Have base, adapters and tokenizer in memory."""
-        with self.turns:
+        """Load base, adapters and tokenizer, unless they are in memory."""
+        with self.lock:
             if self.active:
                 return
-            quieten()
-            # These take seconds to import.
+            silence_libraries()
+            # These imports take seconds.
             from wenmo.engines.transformers import TransformersEngine
             from wenmo.model.loading import context_length, end_tokens, load_tokenizer
 
@@ -83,24 +90,24 @@ class LocalWriter:
             self.ends, self.context = end_tokens(BASE), context_length(BASE)
             self.engine = TransformersEngine(GenerateParams.load("generate"))
             for task in self.tasks:
-                self._taken_up(model_of("tuned", task))
+                self._activate(model_of("tuned", task))
 
     @property
-    def models(self) -> str:
-        """Tells these weights from others, as far as texts may differ."""
+    def weights_digest(self) -> str:
+        """A digest of the weight files of base and adapters."""
         folders = [BASE, *(ADAPTERS / task for task in self.tasks)]
         return settings_digest({str(each): digests(each) for each in folders})[:12]
 
-    def write(self, model: ModelName, asked: Asked, hear: Hear) -> Completion:
-        """The whole text; `hear` is told of it after each token."""
+    def write(self, model: ModelName, request: TextRequest, on_text: OnText) -> Completion:
+        """The whole text; `on_text` is called after each token."""
         self.read()
         from accelerate.utils.memory import should_reduce_batch_size
 
         from wenmo.engines.decoding import decode
         from wenmo.engines.transformers import is_stopped
 
-        sampling, which = asked.sampling, model_of(model, asked.task)
-        prompt = asked.prompt(self.params[asked.task].chat)
+        sampling, wanted = request.sampling, model_of(model, request.task)
+        prompt = request.engine_prompt(self.params[request.task].chat)
         (tokens,) = prompt_tokens([prompt], self.tokenizer, sampling, self.context)
         going_on = True
 
@@ -109,14 +116,14 @@ class LocalWriter:
             if is_stopped(answer, self.tokenizer, sampling.stop):
                 return True
             text = self.tokenizer.decode(answer, skip_special_tokens=True)
-            with self.turns.others():
-                going_on = hear(sure_part(text, sampling.stop))
-            self._taken_up(which)
+            with self.lock.released():
+                going_on = on_text(stable_prefix(text, sampling.stop))
+            self._activate(wanted)
             return not going_on
 
         try:
-            with self.turns:
-                weights = self._taken_up(which)
+            with self.lock:
+                weights = self._activate(wanted)
                 ((_, answer),) = decode(
                     weights, [tokens], [prompt.seed], sampling, self.ends, is_over
                 )
@@ -128,12 +135,12 @@ class LocalWriter:
         whole = completion(prompt, answer, ended, self.tokenizer, sampling.stop)
         if going_on:
             return whole
-        return Completion(prompt.id, sure_part(whole.text, []), STOPPED, len(answer))
+        return Completion(prompt.id, stable_prefix(whole.text, []), STOPPED, len(answer))
 
-    def _taken_up(self, model: Model) -> "PreTrainedModel":
-        """The weights, with that model's adapter on or none; only in one's turn."""
+    def _activate(self, model: Model) -> "PreTrainedModel":
+        """The weights with that model's adapter on, or none. The caller holds the lock."""
         if self.active != model:
-            # Half way through it is neither.
+            # An error during the switch leaves neither model active.
             self.active = None
             self.engine.loaded(model)
             self.active = model
@@ -143,10 +150,10 @@ class LocalWriter:
         return weights
 
 
-def quieten() -> None:
-    """Keep what libraries say while they load models out of a reader's text.
+def silence_libraries() -> None:
+    """Keep the libraries' messages about loading out of the text on the terminal.
 
-    transformers 5 takes the adapters that are there already for missing in the next one's file.
+    transformers 5 warns, for each further adapter, that the adapters before are not in its file.
     """
     from transformers.utils import logging
 
@@ -162,10 +169,10 @@ def model_of(name: ModelName, task: str) -> Model:
 
 
 def trained(tasks: Sequence[str]) -> list[str]:
-    """Those that have an adapter."""
-    return [task for task in tasks if is_there(ADAPTERS / task, NEEDED_OF_ADAPTER)]
+    """The tasks that have an adapter."""
+    return [task for task in tasks if has_files(ADAPTERS / task, ADAPTER_FILES)]
 
 
-def is_there(folder: Path, needed: Sequence[str]) -> bool:
-    """Whether a folder has a file of each pattern."""
-    return all(any(folder.glob(pattern)) for pattern in needed)
+def has_files(folder: Path, patterns: Sequence[str]) -> bool:
+    """Whether a folder has a file for each pattern."""
+    return all(any(folder.glob(pattern)) for pattern in patterns)

@@ -1,4 +1,4 @@
-"""A poem with its tones and rhyme in colours, and what else is told of a text, as escaped HTML."""
+"""Texts as escaped HTML: a poem with its tones and rhyme in colours, and the facts below a text."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from wenmo.text.prosody import Analysis, Rule, analyse
 from wenmo.text.readings import rhyme_name
 from wenmo.text.verse import verse_lines
 from wenmo.tools.prosody import tone_mark
-from wenmo.tools.writing.labels import Language, say
+from wenmo.tools.writing.translations import Language, translate
 from wenmo.tools.writing.writer import STOPPED
 
 NGRAM = 4
@@ -23,7 +23,7 @@ def text_html(text: str) -> Markup:
 
 
 def poem_html(text: str) -> Markup:
-    """A poem in its own lines, each character over its tone; rhyme words and faults are marked."""
+    """A poem by lines, each character above its tone; rhyme words and faults are marked."""
     verses = verse_lines(text)
     if not verses:
         return text_html(text)
@@ -37,39 +37,44 @@ def poem_html(text: str) -> Markup:
 
 
 def facts(text: str, finish_reason: str, seed: int, task: str, language: Language) -> Markup:
-    """Length, repetition, seed, how it ended if it has and, for a poem, rhyme and faults."""
-    found = [say("characters", language, len("".join(text.split())))]
+    """Length, repetition, for a poem rhyme and faults, seed, and whether it was cut or stopped.
+
+    An empty `finish_reason` means that the text still grows.
+    """
+    found = [translate("characters", language, len("".join(text.split())))]
     if len(text) >= NGRAM:
         share = f"{sequence_repetition(text, NGRAM):.0%}"
-        found.append(say("repetition", language, share))
+        found.append(translate("repetition", language, share))
     if task == "poetry" and (lines := verse_lines(text)):
         analysis = analyse(lines)
         rhyme = analysis.rhyme
         found.append(
-            say("rhyme", language, rhyme_name(rhyme)) if rhyme else say("no_rhyme", language)
+            translate("rhyme", language, rhyme_name(rhyme))
+            if rhyme
+            else translate("no_rhyme", language)
         )
-        found.append(say("faults", language, len(analysis.faults)))
-    found.append(f"{say('seed', language)} {seed}")
+        found.append(translate("faults", language, len(analysis.faults)))
+    found.append(f"{translate('seed', language)} {seed}")
     endings = {"length": "cut", STOPPED: "stopped"}
     if finish_reason in endings:
-        found.append(say(endings[finish_reason], language))
+        found.append(translate(endings[finish_reason], language))
     classes = "facts ended" if finish_reason else "facts"
     return Markup('<p class="{}">{}</p>').format(classes, " · ".join(found))
 
 
 def _characters(analysis: Analysis, number: int) -> Iterator[Markup]:
-    """The characters of a verse line, counted from 1; what is not Chinese has no tone."""
+    """The characters of verse line `number` (from 1); one that is not Chinese has no tone."""
     line, readings = analysis.lines[number - 1], analysis.readings[number - 1]
     faults = [fault for fault in analysis.faults if fault.line == number]
     faulty = {fault.character for fault in faults}
-    strange = {fault.character for fault in faults if fault.rule is Rule.CHARACTER}
+    not_chinese = {fault.character for fault in faults if fault.rule is Rule.CHARACTER}
     for at, (character, found) in enumerate(zip(line, readings, strict=True), 1):
         mark = tone_mark(found)
         is_foot = at == len(line) and (number % 2 == 0 or number == 1)
         classes = [_CLASSES.get(mark, "either")]
         classes += ["rhyme"] if is_foot and analysis.rhyme in found else []
         classes += ["fault"] if at in faulty else []
-        if at in strange:
+        if at in not_chinese:
             yield Markup('<span class="fault">{}</span>').format(character)
         else:
             yield Markup('<ruby class="{}">{}<rt>{}</rt></ruby>').format(

@@ -1,4 +1,4 @@
-"""A growing text in the terminal or in a pipe, a poem's tones under each of its lines."""
+"""A growing text in the terminal or in a pipe, with the tones under each line of a poem."""
 
 import re
 from collections.abc import Iterator
@@ -14,11 +14,11 @@ from wenmo.tools.prosody import tone_mark
 
 STYLES = {"平": "green", "仄": "yellow"}
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""What could move the cursor or worse; a line break and a tab are no such characters."""
+"""Control characters, which could move the cursor; line break and tab are harmless."""
 
 
 class Screen:
-    """Standard output. `plain` is for a pipe: the texts and nothing beside them."""
+    """Standard output. With `plain`, for a pipe, it shows the texts alone."""
 
     def __init__(self, *, plain: bool) -> None:
         self.plain = plain
@@ -32,38 +32,38 @@ class Screen:
         self.console.print(Text(f"[{text}]", style="bold"))
 
     def note(self, text: str) -> None:
-        """A word beside the texts."""
+        """A remark; a pipe does not get it."""
         if not self.plain:
             self.console.print(Text(printable(text), style="dim"))
 
-    def complain(self, text: str) -> None:
-        """What went wrong, on standard error."""
+    def error(self, text: str) -> None:
+        """An error, on standard error."""
         self.errors.print(Text(printable(text), style="red"))
 
     def show(self, text: Text | str) -> None:
-        """Print on, without a line break."""
+        """Print without a line break."""
         self.console.print(text, end="")
 
 
-class Growing:
-    """One text as it comes."""
+class GrowingText:
+    """One text, printed as it grows."""
 
     def __init__(self, screen: Screen, *, with_tones: bool) -> None:
         self.screen = screen
         self.with_tones = with_tones
         self.text = ""
 
-    def hear(self, text: str) -> bool:
-        """Show what is new of the text so far; never stops it."""
-        self._show(text[len(self.text) :])
+    def show(self, text: str) -> bool:
+        """Print the new part of the text so far. True: the text may go on."""
+        self._print(text[len(self.text) :])
         self.text = text
         return True
 
     def end(self) -> None:
         """Close the last line."""
-        self._show("\n")
+        self._print("\n")
 
-    def _show(self, new: str) -> None:
+    def _print(self, new: str) -> None:
         *whole_lines, rest = new.split("\n")
         line = self.text.rpartition("\n")[2]
         for piece in whole_lines:
@@ -75,12 +75,12 @@ class Growing:
 
 
 def printable(text: str) -> str:
-    """A text in which no character steers the terminal."""
+    """The text with control characters replaced."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def tones_under(line: str) -> Text:
-    """The tones of verse, each as wide as its character and in its place; empty for no verse."""
+    """The tone marks of a verse line, each below its character; empty if there is no verse."""
     marked, at = Text(), 0
     for verse in verse_lines(line):
         start = line.index(verse, at)
@@ -98,7 +98,7 @@ def _tones(verse: str) -> Iterator[tuple[str, str]]:
 
 
 def poem_facts(text: str) -> str:
-    """A poem's rhyme and number of faults."""
+    """The rhyme of a poem and its number of faults."""
     lines = verse_lines(text)
     if not lines:
         return "no verse"

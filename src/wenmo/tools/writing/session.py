@@ -1,4 +1,4 @@
-"""Writing with the models in a terminal: what is typed is a theme or a command."""
+"""A terminal session: each typed line is a theme to write about or a command."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -9,42 +9,42 @@ from typing import Any
 
 import platformdirs
 
+from wenmo.config.generate import Sampling
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.core.records import write_text
 from wenmo.engines.engine import Completion
-from wenmo.tools.writing.requests import form_named, request
-from wenmo.tools.writing.screen import Growing, Screen, poem_facts
+from wenmo.tools.writing.screen import GrowingText, Screen, poem_facts
+from wenmo.tools.writing.wording import checked_form, task_prompt
 from wenmo.tools.writing.writer import (
     MODELS,
     STOPPED,
-    Asked,
     ModelName,
-    TaskParams,
+    TextRequest,
     Writer,
-    changed,
+    WritingParams,
+    sampling_with,
 )
 
 BOTH = "both"
-CHOICES = (*MODELS, BOTH)
-HISTORY = 1000
-"""Lines that are remembered from one session to the next."""
+MODEL_CHOICES = (*MODELS, BOTH)
+HISTORY_LINES = 1000
 
 HELP = """\
-A theme, or for a poem its first line or title, and Enter: the model writes. Ctrl-C stops the text.
-/task novel         the task, and with it the models
-/model both         who writes: base, tuned, or one after the other
+Type a theme, or for a poem its first line or title, and Enter. Ctrl-C stops the text.
+/task novel         the task, and with it its model
+/model both         the model that writes: base, tuned, or one after the other
 /form 七言绝句      a poem's form
-/temperature 0.7    sharpness of the draw; 0 takes the likeliest
-/seed 42            what the draw starts from
-/again              the same with the next seed
-/save poem.txt      keep what was written last
+/temperature 0.7    temperature of sampling; 0 is greedy
+/seed 42            seed of sampling
+/again              write about the same theme with the next seed
+/save poem.txt      save the last texts
 /help /quit
-A command without its value shows what it is now."""
+A command without its value shows the present value."""
 
 
 @dataclass(frozen=True)
-class Choice:
-    """What the next text is written with; without a temperature it is that of params.yaml."""
+class Settings:
+    """What the next text is written with; a temperature of None is that of params.yaml."""
 
     task: str
     model: str
@@ -55,26 +55,26 @@ class Choice:
 
 @dataclass
 class Session:
-    """Answers lines; `written` are the last texts by model, and `asked` what they answer."""
+    """Writes texts and obeys commands; `texts` are the last ones by model, for `request`."""
 
     writer: Writer
     screen: Screen
-    choice: Choice
+    settings: Settings
     poem_prompts: str
     with_tones: bool
-    asked: Asked | None = None
+    request: TextRequest | None = None
     typed: str = ""
-    written: dict[ModelName, Completion] | None = None
+    texts: dict[ModelName, Completion] | None = None
 
     def __post_init__(self) -> None:
-        for key, value in vars(self.choice).items():
+        for key, value in vars(self.settings).items():
             if value is not None:
-                self.choose(key, str(value))
+                self.set(key, str(value))
 
-    def take(self, line: str) -> bool:
-        """Write about a theme, or do what a command says; False after /quit.
+    def answer(self, line: str) -> bool:
+        """Write about a theme, or obey a command; False after /quit.
 
-        Raises UserError for a command that is none, and where writing fails.
+        Raises UserError for an unknown command or a wrong value, and if writing fails.
         """
         line = line.strip()
         if not line.startswith("/"):
@@ -89,90 +89,90 @@ class Session:
             case "help":
                 self.screen.note(HELP)
             case "again" if self.typed:
-                self.choice = replace(self.choice, seed=self.choice.seed + 1)
+                self.settings = replace(self.settings, seed=self.settings.seed + 1)
                 self.write(self.typed)
             case "again":
                 raise ParamsError("there is nothing to write again; type a theme first")
             case "save":
-                self.screen.note(f"in {self.save(value)}")
+                self.screen.note(f"saved in {self.save(value)}")
             case "task" | "model" | "form" | "seed" | "temperature":
                 if value:
-                    self.choose(command, value)
-                self.screen.note(f"{command} {self.shown(command)}")
+                    self.set(command, value)
+                self.screen.note(f"{command} {self.present(command)}")
             case _:
                 raise ParamsError(f"/{command}: no such command; /help lists them")
         return True
 
-    def choose(self, key: str, value: str) -> None:
-        """Raises ParamsError for a value that is not allowed."""
+    def set(self, key: str, value: str) -> None:
+        """Change one of the settings. Raises ParamsError for a value that is not allowed."""
         match key:
             case "task":
                 found: Any = one_of(self.writer.tasks, value, key)
             case "model":
-                found = one_of(CHOICES, value, key)
+                found = one_of(MODEL_CHOICES, value, key)
             case "form":
-                found = form_named(value)
+                found = checked_form(value)
             case "seed":
                 found = number(int, value, key)
             case _:
                 found = number(float, value, key)
-                changed(TaskParams.load(self.choice.task).generate.sampling, temperature=found)
-        self.choice = replace(self.choice, **{key: found})
+                sampling_with(self._sampling(), temperature=found)
+        self.settings = replace(self.settings, **{key: found})
 
-    def shown(self, key: str) -> str:
-        """What holds now."""
-        if key == "temperature" and self.choice.temperature is None:
-            return str(TaskParams.load(self.choice.task).generate.sampling.temperature)
-        return str(getattr(self.choice, key))
+    def present(self, key: str) -> str:
+        """The present value of a setting."""
+        if key == "temperature":
+            return str(self._sampling().temperature)
+        return str(getattr(self.settings, key))
 
     def write(self, typed: str) -> None:
-        """Have base, tuned or both write, and show it as it comes; Ctrl-C ends it early."""
-        choice = self.choice
-        sampling = TaskParams.load(choice.task).generate.sampling
-        if choice.temperature is not None:
-            sampling = changed(sampling, temperature=choice.temperature)
-        asked = Asked(
-            choice.task,
-            request(choice.task, typed, choice.form, self.poem_prompts),
-            choice.seed,
-            sampling,
-        )
-        self.asked, self.typed, self.written = asked, typed, {}
-        self.screen.note(asked.request)
-        for model in MODELS if choice.model == BOTH else [n for n in MODELS if n == choice.model]:
-            if choice.model == BOTH:
+        """Write with base, tuned or both, and show the text as it grows; Ctrl-C ends it."""
+        now = self.settings
+        prompt = task_prompt(now.task, typed, now.form, self.poem_prompts)
+        request = TextRequest(now.task, prompt, now.seed, self._sampling())
+        self.request, self.typed, self.texts = request, typed, {}
+        self.screen.note(prompt)
+        for model in MODELS if now.model == BOTH else [n for n in MODELS if n == now.model]:
+            if now.model == BOTH:
                 self.screen.heading(model)
-            text = self.written[model] = self._written(model, asked)
+            text = self.texts[model] = self._show_text(model, request)
             self.screen.note(self._facts(text))
             if self.stopped:
                 break
 
     @property
     def stopped(self) -> bool:
-        """Whether the last text was ended by Ctrl-C."""
-        return any(each.finish_reason == STOPPED for each in (self.written or {}).values())
+        """Whether Ctrl-C ended the last text."""
+        return any(each.finish_reason == STOPPED for each in (self.texts or {}).values())
 
     def save(self, name: str) -> Path:
-        """Write the last texts into a new file. Raises UserError if it is there, or no text is."""
-        if not self.asked or not self.written:
+        """Write the last texts into a new file. Raises UserError if it exists or no text does."""
+        if not self.request or not self.texts:
             raise ParamsError("there is nothing to save; type a theme first")
-        path = Path(name or f"{self.asked.task}-{self.asked.seed}.txt")
+        path = Path(name or f"{self.request.task}-{self.request.seed}.txt")
         if path.exists():
-            raise UserError(f"{path} is there already; /save takes another name")
-        about = f"seed {self.asked.seed}, temperature {self.asked.sampling.temperature}"
-        parts = [f"{self.asked.request}\n{about}"]
-        parts += [f"[{model}]\n{each.text}" for model, each in self.written.items()]
+            raise UserError(f"{path} exists already; give /save another name")
+        about = f"seed {self.request.seed}, temperature {self.request.sampling.temperature}"
+        parts = [f"{self.request.prompt}\n{about}"]
+        parts += [f"[{model}]\n{each.text}" for model, each in self.texts.items()]
         try:
             write_text(path, "\n\n".join(parts) + "\n")
         except OSError as error:
             raise UserError(f"{path}: {error.strerror}") from None
         return path
 
-    def _written(self, model: ModelName, asked: Asked) -> Completion:
-        with_tones = self.with_tones and asked.task == "poetry"
-        growing = Growing(self.screen, with_tones=with_tones)
+    def _sampling(self) -> Sampling:
+        """The task's sampling, with the session's temperature if it has one."""
+        sampling = WritingParams.load(self.settings.task).generate.sampling
+        if self.settings.temperature is None:
+            return sampling
+        return sampling_with(sampling, temperature=self.settings.temperature)
+
+    def _show_text(self, model: ModelName, request: TextRequest) -> Completion:
+        with_tones = self.with_tones and request.task == "poetry"
+        growing = GrowingText(self.screen, with_tones=with_tones)
         try:
-            found = self.writer.write(model, asked, growing.hear)
+            whole = self.writer.write(model, request, growing.show)
         except KeyboardInterrupt:
             growing.end()
             return Completion("", growing.text, STOPPED, 0)
@@ -180,28 +180,28 @@ class Session:
             if growing.text:
                 growing.end()
             raise
-        growing.hear(found.text)
+        growing.show(whole.text)
         growing.end()
-        return found
+        return whole
 
     def _facts(self, text: Completion) -> str:
         characters = len("".join(text.text.split()))
-        ends = {"stop": "", "length": ", cut at the longest answer", STOPPED: ", stopped"}
-        told = f"{characters} characters, seed {self.choice.seed}"
-        if self.choice.task == "poetry":
-            told += f", {poem_facts(text.text)}"
-        return told + ends.get(text.finish_reason, f", {text.finish_reason}")
+        endings = {"stop": "", "length": ", cut at max_new_tokens", STOPPED: ", stopped"}
+        facts = f"{characters} characters, seed {self.settings.seed}"
+        if self.settings.task == "poetry":
+            facts += f", {poem_facts(text.text)}"
+        return facts + endings.get(text.finish_reason, f", {text.finish_reason}")
 
 
 def converse(session: Session, history: Path) -> None:
-    """Answer what is typed, with its history, until /quit or Ctrl-D."""
+    """Answer typed lines until /quit or Ctrl-D; earlier lines come back from `history`."""
     with suppress(ImportError):
-        remember(import_module("readline"), history)
-    session.screen.note("A theme and Enter; /help tells more, /quit ends.")
+        keep_history(import_module("readline"), history)
+    session.screen.note("Type a theme and Enter; /help shows the commands, /quit ends.")
     while True:
         try:
-            line = input(f"{session.choice.task}> ")
-            if not session.take(line):
+            line = input(f"{session.settings.task}> ")
+            if not session.answer(line):
                 return
         except EOFError:
             session.screen.show("\n")
@@ -209,26 +209,26 @@ def converse(session: Session, history: Path) -> None:
         except KeyboardInterrupt:
             session.screen.show("\n")
         except UserError as error:
-            session.screen.complain(str(error))
+            session.screen.error(str(error))
 
 
-def remember(readline: Any, history: Path) -> None:
-    """Bring back the lines of earlier sessions, and keep those of this one when it ends."""
+def keep_history(readline: Any, history: Path) -> None:
+    """Read the lines of earlier sessions, and save those of this one when it ends."""
     import atexit
 
-    def keep() -> None:
+    def save() -> None:
         with suppress(OSError):
             history.parent.mkdir(parents=True, exist_ok=True)
             readline.write_history_file(history)
 
     with suppress(OSError):
         readline.read_history_file(history)
-    readline.set_history_length(HISTORY)
-    atexit.register(keep)
+    readline.set_history_length(HISTORY_LINES)
+    atexit.register(save)
 
 
 def history_file() -> Path:
-    """Where the lines are kept, in the user's own folder for such things."""
+    """The file of typed lines, in the user's folder for such state."""
     return platformdirs.user_state_path("wenmo") / "write_history"
 
 
@@ -240,7 +240,7 @@ def one_of(allowed: tuple[str, ...], value: str, key: str) -> str:
 
 
 def number(kind: Callable[[str], float], value: str, key: str) -> float:
-    """A number of that kind. Raises ParamsError for anything else."""
+    """The value as a number of that kind. Raises ParamsError for anything else."""
     try:
         return kind(value)
     except ValueError:

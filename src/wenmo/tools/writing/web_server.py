@@ -1,4 +1,4 @@
-"""The page's server: loopback alone unless it has a password, and no host but this one is asked."""
+"""The page's server: it needs a password beyond loopback, and the page loads from no other host."""
 
 import errno
 import ipaddress
@@ -11,20 +11,20 @@ from typing import Any
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.core.keys import secret
 
-# Read when Gradio is imported.
+# Gradio reads this when it is imported.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
 PORTS = 100
-"""Ports that are tried, from the one that was asked for on."""
+"""Number of ports to try, from the wanted one on."""
 
 HEADERS = {
-    # Gradio's own script makes functions of texts; all the rest is from this server or nowhere.
+    # Gradio's script needs eval; everything else comes from this server.
     "content-security-policy": (
         "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval';"
         " style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:;"
         " object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
     ),
-    # A link has the prompt in it.
+    # The address of the page may hold a prompt.
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
@@ -36,13 +36,13 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class WithHeaders:
-    """An ASGI application whose every answer has HEADERS."""
+    """An ASGI application that adds HEADERS to every response."""
 
     def __init__(self, app: Application) -> None:
         self.app = app
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """As of https://asgi.readthedocs.io/en/latest/specs/www.html."""
+        """https://asgi.readthedocs.io/en/latest/specs/www.html."""
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -54,15 +54,15 @@ class WithHeaders:
 
 
 def check_access(host: str, auth: str) -> tuple[str, str] | None:
-    """User and password of `user:VARIABLE`, the password being the environment variable's value.
+    """User and password from `user:VARIABLE`, which names the environment variable to read.
 
-    Raises ParamsError where others could get in without one, or where there is none.
+    Raises ParamsError if other machines could connect without a password, or it is not set.
     """
     if not auth:
         if not is_loopback(host):
             raise ParamsError(
-                f"--host {host} lets others in; add --auth user:VARIABLE, the password being in"
-                " that environment variable"
+                f"--host {host} is open to other machines; add --auth user:VARIABLE, with the"
+                " password in that environment variable"
             )
         return None
     user, _, name = auth.partition(":")
@@ -75,7 +75,7 @@ def check_access(host: str, auth: str) -> tuple[str, str] | None:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach what listens there."""
+    """Whether only this machine can connect to the address."""
     if host == "localhost":
         return True
     try:
@@ -84,8 +84,11 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def listening(host: str, port: int) -> socket.socket:
-    """A socket at the first free port from this one on. Raises UserError if there is none."""
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens at the first free port from `port` on (0: any).
+
+    Raises UserError if there is none.
+    """
     for candidate in range(port, min(port + PORTS, 2**16)) if port else [0]:
         try:
             return socket.create_server(
@@ -100,18 +103,19 @@ def listening(host: str, port: int) -> socket.socket:
     raise UserError(f"{host}: ports {port} to {candidate} are busy; choose another --port")
 
 
-def serve(blocks: Any, sock: socket.socket, auth: tuple[str, str] | None) -> None:
+def serve(page: Any, sock: socket.socket, auth: tuple[str, str] | None) -> None:
     """Serve the page until Ctrl-C or SIGTERM."""
     import gradio as gr
     import uvicorn
     from fastapi import FastAPI
 
-    from wenmo.tools.writing.web_page import css, theme, translated
+    from wenmo.tools.writing.web_tab import translated
+    from wenmo.tools.writing.web_theme import css, theme
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gr.mount_gradio_app(
         app,
-        blocks,
+        page,
         path="/",
         auth=auth,
         allowed_paths=[],
@@ -130,7 +134,7 @@ def serve(blocks: Any, sock: socket.socket, auth: tuple[str, str] | None) -> Non
 
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            """Open pages keep a connection, which is cut; that is no error to tell of."""
+            """Cut the connections that open pages keep, without uvicorn's error messages."""
             getLogger("uvicorn.error").setLevel(CRITICAL)
             await super().shutdown(sockets)
 

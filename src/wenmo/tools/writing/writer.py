@@ -1,4 +1,4 @@
-"""Writing one text as it comes: what terminal and page ask of models, here or at an endpoint."""
+"""What terminal and web page need of the models: base and tuned write one text, as a stream."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,67 +18,63 @@ MODELS: tuple[ModelName, ...] = get_args(ModelName)
 STOPPED = "stopped"
 """The finish_reason of a text that its reader stopped."""
 
-MAX_TYPED = 500
-"""Longest theme that is taken from the web (characters)."""
-
 MAX_SEED = 2**31
-"""Seeds are below: as large as any endpoint takes and a browser can count."""
+"""Seeds are below this: every endpoint accepts them and a browser can hold them exactly."""
 
-Hear = Callable[[str], bool]
-"""Is told the text so far each time that it has grown; False stops it."""
+OnText = Callable[[str], bool]
+"""Gets the text so far each time that it has grown; returning False stops the text."""
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What one text follows from, beside the model: task, request, seed and sampling."""
+class TextRequest:
+    """All that a text depends on besides the model: task, worded prompt, seed and sampling."""
 
     task: str
-    request: str
+    prompt: str
     seed: int
     sampling: Sampling
 
-    def prompt(self, chat: ChatParams) -> Prompt:
-        """The conversation, with the same draw for base and for tuned."""
+    def engine_prompt(self, chat: ChatParams) -> Prompt:
+        """The conversation with its seed, which base and tuned share."""
         return Prompt(
-            prompt_messages(chat.system_prompt, self.request),
-            prompt_seed(self.seed, self.request),
+            prompt_messages(chat.system_prompt, self.prompt), prompt_seed(self.seed, self.prompt)
         )
 
 
 @dataclass(frozen=True)
-class TaskParams:
-    """What params.yaml says of a task's writing."""
+class WritingParams:
+    """The sections of params.yaml that a task's texts are written with."""
 
     generate: GenerateParams
     chat: ChatParams
 
     @classmethod
-    def load(cls, task: str) -> "TaskParams":
+    def load(cls, task: str) -> "WritingParams":
         """Raises ParamsError naming key and value."""
         return cls(GenerateParams.load("generate", task), ChatParams.load("chat", task))
 
 
 class Writer(Protocol):
-    """Base and tuned models of some tasks. Several threads may ask at a time."""
+    """Base and tuned models of some tasks. Several threads may call it at a time."""
 
     tasks: tuple[str, ...]
 
     @property
-    def models(self) -> str:
-        """Tells these weights from others, so that a link knows its own; empty if not known."""
+    def weights_digest(self) -> str:
+        """Differs for weights that write other texts; empty if the weights are not known."""
 
     def read(self) -> None:
-        """Have the models in memory, if they are to be in this process's."""
+        """Load the models, if they run in this process."""
 
-    def write(self, model: ModelName, asked: Asked, hear: Hear) -> Completion:
-        """The whole text. What was heard before is the beginning of what is heard after.
+    def write(self, model: ModelName, request: TextRequest, on_text: OnText) -> Completion:
+        """The whole text. Each text that `on_text` gets begins with the one before it.
 
-        Raises UserError where model, endpoint or context won't do.
+        Raises UserError if a model, the endpoint or the context is too small or fails.
         """
 
 
-def changed(sampling: Sampling, **values: float) -> Sampling:
-    """Sampling with some values changed. Raises ParamsError naming one that is not allowed."""
+def sampling_with(sampling: Sampling, **values: float) -> Sampling:
+    """The sampling with some values replaced. Raises ParamsError naming a value not allowed."""
     try:
         return Sampling.model_validate(sampling.model_dump() | values)
     except ValidationError as error:
@@ -86,11 +82,11 @@ def changed(sampling: Sampling, **values: float) -> Sampling:
         raise ParamsError(f"{first['loc'][0]}: {first['input']!r}: {first['msg']}") from None
 
 
-def sure_part(text: str, stop: list[str]) -> str:
-    """What of the beginning of an answer will stand, however it goes on.
+def stable_prefix(text: str, stop: list[str]) -> str:
+    """The part of an unfinished answer that no later token can change.
 
-    Left out are half a character, spaces at either end, and what may be the start of a `stop`
-    string.
+    It leaves out an incomplete character, white space at either end, and what may be the beginning
+    of a `stop` string.
     """
     text = text.lstrip().rstrip("\N{REPLACEMENT CHARACTER}")
     cut = min((_start_of(each, text) for each in stop), default=len(text))

@@ -1,13 +1,13 @@
-"""What the page says, in English and Chinese."""
+"""The page's texts in English and Chinese, and its examples."""
 
 from typing import Literal
 
 Language = Literal["en", "zh"]
 
 CHINESE_LOCALES = ("zh", "zh-CN", "zh-HK", "zh-SG", "zh-TW")
-"""Browsers' names for Chinese."""
+"""Locales of Chinese that browsers name."""
 
-WORDS: dict[str, tuple[str, str]] = {
+TEXTS: dict[str, tuple[str, str]] = {
     "title": ("wenmo · 文墨", "文墨 · wenmo"),
     "lead": (
         "The same request to the base model and to the one tuned on your texts.",
@@ -24,10 +24,10 @@ WORDS: dict[str, tuple[str, str]] = {
     "write": ("Write", "写"),
     "stop": ("Stop", "停"),
     "settings": ("Sampling", "抽样设置"),
-    "temperature": ("Temperature (0: the likeliest)", "温度（0：取最可能的）"),
+    "temperature": ("Temperature (0: greedy)", "温度（0：贪心）"),
     "top_p": ("Top-p", "Top-p"),
-    "top_k": ("Top-k (0: all)", "Top-k（0：不限）"),
-    "repetition_penalty": ("Repetition penalty (1: none)", "重复惩罚（1：无）"),
+    "top_k": ("Top-k (0: off)", "Top-k（0：不限）"),
+    "repetition_penalty": ("Repetition penalty (1: off)", "重复惩罚（1：无）"),
     "max_new_tokens": ("Longest text (tokens)", "最长（词元）"),
     "seed": ("Seed", "种子"),
     "new_seed": ("A new seed for each text", "每次换一个种子"),
@@ -67,18 +67,18 @@ EXAMPLES: dict[str, list[str]] = {
 }
 
 
-def say(key: str, language: Language, *values: object) -> str:
-    """A word or sentence in one language, with values put in."""
-    return WORDS[key][language == "zh"].format(*values)
+def translate(key: str, language: Language, *values: object) -> str:
+    """A text in one language, with the values in its placeholders."""
+    return TEXTS[key][language == "zh"].format(*values)
 
 
-def language_of(accepted: str) -> Language:
-    """By a browser's Accept-Language, whose first language is the one that it prefers."""
+def preferred_language(accepted: str) -> Language:
+    """The language of a browser's Accept-Language header, which names the preferred one first."""
     return "zh" if accepted.lower().startswith("zh") else "en"
 
 
-def translations() -> dict[str, dict[str, str]]:
-    """Every word by locale."""
-    english = {key: both[0] for key, both in WORDS.items()}
-    chinese = {key: both[1] for key, both in WORDS.items()}
+def by_locale() -> dict[str, dict[str, str]]:
+    """Every text, by locale and key."""
+    english = {key: both[0] for key, both in TEXTS.items()}
+    chinese = {key: both[1] for key, both in TEXTS.items()}
     return {"en": english} | dict.fromkeys(CHINESE_LOCALES, chinese)

@@ -1,0 +1,21 @@
+"""The command `wenmo` itself: it starts without the libraries that its commands need."""
+
+import subprocess
+import sys
+
+from typer.testing import CliRunner
+
+from wenmo.config.params_file import TASKS
+from wenmo.tools import cli
+
+SLOW = {"gradio", "openai", "pandas", "pydantic", "torch", "transformers"}
+
+
+def test_help_imports_no_slow_library() -> None:
+    code = f"import sys, wenmo.tools.cli; print(*{SLOW} & {{*sys.modules}})"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "\n"
+
+
+def test_the_help_of_a_task_names_all_tasks() -> None:
+    shown = CliRunner().invoke(cli.app, ["inspect", "--help"]).stdout
+    assert all(task in shown for task in TASKS)
