@@ -141,7 +141,7 @@ def plain_vllm(prompts: list[str]) -> Asking:
     from vllm import LLM, SamplingParams
 
     from wenmo.config.generate import GenerateParams
-    from wenmo.engines.vllm import DTYPES, ENVIRONMENT
+    from wenmo.engines.vllm_arguments import DTYPES, ENVIRONMENT
 
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)

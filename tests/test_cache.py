@@ -1,15 +1,15 @@
-"""Keys and values come out of buffers with room as they do out of transformers' own cache."""
+"""The preallocated cache holds the same keys and values as transformers' own."""
 
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from transformers.cache_utils import DynamicLayer
 
-from wenmo.engines.cache import ROOM, RoomyLayer
+from wenmo.engines.cache import SPARE_TOKENS, PreallocatedLayer
 
 STEPS = st.lists(
     st.one_of(
-        st.integers(1, ROOM).map(lambda tokens: ("tokens", tokens)),
+        st.integers(1, SPARE_TOKENS).map(lambda tokens: ("tokens", tokens)),
         st.lists(st.integers(0, 2), min_size=3, max_size=3).map(lambda rows: ("rows", rows)),
     ),
     min_size=1,
@@ -17,12 +17,12 @@ STEPS = st.lists(
 )
 
 
-@given(st.integers(1, 2 * ROOM), STEPS)
-def test_a_roomy_layer_holds_what_a_copied_one_holds(
+@given(st.integers(1, 2 * SPARE_TOKENS), STEPS)
+def test_a_preallocated_layer_holds_what_a_copied_one_holds(
     prompt: int, steps: list[tuple[str, int | list[int]]]
 ) -> None:
     generator = torch.Generator().manual_seed(0)
-    ours, theirs = RoomyLayer(), DynamicLayer()
+    ours, theirs = PreallocatedLayer(), DynamicLayer()
     for kind, content in [("tokens", prompt), *steps]:
         if kind == "rows":
             rows = torch.tensor(content)
@@ -38,10 +38,10 @@ def test_a_roomy_layer_holds_what_a_copied_one_holds(
 
 
 def test_a_token_that_fits_is_written_without_copying_the_others() -> None:
-    layer = RoomyLayer()
+    layer = PreallocatedLayer()
     keys, _ = layer.update(*torch.rand(2, 1, 1, 5, 4))
     place = keys.data_ptr()
-    for _ in range(ROOM):
+    for _ in range(SPARE_TOKENS):
         keys, _ = layer.update(*torch.rand(2, 1, 1, 1, 4))
         assert keys.data_ptr() == place
     keys, _ = layer.update(*torch.rand(2, 1, 1, 1, 4))

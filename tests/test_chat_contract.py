@@ -104,7 +104,7 @@ def asked(model_folder: Path, chat: ChatParams) -> dict[str, list[int]]:
         padding = int((inputs["attention_mask"][0] == 0).sum())
         seen.append(inputs["input_ids"][0, padding:].tolist())
 
-    engine.loaded(model).register_forward_pre_hook(look, with_kwargs=True)
+    engine.activate(model).register_forward_pre_hook(look, with_kwargs=True)
     once = greedy(sampling={"max_new_tokens": 1}).sampling
     prompts = {
         row.id: Prompt(prompt_messages(chat.system_prompt, row.prompt), seed=1) for row in ROWS

@@ -23,7 +23,8 @@ from wenmo.core.errors import UserError
 from wenmo.engines import vllm as engine_module
 from wenmo.engines.engine import Completion, Model
 from wenmo.engines.transformers import TransformersEngine
-from wenmo.engines.vllm import VllmEngine, engine_arguments, load, lora_rank, replica_environment
+from wenmo.engines.vllm import VllmEngine, load
+from wenmo.engines.vllm_arguments import engine_arguments, lora_rank, replica_environment
 from wenmo.model.merge_weights import merge_adapter
 
 if VLLM_IS_MISSING:
@@ -73,7 +74,7 @@ def agreement(found: dict[str, Completion], expected: dict[str, Completion]) -> 
     return sum(found[key] == expected[key] for key in found) / len(found)
 
 
-def test_the_likeliest_text_is_that_of_transformers(engine: VllmEngine, base: Model) -> None:
+def test_greedy_text_is_that_of_transformers(engine: VllmEngine, base: Model) -> None:
     found = completions(engine, base, ASKED, GREEDY)
     assert agreement(found, transformers_texts(base, greedy())) >= 0.95
     penalised = {"repetition_penalty": 1.3}
@@ -105,7 +106,7 @@ def test_a_prompt_with_a_seed_gets_the_same_text_alone_and_among_64_others(
     assert completions(engine, base, ASKED[::-1], SEEDED) == together
 
 
-def test_two_models_side_by_side_write_what_one_writes(engine: VllmEngine, base: Model) -> None:
+def test_two_replicas_write_what_one_writes(engine: VllmEngine, base: Model) -> None:
     params = settings(vllm={"data_parallel_size": 2})
     with load(params, [base]) as two:
         found = completions(two, base, ASKED[:16], SEEDED)
@@ -174,7 +175,7 @@ def test_no_process_is_left_behind(base: Model, tmp_path: Path, when: str, numbe
     while run.stdout.readline().strip() != when:
         assert run.poll() is None
     deadline = time.monotonic() + 60
-    # Besides the replica there is the process by which multiprocessing cleans up.
+    # The second child is multiprocessing's resource tracker.
     while len(children := psutil.Process(run.pid).children(recursive=True)) < 2:
         assert time.monotonic() < deadline
     os.kill(run.pid, number)
@@ -183,7 +184,7 @@ def test_no_process_is_left_behind(base: Model, tmp_path: Path, when: str, numbe
     assert left == []
 
 
-def test_each_model_side_by_side_has_gpus_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_replica_has_gpus_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     params = settings(vllm={"data_parallel_size": 2, "tensor_parallel_size": 2}).vllm
 
     def gpus() -> list[str]:
@@ -199,7 +200,7 @@ def test_each_model_side_by_side_has_gpus_of_its_own(monkeypatch: pytest.MonkeyP
 
 
 def test_replicas_share_the_cores_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever number of threads a stage allows itself."""
+    """A stage's own OMP_NUM_THREADS of 1 does not count."""
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     for replicas, threads in ((1, "8"), (4, "2"), (16, "1")):
@@ -208,7 +209,7 @@ def test_replicas_share_the_cores_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> N
         assert replica_environment(0, params)["OMP_NUM_THREADS"] == threads
 
 
-def test_what_the_user_has_set_in_the_environment_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VLLM_CPU_KVCACHE_SPACE", raising=False)
     assert replica_environment(0, settings().vllm)["VLLM_CPU_KVCACHE_SPACE"] == "2"
     monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", "7")
@@ -232,7 +233,7 @@ def test_adapters_in_full_precision_are_refused_on_gpus(base: Model, adapted: Mo
 
 
 @pytest.mark.parametrize(("own", "rank"), [(4, 8), (8, 8), (9, 16), (300, 320)])
-def test_room_is_made_for_an_adapter_s_rank(tmp_path: Path, own: int, rank: int) -> None:
+def test_max_lora_rank_is_the_smallest_that_fits(tmp_path: Path, own: int, rank: int) -> None:
     (tmp_path / "adapter_config.json").write_text(f'{{"r": {own}, "use_dora": false}}')
     assert lora_rank(tmp_path) == rank
 
@@ -244,7 +245,7 @@ def test_an_adapter_that_vllm_cannot_run_is_one_line(tmp_path: Path, config: str
         lora_rank(tmp_path)
 
 
-def test_without_vllm_it_is_said_how_to_get_it(
+def test_a_missing_vllm_names_how_to_install_it(
     base: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_module, "find_spec", lambda _: None)

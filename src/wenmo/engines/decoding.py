@@ -1,9 +1,9 @@
-"""Answering a batch of prompts token by token; a row that has ended leaves the batch.
+"""Decoding a batch of prompts token by token; a row that has ended leaves the batch.
 
-The shapes of what is computed for a row depend on that row alone, so that on a CPU its scores come
-out bit for bit the same in any batch: prompts are padded to a multiple of PADDED_TOKENS, and only
-prompts of one padded length share a batch; the number of rows is a multiple of CPU_ROWS, as matrix
-products of other numbers take another way through the library. On GPUs no such number is known.
+On a CPU a row's logits are bit for bit the same in any batch. For this, prompts are padded to a
+multiple of PADDED_TOKENS, a batch holds prompts of one padded length, and its number of rows is a
+multiple of CPU_ROWS, since the library multiplies matrices of other sizes by another code path. On
+GPUs no such number of rows is known.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 CPU_ROWS = 8
 PADDED_TOKENS = 32
-WORTHWHILE = 7 / 8
-"""Ended rows are taken out when no more than this share of the rows stays."""
+SHRINK_BELOW = 7 / 8
+"""Ended rows leave the batch when at most this share of its rows would stay."""
 
 
 def padded_length(tokens: int) -> int:
@@ -29,8 +29,8 @@ def padded_length(tokens: int) -> int:
     return _rounded_up(tokens, PADDED_TOKENS)
 
 
-def rows_at_once(device: "torch.device") -> int:
-    """The number of which a batch's rows are a multiple."""
+def row_multiple(device: "torch.device") -> int:
+    """The number of rows of a batch is a multiple of this."""
     return CPU_ROWS if device.type == "cpu" else 1
 
 
@@ -45,11 +45,11 @@ def decode(
 ) -> Iterator[tuple[int, list[int]]]:
     """(index of the prompt, tokens of its answer), in order of completion.
 
-    An answer ends with a token of `ends`, with what `is_stopped` says of its tokens so far, or
-    after `sampling.max_new_tokens`. All prompts must have the same padded length.
+    An answer ends with a token of `ends`, when `is_stopped` is true of its tokens so far, or after
+    `sampling.max_new_tokens`. All prompts must have the same padded length.
     """
-    # Rows that fill up the batch, and later those that have ended, belong to no prompt.
-    multiple = rows_at_once(model.device)
+    # Owner is the index of a row's prompt; rows that fill up the batch or have ended have none.
+    multiple = row_multiple(model.device)
     fill = _rounded_up(len(prompts), multiple) - len(prompts)
     owners: list[int | None] = [*range(len(prompts)), *[None] * fill]
     answers: list[list[int]] = [[] for _ in prompts]
@@ -71,7 +71,7 @@ def decode(
         if sampling.repetition_penalty != 1:
             if seen is None:
                 seen = torch.zeros_like(scores, dtype=torch.bool)
-            # Padding is no word of the prompt: it marks the prompt's last token instead.
+            # A padding token marks the prompt's last token, so that it adds nothing of its own.
             padding = attended[:, -inputs.shape[1] :] == 0
             seen.scatter_(1, torch.where(padding, inputs[:, -1:], inputs), True)
             scores = penalised(scores, seen, sampling.repetition_penalty)
@@ -106,7 +106,7 @@ def decode(
 def _padded(
     prompts: Sequence[list[int]], device: "torch.device"
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids and attention mask, both (prompts, padded length), with the padding on the left."""
+    """Token ids and attention mask, both (prompts, padded length), padded on the left."""
     length = padded_length(len(prompts[0]))
     ids = [[0] * (length - len(prompt)) + prompt for prompt in prompts]
     mask = [[0] * (length - len(prompt)) + [1] * len(prompt) for prompt in prompts]
@@ -114,10 +114,10 @@ def _padded(
 
 
 def _kept_places(owners: Sequence[int | None], multiple: int) -> list[int]:
-    """The rows to go on with: all, or those that have not ended and what fills them up."""
+    """The rows to keep: all, or those that have not ended and the rows that fill them up."""
     going_on = [place for place, owner in enumerate(owners) if owner is not None]
     size = _rounded_up(len(going_on), multiple)
-    if size > WORTHWHILE * len(owners):
+    if size > SHRINK_BELOW * len(owners):
         return list(range(len(owners)))
     ended = [place for place, owner in enumerate(owners) if owner is None]
     return going_on + ended[: size - len(going_on)]

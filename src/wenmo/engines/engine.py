@@ -1,4 +1,4 @@
-"""What every engine does: prompts in, texts out in order of completion."""
+"""The interface of all engines: prompts in, texts out in order of completion."""
 
 import hashlib
 import json
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Model:
-    """What answers: the weights in `folder`, with an adapter laid over them where there is one.
+    """The weights in `folder`, with an adapter over them if there is one.
 
     `name` is `base` or `tuned`; an endpoint has its own name for each in params.yaml.
     """
@@ -30,14 +30,14 @@ class Model:
 
 @dataclass(frozen=True)
 class Prompt:
-    """What is asked of a model: `seed` (63 bits) makes the draw this prompt's own."""
+    """A conversation to answer; sampling depends on this prompt's own `seed` (63 bits)."""
 
     messages: list[Message]
     seed: int
 
     @property
     def id(self) -> str:
-        """sha256 of conversation and seed, by which its completion is found again."""
+        """sha256 of conversation and seed; its completion has the same id."""
         content = json.dumps([self.messages, self.seed], ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()
 
@@ -46,7 +46,7 @@ class Prompt:
 class Completion:
     """The answer to the prompt of the same id; `finish_reason` is `stop` or `length`.
 
-    `tokens` counts the answer's tokens, its end included. An endpoint may have other reasons.
+    `tokens` counts the answer's tokens with its end token. An endpoint may give other reasons.
     """
 
     id: str
@@ -56,7 +56,7 @@ class Completion:
 
 
 class Engine(Protocol):
-    """Runs models. What a model needs is loaded when it is first asked, and freed at the end.
+    """Runs models. A model is loaded at its first prompt and freed at the end.
 
     `cost` holds what varies from run to run, such as calls and money.
     """
@@ -66,11 +66,11 @@ class Engine(Protocol):
     def generate(
         self, model: Model, prompts: Sequence[Prompt], sampling: Sampling
     ) -> Iterator[Completion]:
-        """One completion a prompt, in order of completion; `sampling.n` is the caller's affair.
+        """One completion per prompt, in order of completion; `sampling.n` is up to the caller.
 
-        On a CPU a prompt's completion does not depend on the prompts beside it; on GPUs it does
-        not with vLLM's `batch_invariant`. Raises UserError where model, endpoint or context won't
-        do.
+        A prompt's completion does not depend on the other prompts: on CPUs always, on GPUs with
+        vLLM's `batch_invariant`. Raises UserError if the model or endpoint fails or the context is
+        too small.
         """
 
     def __enter__(self) -> Self: ...
@@ -79,7 +79,7 @@ class Engine(Protocol):
 
 
 def refuse_without(models: Sequence[Model]) -> None:
-    """Raise UserError for the first model or adapter that is not there or not whole."""
+    """Raise UserError for the first model or adapter that is missing or broken."""
     for model in models:
         refuse_without_model(model.folder)
         if model.adapter:
@@ -87,7 +87,7 @@ def refuse_without(models: Sequence[Model]) -> None:
 
 
 def prompt_seed(seed: int, row_id: str, draw: int = 0) -> int:
-    """A seed of 63 bits for one draw of one row, which no other row has a part in."""
+    """A seed of 63 bits for one draw of one row, whatever the other rows are."""
     digest = hashlib.sha256(f"{seed}/{row_id}/{draw}".encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
@@ -98,9 +98,10 @@ def prompt_tokens(
     sampling: Sampling,
     context: int,
 ) -> list[list[int]]:
-    """The tokens that a model reads before it answers, a list a prompt.
+    """The token ids of each prompt, worded by the chat template.
 
-    Raises UserError if the longest leaves no room for the answer in a context of so many tokens.
+    `context` is the model's context length (tokens). Raises UserError if the longest prompt leaves
+    no room for the answer.
     """
     texts = [chat_text(tokenizer, prompt.messages) for prompt in prompts]
     tokens: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
@@ -121,7 +122,7 @@ def completion(
     tokenizer: "PreTrainedTokenizerBase",
     stop: Sequence[str],
 ) -> Completion:
-    """The tokens of an answer as text, cut where the first of the `stop` strings begins."""
+    """The tokens of an answer as text, cut before the first `stop` string."""
     text = tokenizer.decode(tokens, skip_special_tokens=True)
     cut = min((at for each in stop if (at := text.find(each)) >= 0), default=None)
     return Completion(

@@ -1,7 +1,7 @@
-"""Completions as they come, so that generation that was killed goes on where it stood.
+"""A file of completions, so that a killed generation continues where it stopped.
 
-A journal lies outside the pipeline's outputs and is named by a digest of all that a completion
-depends on beside its prompt. After the last line was written whole, nothing is asked again.
+A journal is no output of the pipeline. Its name is a digest of all that a completion depends on
+besides its prompt, so that every completion in it can be reused.
 """
 
 import json
@@ -25,13 +25,13 @@ class Journal:
             self._read()
 
     def put(self, completion: Completion) -> None:
-        """Keep a completion; it outlives the process when this returns."""
+        """Append a completion; when this returns, it survives the end of the process."""
         self.kept[completion.id] = completion
         with self.path.open("ab") as file:
             file.write(json.dumps(asdict(completion), ensure_ascii=False).encode() + b"\n")
 
     def _read(self) -> None:
-        """Take in what was written; a line that a kill cut short would spoil the next one."""
+        """Read the completions and truncate a last line that a kill left incomplete."""
         whole = 0
         with self.path.open("r+b") as file:
             for line in file:
@@ -44,5 +44,5 @@ class Journal:
 
 
 def finish(folder: Path) -> None:
-    """Remove a task's journals: the next generation starts afresh."""
+    """Remove a task's journals, so that the next generation starts anew."""
     shutil.rmtree(folder, ignore_errors=True)

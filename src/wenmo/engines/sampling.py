@@ -1,8 +1,8 @@
-"""Drawing each row's next token with random numbers of its own.
+"""Sampling each row's next token with random numbers of its own.
 
-transformers' own sampling draws all rows from one generator, so that a row's text would depend on
-the rows beside it; it also sorts the whole vocabulary at each step, which takes longer than a tiny
-model's forward pass.
+transformers' own sampling takes the numbers of all rows from one generator, so that a row's text
+would depend on the other rows of the batch. It also sorts the whole vocabulary at each step, which
+takes longer than a tiny model's forward pass.
 """
 
 from collections.abc import Sequence
@@ -12,17 +12,17 @@ import torch
 from wenmo.config.generate import Sampling
 
 TRIES = 32
-"""Numbers a token. Half of the candidates go with each refusal, so that so many never run out."""
+"""Random numbers per token. Each refusal leaves about half of the candidates, so 32 suffice."""
 
 
 def random_numbers(seeds: Sequence[int], tokens: int) -> torch.Tensor:
-    """Uniform numbers (rows, tokens, TRIES), each row's from its own seed."""
+    """Uniform numbers of shape (rows, tokens, TRIES), each row's from its own seed."""
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     return torch.stack([torch.rand(tokens, TRIES, generator=each) for each in generators])
 
 
 def penalised(scores: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch.Tensor:
-    """Scores (rows, vocabulary) with those of tokens seen in prompt or answer made less likely.
+    """Scores (rows, vocabulary) with a repetition penalty on tokens seen in prompt or answer.
 
     CTRL's penalty, as in transformers and vLLM (https://arxiv.org/abs/1909.05858, section 4.1).
     """
@@ -31,17 +31,17 @@ def penalised(scores: torch.Tensor, seen: torch.Tensor, penalty: float) -> torch
 
 
 def next_tokens(scores: torch.Tensor, numbers: torch.Tensor, sampling: Sampling) -> torch.Tensor:
-    """A token a row, from scores (rows, vocabulary) and random numbers (rows, TRIES).
+    """One token per row, from scores (rows, vocabulary) and random numbers (rows, TRIES).
 
-    Temperature 0 takes the likeliest. Otherwise the draw is from the tokens that top_k and top_p
-    allow: those with fewer than top_k likelier ones, whose probabilities add up to less than top_p
-    of all. Without sorting, by rejection: a token drawn from all of them stands if it is allowed;
-    if not, the allowed ones are all likelier, and the next draw is among the likelier ones
-    (https://arxiv.org/abs/2501.01005, section 3.4). After TRIES refusals the likeliest is taken.
+    Temperature 0 is greedy. Otherwise a token is allowed if fewer than top_k tokens are likelier
+    and their probabilities add up to less than top_p. Rejection sampling needs no sorting: a token
+    is drawn from all candidates and taken if it is allowed; if it is not, all allowed tokens are
+    likelier, and the next draw is among the likelier ones (https://arxiv.org/abs/2501.01005,
+    section 3.4). After TRIES refusals the likeliest token is taken.
     """
     if sampling.temperature == 0:
         return scores.argmax(-1)
-    # In double precision, so that the order in which a device adds up does not decide a draw.
+    # In double precision, so that a device's order of summation rarely changes a draw.
     shares = torch.softmax(scores.float() / sampling.temperature, dim=-1).double()
     chosen = shares.argmax(-1)
     rows = torch.arange(len(shares), device=shares.device)

@@ -1,4 +1,4 @@
-"""Iterators that work at the same time, each in a thread of its own."""
+"""Running several iterators at the same time, each in a thread of its own."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -11,22 +11,22 @@ import torch
 Item = TypeVar("Item")
 
 
-def threads_for(device: torch.device, wanted: int) -> int:
-    """How many threads share a model: so many, or one a core for 0; on a GPU it is one.
+def thread_count(device: torch.device, wanted: int) -> int:
+    """The number of threads that share a model: `wanted`, or for 0 one per core; 1 on a GPU.
 
-    torch's own threads for a single operation, of which the stages allow one, take their part of
-    the cores.
+    If torch itself uses several threads per operation (in a stage it is one), the number of cores
+    is divided by theirs.
     """
     if device.type != "cpu":
         return 1
     return wanted or max(1, (os.cpu_count() or 1) // torch.get_num_threads())
 
 
-def at_once(iterators: Sequence[Iterator[Item]], halted: Event) -> Iterator[Item]:
-    """What the iterators yield, as it comes. The first error of one of them is raised here.
+def run_in_threads(iterators: Sequence[Iterator[Item]], halted: Event) -> Iterator[Item]:
+    """The items of all iterators, as they come. The first error of an iterator is raised here.
 
-    Whoever stops reading, by an error or Ctrl-C, has `halted` set and waits until each iterator has
-    come to its next item; they should look at it.
+    When the caller stops reading, because of an error, Ctrl-C or `close`, `halted` is set, and the
+    threads end after their iterators' next items. Iterators should check it to end sooner.
     """
     if len(iterators) == 1:
         yield from iterators[0]

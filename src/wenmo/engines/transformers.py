@@ -1,4 +1,4 @@
-"""The default engine: transformers, in left-padded batches sorted by length, a thread a core."""
+"""The default engine: transformers, in left-padded batches sorted by length, a thread per core."""
 
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from wenmo.config.generate import GenerateParams, Sampling
 from wenmo.core.errors import UserError
-from wenmo.engines.decoding import decode, padded_length, rows_at_once
+from wenmo.engines.decoding import decode, padded_length, row_multiple
 from wenmo.engines.engine import (
     Completion,
     Model,
@@ -22,7 +22,7 @@ from wenmo.engines.engine import (
     prompt_tokens,
     refuse_without,
 )
-from wenmo.engines.threads import at_once, threads_for
+from wenmo.engines.threads import run_in_threads, thread_count
 from wenmo.model.loading import (
     context_length,
     end_tokens,
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 SHARE_OF_MEMORY = 0.5
-"""Of the free memory for keys, values and scores; activations and copies take their part."""
+"""Share of the free memory for keys, values and scores; activations and copies need the rest."""
 
 
 class TransformersEngine:
-    """One model in memory at a time; an adapter is laid over its base without a second copy."""
+    """One model in memory at a time; adapters share the base that is in memory."""
 
     def __init__(self, params: GenerateParams) -> None:
         self.params = params
@@ -57,14 +57,14 @@ class TransformersEngine:
     def generate(
         self, model: Model, prompts: Sequence[Prompt], sampling: Sampling
     ) -> Iterator[Completion]:
-        """One completion a prompt, short prompts first, as many at a time as memory holds."""
-        weights = self.loaded(model)
+        """One completion per prompt, short prompts first, as many at a time as fit into memory."""
+        weights = self.activate(model)
         tokenizer = load_tokenizer(model.folder)
         tokens = prompt_tokens(prompts, tokenizer, sampling, context_length(model.folder))
         ends = end_tokens(model.folder)
         order = sorted(range(len(prompts)), key=lambda index: (len(tokens[index]), index))
-        threads = threads_for(weights.device, self.params.transformers.threads)
-        threads = min(threads, -(-len(prompts) // rows_at_once(weights.device)))
+        threads = thread_count(weights.device, self.params.transformers.threads)
+        threads = min(threads, -(-len(prompts) // row_multiple(weights.device)))
         halted = Event()
 
         def stopped(answer: list[int]) -> bool:
@@ -92,14 +92,16 @@ class TransformersEngine:
                 except Exception as error:
                     if not should_reduce_batch_size(error):
                         raise
-                    size = halved(len(batch), rows_at_once(weights.device))
-                # Here and not above, since the traceback holds on to the batch.
+                    size = halved(len(batch), row_multiple(weights.device))
+                # After the handler, since the traceback keeps the batch's tensors alive.
                 clear_device_cache(garbage_collection=True)
 
-        # Every thread has short and long prompts alike.
-        yield from at_once([completions(order[at::threads]) for at in range(threads)], halted)
+        # Every thread gets short and long prompts.
+        yield from run_in_threads(
+            [completions(order[at::threads]) for at in range(threads)], halted
+        )
 
-    def loaded(self, model: Model) -> "PreTrainedModel":
+    def activate(self, model: Model) -> "PreTrainedModel":
         """The model's weights, read unless they are in memory, with its adapter on or none."""
         if self.model is None or self.folder != model.folder:
             self.model, self.adapters = None, []
@@ -120,7 +122,7 @@ class TransformersEngine:
 
 
 def is_stopped(tokens: list[int], tokenizer: "PreTrainedTokenizerBase", stop: list[str]) -> bool:
-    """Whether an answer's last tokens hold one of the strings; a token has a byte at least."""
+    """Whether an answer's last tokens contain one of the strings. A token is at least a byte."""
     if not stop:
         return False
     tail = tokenizer.decode(tokens[-max(len(each.encode()) for each in stop) :])
@@ -128,7 +130,10 @@ def is_stopped(tokens: list[int], tokenizer: "PreTrainedTokenizerBase", stop: li
 
 
 def halved(size: int, least: int) -> int:
-    """The batch to try after one for which memory was too small. Raises UserError at the least."""
+    """The batch size to try after `size` was too large for the memory.
+
+    Raises UserError if `size` is the smallest possible.
+    """
     if size <= least:
         raise UserError(
             f"out of memory with the smallest batch ({least}); lower"
@@ -140,10 +145,10 @@ def halved(size: int, least: int) -> int:
 
 
 def rows_that_fit(model: "PreTrainedModel", tokens: int, threads: int = 1) -> int:
-    """How many rows of so many tokens a thread's part of the device's free memory holds.
+    """The number of rows of `tokens` tokens that fit into a thread's share of the free memory.
 
-    A row has keys and values, layer by layer, and some copies of its scores in double precision.
-    No fewer than are computed at once.
+    A row needs the keys and values of all layers and about 5 copies of its scores in double
+    precision. The result is at least the smallest batch.
     """
     config = model.config.get_text_config()
     width = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
@@ -154,12 +159,12 @@ def rows_that_fit(model: "PreTrainedModel", tokens: int, threads: int = 1) -> in
         free, _ = torch.cuda.mem_get_info(model.device)
     else:
         free = psutil.virtual_memory().available
-    multiple = rows_at_once(model.device)
+    multiple = row_multiple(model.device)
     blocks = SHARE_OF_MEMORY * free / threads / (keys_and_values + scores) / multiple
     return max(1, int(blocks)) * multiple
 
 
 def load(params: GenerateParams, models: Sequence[Model]) -> TransformersEngine:
-    """The engine; models are loaded when they are asked. Raises UserError if one is not there."""
+    """The engine, without a model in memory. Raises UserError if a model is missing."""
     refuse_without(models)
     return TransformersEngine(params)

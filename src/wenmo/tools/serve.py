@@ -22,11 +22,11 @@ from wenmo.config.generate import GenerateParams
 from wenmo.config.params_file import TASKS, Precision
 from wenmo.core.errors import UserError
 from wenmo.core.records import write_json, write_text
-from wenmo.engines.vllm import (
+from wenmo.engines.vllm_arguments import (
     CPU_CACHE_GIBIBYTES,
     CPU_MODEL_LENGTH,
     DTYPES,
-    for_cpus,
+    is_cpu_build,
     lora_rank,
     refuse_full_precision,
 )
@@ -115,7 +115,7 @@ def prepare(tasks: Sequence[str], host: str, port: int, *, only_trained: bool = 
         check_folder(folder, file, f"{stage}@{task}")
     check_port(host, port)
     if with_vllm:
-        return vllm_server(tuned, precision, host, port, on_cpu=for_cpus())
+        return vllm_server(tuned, precision, host, port, on_cpu=is_cpu_build())
     return transformers_server({BASE: BASE_FOLDER} | tuned, precision, host, port)
 
 

@@ -142,7 +142,7 @@ class LocalWriter:
         if self.active != model:
             # An error during the switch leaves neither model active.
             self.active = None
-            self.engine.loaded(model)
+            self.engine.activate(model)
             self.active = model
         weights = self.engine.model
         if weights is None:
