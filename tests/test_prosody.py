@@ -23,8 +23,8 @@ POEMS = [
     for row in csv.DictReader((ROOT / "data/sample/poetry/poems.csv").open(encoding="utf-8"))
 ]
 
-# Ten poems, each with its fault as (rule, line, character, expected, found) and with the sentence of
-# `wenmo prosody` about it.
+# Ten poems, each with its fault as (rule, line, character, expected, found) and the last line of
+# `wenmo prosody`.
 TEN = [
     (
         "古渡秋深暮色寒，渔翁收网上沙滩。归来不问鱼多少，一盏孤灯对竹竿。",
@@ -154,7 +154,7 @@ def test_form_is_lines_and_characters() -> None:
 
 
 @pytest.mark.parametrize(("poem", "fault", "said"), TEN, ids=lambda value: str(value)[:9])
-def test_each_of_ten_poems_has_the_fault_that_was_planted(
+def test_each_of_ten_poems_has_its_fault_and_no_other(
     poem: str, fault: tuple[Rule, int, int, str, str] | None, said: str
 ) -> None:
     found = analyse(verse_lines(poem)).faults
@@ -177,7 +177,7 @@ def test_the_command_shows_the_tones_below_each_line_and_marks_the_fault() -> No
 
 
 @pytest.mark.parametrize("text", [b"", b" \n", "，。".encode(), b"\xff\xfe"])
-def test_what_is_no_poem_is_told_in_one_line(text: bytes) -> None:
+def test_a_text_without_verse_is_one_line(text: bytes) -> None:
     run = CliRunner().invoke(cli.app, ["prosody", "-"], input=text)
     assert run.exit_code == 2
     assert run.stdout == ""
@@ -204,7 +204,7 @@ def test_one_change_to_a_poem_breaks_one_rule(old: str, new: str, rule: Rule | N
     assert rules_broken(CLEAN.replace(old, new)) == ({rule} if rule else set())
 
 
-def test_three_level_tones_at_the_end_are_told_but_are_no_tone_rule() -> None:
+def test_three_level_tones_at_the_end_are_a_fault_but_no_tone_rule() -> None:
     poem = TEN[1][0].replace("一鳥落松陰", "一鳥啼松陰")
     assert rules_broken(poem) == {Rule.THREE_LEVEL}
     assert tones_kept(poem)

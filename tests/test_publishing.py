@@ -182,6 +182,12 @@ def test_a_missing_file_names_the_stage_to_run(
         published_files("poetry", adapter)
 
 
+def test_a_name_that_the_hub_cannot_have_is_one_line(workplace: Workplace, hub: HubServer) -> None:
+    said = only_line(workplace.push("poetry", "--to", "someone/poems here"))
+    assert "expected owner/name" in said
+    assert not hub.repositories
+
+
 def test_a_broken_upload_leaves_no_half_model(workplace: Workplace, hub: HubServer) -> None:
     hub.refuse_large_files = True
     run = workplace.push("poetry", "--to", "someone/poems")

@@ -1,4 +1,4 @@
-"""The draw of a token: the distribution that transformers draws from, by other means."""
+"""Sampling a token: the distribution is that of transformers' own filters."""
 
 from typing import Any
 
@@ -22,7 +22,7 @@ def sampling(**update: Any) -> Sampling:
 
 
 def expected_shares(scores: torch.Tensor, sampling: Sampling) -> torch.Tensor:
-    """The distribution that transformers' own chain of filters leaves."""
+    """The distribution after transformers' own filters."""
     left = TemperatureLogitsWarper(sampling.temperature)(None, scores)
     if sampling.top_k:
         left = TopKLogitsWarper(sampling.top_k)(None, left)
@@ -46,7 +46,7 @@ def expected_shares(scores: torch.Tensor, sampling: Sampling) -> torch.Tensor:
     ids=str,
 )
 @pytest.mark.parametrize("sharpness", [0.1, 2.0])
-def test_tokens_come_as_often_as_transformers_draws_them(
+def test_tokens_have_the_probabilities_of_transformers(
     filters: dict[str, Any], sharpness: float
 ) -> None:
     asked = sampling(**filters)
@@ -78,13 +78,13 @@ def test_a_row_draws_the_same_alone_and_among_others(
     assert alone[0] == together[0]
 
 
-def test_temperature_0_takes_the_likeliest() -> None:
+def test_temperature_0_is_greedy() -> None:
     scores = torch.tensor([[0.0, 3.0, 1.0], [2.0, 1.0, 0.0]])
     numbers = random_numbers([1, 2], 1)[:, 0]
     assert next_tokens(scores, numbers, sampling(temperature=0.0)).tolist() == [1, 0]
 
 
-def test_the_penalty_is_ctrl_s() -> None:
+def test_the_repetition_penalty_is_that_of_ctrl() -> None:
     scores = torch.tensor([[2.0, -2.0, 1.0]])
     seen = torch.tensor([[True, True, False]])
     assert penalised(scores, seen, 2.0).tolist() == [[1.0, -4.0, 1.0]]

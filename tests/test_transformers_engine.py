@@ -1,4 +1,4 @@
-"""The default engine: a prompt's text is its own; what memory or context cannot hold is said."""
+"""The default engine: texts do not depend on the batch; memory and context have limits."""
 
 import json
 import re
@@ -49,7 +49,7 @@ def test_a_prompt_gets_the_same_text_alone_in_any_batch_and_in_any_order(tiny_mo
         assert answers(tiny_model, shared, asked) == together
 
 
-def test_a_text_follows_from_its_seed(tiny_model: Path) -> None:
+def test_a_seed_decides_the_text(tiny_model: Path) -> None:
     first, again, other = (
         [each.text for each in answers(tiny_model, settings(), prompts(5, seed)).values()]
         for seed in (1, 1, 2)
@@ -59,9 +59,7 @@ def test_a_text_follows_from_its_seed(tiny_model: Path) -> None:
 
 
 @pytest.mark.parametrize("penalty", [1.0, 1.3])
-def test_the_likeliest_tokens_are_those_of_transformers_own_generate(
-    small_base: Path, penalty: float
-) -> None:
+def test_greedy_tokens_are_those_of_transformers_generate(small_base: Path, penalty: float) -> None:
     asked = prompts(12)
     params = greedy(sampling={"repetition_penalty": penalty, "max_new_tokens": 40})
     found = answers(small_base, params, asked)
@@ -77,7 +75,7 @@ def test_the_likeliest_tokens_are_those_of_transformers_own_generate(
 
 
 def test_sampling_comes_from_params_alone(tiny_model: Path, tmp_path: Path) -> None:
-    """A published model's generation_config.json brings its own; it must not add to ours."""
+    """A published model's generation_config.json has settings too, which must not count."""
     shutil.copytree(tiny_model, tmp_path / "published")
     config = tmp_path / "published/generation_config.json"
     config.write_text(
@@ -88,7 +86,7 @@ def test_sampling_comes_from_params_alone(tiny_model: Path, tmp_path: Path) -> N
     )
 
 
-def test_length_is_bounded_and_said(tiny_model: Path) -> None:
+def test_a_text_of_the_longest_length_has_the_reason_length(tiny_model: Path) -> None:
     for each in answers(tiny_model, settings(), prompts(20)).values():
         assert each.tokens <= 24
         assert (each.finish_reason == "length") == (each.tokens == 24)
@@ -96,7 +94,7 @@ def test_length_is_bounded_and_said(tiny_model: Path) -> None:
 
 
 def test_a_text_ends_before_the_first_stop_string(small_base: Path) -> None:
-    """The longest text of the engine gives strings to stop at: one of one and one of two tokens."""
+    """The stop strings come from the longest text: one of one token and one of two."""
     asked = prompts(10)
     whole = answers(small_base, settings(sampling={"max_new_tokens": 60}), asked)
     longest = max(whole.values(), key=lambda each: len(each.text))
@@ -135,25 +133,6 @@ def test_a_context_that_is_too_small_is_one_line(tiny_model: Path) -> None:
         answers(tiny_model, settings(), [*prompts(3), long])
 
 
-@pytest.mark.parametrize(
-    ("missing", "what"),
-    [
-        ("model.safetensors", "no weights"),
-        ("tokenizer.json", "no tokenizer"),
-        ("", "no such folder"),
-    ],
-)
-def test_a_folder_without_a_model_is_one_line(
-    tiny_model: Path, tmp_path: Path, missing: str, what: str
-) -> None:
-    if missing:
-        shutil.copytree(tiny_model, tmp_path / "model")
-        (tmp_path / "model" / missing).unlink()
-    with pytest.raises(UserError, match=f"model: {what}.*dvc repro") as failure:
-        answers(tmp_path / "model", settings(), prompts(1))
-    assert "\n" not in str(failure.value)
-
-
 OUT_OF_MEMORY = """
 import resource, sys
 from pathlib import Path
@@ -177,9 +156,9 @@ print(len(found), hash(tuple(sorted(found.items()))))
 
 
 def test_out_of_memory_makes_the_batch_smaller_and_goes_on(tiny_model: Path) -> None:
-    """The memory that a process may take is bounded, so that an allocation really fails.
+    """The process's memory is limited, so that an allocation really fails.
 
-    By one thread: another would need some of that memory to start.
+    With one thread, since another would need some of that memory to start.
     """
     root = Path(__file__).parents[1]
     environment = {"PYTHONPATH": f"{root}:{root / 'src'}", "PYTHONHASHSEED": "0"}
@@ -197,7 +176,7 @@ def test_out_of_memory_makes_the_batch_smaller_and_goes_on(tiny_model: Path) -> 
 def test_each_thread_makes_its_batches_smaller(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stand-in for memory that holds 16 prompts a thread."""
+    """A stand-in for memory that holds 16 prompts per thread."""
     asked, decode, sizes = prompts(100), engine_module.decode, []
     whole = answers(tiny_model, settings(), asked)
 
@@ -212,10 +191,10 @@ def test_each_thread_makes_its_batches_smaller(
     assert max(sizes) > 16
 
 
-def test_memory_for_not_even_the_smallest_batch_is_one_line(
+def test_too_little_memory_for_the_smallest_batch_is_one_line(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A stand-in, since no limit leaves room for the model and none for a few prompts."""
+    """A stand-in, since no real limit fits the model but not a few prompts."""
     sizes = []
 
     def fail(_model: Any, batch: list[list[int]], *_: Any) -> None:
@@ -231,7 +210,7 @@ def test_memory_for_not_even_the_smallest_batch_is_one_line(
     assert "\n" not in str(line.value)
 
 
-def test_no_more_rows_are_taken_than_memory_holds(
+def test_a_batch_has_only_as_many_rows_as_fit_into_memory(
     tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = load_model(tiny_model, "fp32")
