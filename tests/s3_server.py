@@ -1,11 +1,8 @@
-"""A real S3 server (SeaweedFS) on loopback, and a line to it on which it can be lost."""
+"""A real S3 server (SeaweedFS) on loopback."""
 
 import json
-import socket
 import subprocess
 import sys
-import threading
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -55,8 +52,7 @@ class S3Server:
             key=WRITER, secret=SECRET, endpoint_url=self.url, use_listings_cache=False
         )
 
-    def start(self, megabytes: int = 100) -> None:
-        """Start it; it is full at about so many MB."""
+    def start(self) -> None:
         identities, log = self.folder / "identities.json", self.folder / "log"
         identities.write_text(json.dumps({"identities": IDENTITIES}))
         (self.folder / "data").mkdir(exist_ok=True)
@@ -75,7 +71,7 @@ class S3Server:
             # Nothing leaves this machine.
             "master.telemetry": "false",
             "master.volumeSizeLimitMB": 1,
-            "volume.max": megabytes,
+            "volume.max": 100,
         }
         options |= {f"{part}.port": free_port() for part in ("master", "volume", "filer")}
         inner = {part: free_port() for part in ("master", "volume", "filer", "s3")}
@@ -97,58 +93,3 @@ class S3Server:
         self._process.wait(60)
         for path in self._sockets:
             path.unlink(missing_ok=True)
-
-
-class Line:
-    """Start with `with`; `url` leads to the server until `holds` bytes have passed.
-
-    Then the server is killed, and nothing answers on this port any more.
-    """
-
-    def __init__(self, server: S3Server, holds: int) -> None:
-        self.server, self._left = server, holds
-        self._lock = threading.Lock()
-
-    def __enter__(self) -> Self:
-        self._listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self._listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        threading.Thread(target=self._accept, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._close(self._listener)
-
-    @property
-    def broken(self) -> bool:
-        return self._left < 0
-
-    def _accept(self) -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = self._listener.accept()
-                server = socket.create_connection(("127.0.0.1", self.server.port))
-                for ends in ((client, server), (server, client)):
-                    threading.Thread(target=self._carry, args=ends, daemon=True).start()
-
-    def _carry(self, source: socket.socket, sink: socket.socket) -> None:
-        with suppress(OSError):
-            while piece := source.recv(2**14):
-                with self._lock:
-                    was_broken = self.broken
-                    self._left -= len(piece)
-                    if self.broken and not was_broken:
-                        self.server.kill()
-                        self._close(self._listener)
-                if self.broken:
-                    break
-                sink.sendall(piece)
-        self._close(source)
-        self._close(sink)
-
-    @staticmethod
-    def _close(end: socket.socket) -> None:
-        # A thread that waits on a socket is woken by its shutdown, not by its end.
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-        end.close()

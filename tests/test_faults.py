@@ -4,10 +4,8 @@ Each ends in a line that says what to do, and the next run with the bytes of an 
 """
 
 import json
-import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -164,25 +162,6 @@ def test_training_goes_on_from_the_last_checkpoint_that_a_disk_had_room_for(
     assert results(folder) == results(trained)
 
 
-@pytest.mark.parametrize("way_on", [PREPARE, ("commit", "--force", "prepare@poetry")])
-def test_what_dvc_had_no_room_for_is_made_again_or_committed_as_it_is(
-    prepared: Path, folder: Path, mounts: Mounts, way_on: tuple[str, ...]
-) -> None:
-    cache = folder / ".dvc/cache"
-    mounts.put_disk(cache, PLENTY)
-    shutil.copytree(cache, mounts.seen(cache), dirs_exist_ok=True)
-    mounts.fill_disk(cache, left=64 * KIB)
-    edit_a_poem(folder)
-    said = fail(mounts.run(folder, "dvc", *PREPARE))
-    assert f"\nERROR: failed to reproduce 'prepare@poetry': [Errno 28] {DISK_IS_FULL}" in said
-
-    mounts.resize_disk(cache, PLENTY)
-    again = succeed(mounts.run(folder, "dvc", *way_on))
-    assert again == (["prepare@poetry"] if way_on == PREPARE else [])
-    assert succeed(mounts.run(folder, "dvc", *PREPARE)) == []
-    assert results(folder) == results(prepared)
-
-
 @pytest.mark.parametrize("left", [0, 4 * KIB, 128 * KIB])
 def test_a_disk_that_is_full_of_other_things_spoils_nothing(
     prepared: Path, folder: Path, mounts: Mounts, tmp_path: Path, left: int
@@ -278,42 +257,3 @@ def test_logs_that_cannot_be_written_do_not_cost_the_work(
 def begin(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     """DVC in a process group of its own, which does not wait for this one."""
     return start_dvc(folder, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-
-
-def test_a_run_beside_another_is_refused_or_does_not_disturb_it(
-    trained: Path, folder: Path
-) -> None:
-    shorten_training(folder)
-    with begin(folder, *TRAIN) as first:
-        assert first.stderr is not None
-        while "measuring rows" not in (line := first.stderr.readline()):
-            assert line, "ended before its stage had begun"
-        # So that it does not end before the others do.
-        os.killpg(first.pid, signal.SIGSTOP)
-        try:
-            refused = [fail(dvc(folder, "repro", s)) for s in ("train@poetry", "evaluate@poetry")]
-            prompts = folder / "data/sample/novel/test.jsonl"
-            prompts.write_text(prompts.read_text("utf-8").partition("\n")[0] + "\n", "utf-8")
-            succeed(dvc(folder, "repro", "--single-item", "prepare@novel"))
-        finally:
-            os.killpg(first.pid, signal.SIGCONT)
-        said = "".join(first.communicate())
-    assert first.returncode == 0, said[-3000:]
-    for each in refused:
-        assert f"is busy, it is being blocked by:\n  (PID {first.pid}): " in each
-
-    assert succeed(dvc(folder, "repro", "--single-item", "train@poetry", "prepare@novel")) == []
-    assert len((folder / "data/test/novel.jsonl").read_text("utf-8").splitlines()) == 1
-    for output in ("models/adapters", "plots/train", "metrics/train"):
-        assert digests(folder / output) == digests(trained / output)
-
-
-def test_two_runs_that_start_at_once_spoil_nothing(prepared: Path, folder: Path) -> None:
-    edit_a_poem(folder)
-    runs = [begin(folder, *PREPARE), begin(folder, *PREPARE)]
-    for run in runs:
-        said = "".join(run.communicate())
-        if run.returncode:
-            assert re.search("ERROR: .*(Unable to acquire lock|is busy, it is being)", said)
-    succeed(dvc(folder, *PREPARE))
-    assert results(folder) == results(prepared)
