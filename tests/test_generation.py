@@ -151,7 +151,7 @@ def test_the_summary_counts_characters_without_white_space() -> None:
         ({"engine": "tgi"}, r"engine: 'tgi': .*'transformers', 'vllm' or 'openai'"),
         ({"weights": "both"}, r"weights: 'both': .*'merged' or 'adapter'"),
         ({"vllm": {"quantization": "awq"}}, r"vllm.quantization: 'awq'"),
-        ({"openai": {"base_url": "localhost"}}, r"openai.base_url: 'localhost'"),
+        ({"openai": {"endpoint": "localhost"}}, r"openai.endpoint: .localhost."),
     ],
     ids=str,
 )
