@@ -1,4 +1,4 @@
-"""The report page, its wording, and the tables of scores."""
+"""The report page and its wording."""
 
 import html
 import re
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
 from tests.small_report import (
     BARE,
     BY_ROW,
@@ -16,14 +15,10 @@ from tests.small_report import (
     generation,
     report,
 )
-from wenmo.config.params_file import TASKS
-from wenmo.core.errors import UserError
 from wenmo.report.names import SCORE_MEANINGS, SCORE_NAMES, better_direction
 from wenmo.report.page import Report, write_page
 from wenmo.report.wording import number, p_value, signed, verdict
 from wenmo.scoring.overlap import signatures
-from wenmo.tools.figures import with_figures
-from wenmo.tools.score_tables import comparison_table, read_scores, scores_table
 
 MODELS = ("base", "tuned")
 
@@ -200,48 +195,3 @@ def test_every_score_has_a_meaning() -> None:
     assert list(SCORE_MEANINGS) == list(SCORE_NAMES)
     directions = [better_direction(score) for score in ("form", "copied", "sentence_length")]
     assert directions == ["↑", "↓", ""]
-
-
-def test_tables_stand_task_beside_task() -> None:
-    prose = {
-        part: {k: v for k, v in scores.items() if k != "form"} for part, scores in BARE.items()
-    }
-    table = scores_table({"novel": prose, "poetry": SCORES}).splitlines()
-    assert [cell.strip() for cell in table[0].split("|")[2:-1]] == [
-        "novel base",
-        "novel tuned",
-        "poetry base",
-        "poetry tuned",
-    ]
-    form = next(line for line in table if "exact form" in line)
-    assert [cell.strip() for cell in form.split("|")[1:-1]] == [
-        "exact form ↑",
-        "",
-        "",
-        "0.000",
-        "0.500",
-    ]
-    assert "0.250 to 0.750" in comparison_table({"poetry": SCORES})
-    named = [line.split("|")[1].split()[0] for line in table[2:]]
-    assert named == ["held-out", "exact", "rhyme", "all", "ROUGE-1"]
-
-
-def test_figures_replace_what_stands_between_their_markers() -> None:
-    page = "a\n<!-- scores -->\nold\n<!-- /scores -->\nb\n"
-    path = Path("README.md")
-    assert with_figures(page, path, {"scores": r"new \1"}) == (
-        "a\n<!-- scores -->\nnew \\1\n<!-- /scores -->\nb\n"
-    )
-    with pytest.raises(UserError, match=r"README\.md: expected one <!-- x --> and one"):
-        with_figures(page, path, {"x": "new"})
-
-
-@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
-def test_the_readmes_show_the_committed_metrics(
-    readme: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(ROOT)
-    text = Path(readme).read_text(encoding="utf-8")
-    metrics = read_scores(TASKS)
-    for table in (scores_table(metrics), comparison_table(metrics)):
-        assert table in text, "run `make figures`"

@@ -1,7 +1,7 @@
-"""Bring the READMEs' tables and sample texts up to date: `make figures`, after `make repro`.
+"""Write the tables of the READMEs and of docs/results.md: `make figures`, after `make repro`.
 
-Each lies between <!-- name --> and <!-- /name --> and is never written by hand. The texts are those
-of the first held-out rows, not chosen ones.
+Each figure lies between <!-- name --> and <!-- /name --> and is never written by hand. The texts
+are those of the first held-out rows; none is picked.
 """
 
 from pathlib import Path
@@ -10,17 +10,26 @@ from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError
 from wenmo.core.records import Generation, read_records, write_text
 from wenmo.core.stage import run_stage
-from wenmo.tools.score_tables import comparison_table, read_scores, scores_table
+from wenmo.tools.score_tables import (
+    CHINESE,
+    ENGLISH,
+    comparison_table,
+    read_scores,
+    scores_table,
+)
 
-READMES = (Path("README.md"), Path("README.zh-CN.md"))
 TEXTS_PER_TASK = 2
 
 
-def figures() -> dict[str, str]:
-    """What stands between the markers, by the markers' names."""
-    metrics = read_scores(TASKS)
+def figures() -> dict[Path, dict[str, str]]:
+    """The figures of each page, by the names of their markers."""
+    scores = read_scores(TASKS)
     texts = {f"texts-{task}": sample_texts(task) for task in TASKS}
-    return {"scores": scores_table(metrics), "comparison": comparison_table(metrics), **texts}
+    return {
+        Path("README.md"): {"comparison": comparison_table(scores, ENGLISH)},
+        Path("README.zh-CN.md"): {"comparison": comparison_table(scores, CHINESE)},
+        Path("docs/results.md"): {"scores": scores_table(scores), **texts},
+    }
 
 
 def sample_texts(task: str) -> str:
@@ -46,12 +55,11 @@ def with_figures(text: str, path: Path, figures: dict[str, str]) -> str:
 
 
 def _quote(text: str) -> str:
-    # Two spaces at a line's end keep a poem's lines apart.
+    # Two spaces at the end of a line keep the lines of a poem apart.
     return "\n".join(f"> {line}  " for line in (text or "（空）").split("\n"))
 
 
 if __name__ == "__main__":
-    with run_stage("readme"):
-        new = figures()
-        for path in READMES:
-            write_text(path, with_figures(path.read_text(encoding="utf-8"), path, new))
+    with run_stage("figures"):
+        for path, of_page in figures().items():
+            write_text(path, with_figures(path.read_text(encoding="utf-8"), path, of_page))

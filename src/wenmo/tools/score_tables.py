@@ -1,10 +1,11 @@
-"""Scores as tables, from metrics/evaluate/<task>.json.
+"""Scores as Markdown tables, from metrics/evaluate/<task>.json.
 
 python -m wenmo.tools.score_tables
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -15,43 +16,71 @@ from wenmo.scoring.catalogue import primary_score
 from wenmo.scoring.evaluation import Scores
 
 
+@dataclass(frozen=True)
+class Words:
+    """The words of the comparison in one language: column titles, names of tasks and scores."""
+
+    columns: tuple[str, str, str, str, str]
+    interval: str
+    names: Mapping[str, str]
+
+
+ENGLISH = Words(
+    columns=("task", "primary score", "base", "tuned", "gain (95% interval)"),
+    interval="{:.3f} ({:.3f} to {:.3f})",
+    names={task: task for task in TASKS} | SCORE_NAMES,
+)
+CHINESE = Words(
+    columns=("任务", "主要指标", "微调前", "微调后", "提升（95% 置信区间）"),
+    interval="{:.3f}（{:.3f} 至 {:.3f}）",
+    names={
+        "novel": "小说",
+        "fairytale": "童话",
+        "poetry": "古诗",
+        "loss_per_character": "留出集每字损失（nat）",
+        "form": "格式完全正确的比例",
+    },
+)
+
+
 def read_scores(tasks: Sequence[str]) -> dict[str, Scores]:
     """metrics/evaluate/<task>.json of each task."""
     return {task: json.loads(Path(f"metrics/evaluate/{task}.json").read_text()) for task in tasks}
 
 
-def scores_table(metrics: dict[str, Scores]) -> str:
-    """Markdown: a score a row, base and tuned of each task side by side."""
+def scores_table(scores: Mapping[str, Scores]) -> str:
+    """Markdown: a row per score, with base and tuned of each task side by side."""
     columns = {
         f"{task} {model}": {
-            _label(key): f"{value:.3f}" for key, value in metrics[task][model].items()
+            _label(key, ENGLISH): f"{value:.3f}" for key, value in scores[task][model].items()
         }
-        for task in metrics
+        for task in scores
         for model in ("base", "tuned")
     }
-    order = [_label(key) for key in SCORE_NAMES]
+    order = [_label(key, ENGLISH) for key in SCORE_NAMES]
     table = pd.DataFrame(columns).sort_index(key=lambda labels: labels.map(order.index)).fillna("")
     alignment = ["left"] + ["right"] * len(columns)
     return str(table.to_markdown(disable_numparse=True, colalign=alignment))
 
 
-def comparison_table(metrics: dict[str, Scores]) -> str:
-    """Markdown: a task a row, with the improvement of its primary score and how sure that is."""
-    rows = {
-        task: {
-            "primary score": SCORE_NAMES[primary_score(task)],
-            "improvement": f"{delta['primary']:.3f}",
-            "95% interval": f"{delta['ci_low']:.3f} to {delta['ci_high']:.3f}",
-            "p": f"{delta['p_value']:.4f}",
-            "rows won": f"{delta['win_rate']:.0%}",
-        }
-        for task, delta in ((task, each["delta"]) for task, each in metrics.items())
-    }
-    return str(pd.DataFrame(rows).T.to_markdown(disable_numparse=True))
+def comparison_table(scores: Mapping[str, Scores], words: Words = ENGLISH) -> str:
+    """Markdown: a row per task, with its primary score of base and tuned, and the gain.
+
+    The gain is positive where tuned is better, whichever way the score improves.
+    """
+    rows = []
+    for task, of_task in scores.items():
+        key, delta = primary_score(task), of_task["delta"]
+        gain = words.interval.format(delta["primary"], delta["ci_low"], delta["ci_high"])
+        models = (f"{of_task[model][key]:.3f}" for model in ("base", "tuned"))
+        rows.append([words.names[task], _label(key, words), *models, gain])
+    table = pd.DataFrame(rows, columns=words.columns)
+    alignment = ["left", "left", "right", "right", "left"]
+    return str(table.to_markdown(index=False, disable_numparse=True, colalign=alignment))
 
 
-def _label(key: str) -> str:
-    return f"{SCORE_NAMES[key]} {better_direction(key)}".rstrip()
+def _label(key: str, words: Words) -> str:
+    return f"{words.names[key]} {better_direction(key)}".rstrip()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,83 @@
+"""Tables and texts in the READMEs and in docs/results.md."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from wenmo.config.params_file import TASKS
+from wenmo.core.errors import UserError
+from wenmo.tools.figures import with_figures
+from wenmo.tools.score_tables import (
+    CHINESE,
+    ENGLISH,
+    Words,
+    comparison_table,
+    read_scores,
+    scores_table,
+)
+
+PROSE = {
+    "base": {"rouge_1": 0.1, "loss_per_character": 5.0},
+    "tuned": {"rouge_1": 0.2, "loss_per_character": 4.5},
+    "delta": {"primary": 0.5, "ci_low": 0.25, "ci_high": 0.75},
+}
+VERSE = {
+    "base": {"form": 0.0, "loss_per_character": 6.0},
+    "tuned": {"form": 0.5, "loss_per_character": 5.0},
+    "delta": {"primary": 0.5, "ci_low": 0.25, "ci_high": 0.75},
+}
+BOTH = {"novel": PROSE, "poetry": VERSE}
+
+
+def cells(table: str) -> list[list[str]]:
+    return [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+
+
+def test_scores_of_all_tasks_stand_side_by_side_in_one_order() -> None:
+    titles, _, *rows = cells(scores_table(BOTH))
+    assert titles == ["", "novel base", "novel tuned", "poetry base", "poetry tuned"]
+    assert rows == [
+        ["held-out loss per character (nats) ↓", "5.000", "4.500", "6.000", "5.000"],
+        ["exact form ↑", "", "", "0.000", "0.500"],
+        ["ROUGE-1 ↑", "0.100", "0.200", "", ""],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "poetry"),
+    [
+        (ENGLISH, ["poetry", "exact form ↑", "0.000", "0.500", "0.500 (0.250 to 0.750)"]),
+        (
+            CHINESE,
+            ["古诗", "格式完全正确的比例 ↑", "0.000", "0.500", "0.500（0.250 至 0.750）"],
+        ),
+    ],
+)
+def test_the_comparison_has_the_primary_score_of_each_task(words: Words, poetry: list[str]) -> None:
+    titles, _, *rows = cells(comparison_table(BOTH, words))
+    assert titles == list(words.columns)
+    assert len(rows) == 2
+    assert rows[1] == poetry
+
+
+def test_figures_replace_what_stands_between_their_markers() -> None:
+    page = "a\n<!-- scores -->\nold\n<!-- /scores -->\nb\n"
+    path = Path("README.md")
+    assert with_figures(page, path, {"scores": r"new \1"}) == (
+        "a\n<!-- scores -->\nnew \\1\n<!-- /scores -->\nb\n"
+    )
+    with pytest.raises(UserError, match=r"README\.md: expected one <!-- x --> and one"):
+        with_figures(page, path, {"x": "new"})
+
+
+def test_the_pages_show_the_committed_scores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    scores = read_scores(TASKS)
+    shown = {
+        "README.md": comparison_table(scores, ENGLISH),
+        "README.zh-CN.md": comparison_table(scores, CHINESE),
+        "docs/results.md": scores_table(scores),
+    }
+    for page, table in shown.items():
+        assert table in Path(page).read_text(encoding="utf-8"), f"{page}: run `make figures`"
