@@ -12,9 +12,9 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint con
 MERGE_LOCK := if test -x $(VENV)/bin/wenmo; then $(VENV)/bin/wenmo merge-lock %O %A %B; \
     else git merge-file -L ours -L base -L theirs %A %O %B; fi
 GPU_EXTRAS ?= bench,gpu,vllm
-# pip wheel leaves out what builds wenmo itself.
+# `pip wheel` does not download what builds wenmo itself.
 BUILD_REQUIRES = $(shell sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml)
-# DVC starts its stages with the `python` that it finds first.
+# DVC starts its stages with the first `python` on the path.
 export PATH := $(BIN):$(PATH)
 
 .PHONY: help repro test test-full check verify figures experiments bench bench-gpu wheels preset vllm merge-driver
@@ -22,48 +22,49 @@ export PATH := $(BIN):$(PATH)
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-repro: $(VENV)/.installed  ## build the three writers, their scores and their texts (dvc repro)
+repro: $(VENV)/.installed  ## run the whole pipeline (dvc repro) and print the scores
 	dvc --wait-for-lock repro
 	@python -m wenmo.tools.score_tables
 
-# Whole groups of tests go to processes of their own, each with one thread of torch.
+# Each process runs whole groups of tests (tests/conftest.py), with one thread of torch.
 PYTEST := pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder
 
 test: $(VENV)/.installed-dev check  ## run all checks and tests, one whole pipeline included
 	$(PYTEST) -m 'not full'
 
-test-full: $(VENV)/.installed-dev check  ## the same and tests that take minutes each
+test-full: $(VENV)/.installed-dev check  ## run the tests that take minutes each as well
 	$(PYTEST)
 
-check: $(VENV)/.installed-dev  ## lint, format and types
+check: $(VENV)/.installed-dev  ## lint, format, types, and the links of the documentation
 	ruff check
 	ruff format --check
 	mypy
+	mkdocs build --strict
 
-verify: $(VENV)/.installed  ## build all anew in a fresh clone and compare every hash with dvc.lock
+verify: $(VENV)/.installed  ## run the pipeline in a fresh clone and compare every hash with dvc.lock
 	wenmo verify
 
-figures: $(VENV)/.installed  ## write the tables and texts of the READMEs from committed metrics
+figures: $(VENV)/.installed  ## write the tables of the READMEs and of docs/results.md
 	python -m wenmo.tools.figures
 
-experiments: $(VENV)/.installed  ## compare 100 with 500 training steps and show the table
+experiments: $(VENV)/.installed  ## train 500 steps instead of 100, and compare the poems' form
 	dvc exp run --force --name steps-500 --set-param train.max_steps=500
 	dvc exp show --hide-workspace --drop '.*' --keep 'Experiment|^train.max_steps|base.form|tuned.form'
 
-bench: $(VENV)/.installed-dev $(VENV)/.installed-vllm repro  ## measure each stage beside today's way of doing it (NAMES=…; 20 minutes)
+bench: $(VENV)/.installed-dev $(VENV)/.installed-vllm repro  ## measure each stage beside the usual way to do it (NAMES=…; 20 minutes)
 	python -m bench $(NAMES)
 
-bench-gpu:  ## the same for training and generation on a GPU (WHEELS=folder: without network)
+bench-gpu:  ## measure training and generation on a GPU (WHEELS=folder: without network)
 	$(NEW_VENV)
 	$(PIP) $(if $(WHEELS),--no-index --find-links $(WHEELS)) --editable '.[$(GPU_EXTRAS)]'
 	python -m bench.gpu $(OPTIONS)
 
-wheels:  ## gather all that bench-gpu installs in wheels/, for a machine without network
+wheels:  ## download what bench-gpu installs into wheels/, for a machine without network
 	$(NEW_VENV)
 	$(BIN)/python -m pip wheel --constraint constraints.txt --wheel-dir wheels \
 	    '.[$(GPU_EXTRAS)]' $(BUILD_REQUIRES)
 
-preset: $(VENV)/.installed  ## make params.yaml a published configuration (NAME=…; without it: list them)
+preset: $(VENV)/.installed  ## set params.yaml to a published configuration (NAME=…; without it: list them)
 	@wenmo preset $(NAME)
 
 vllm: $(VENV)/.installed-vllm  ## install vLLM for CPUs into .venv as well
