@@ -15,7 +15,7 @@ from bench.rounds import Measurement, Runs, in_turn, spread
 from bench.stage_run import run_stage, write_params
 
 SIZES = (1_000_000, 4_000_000, 16_000_000)
-STAGES = ("check_raw", "prepare", "summarize", "merge")
+STAGES = ("prepare", "summarize", "merge")
 ROUNDS = 3
 MOST = 1.1
 """An exponent above this is a defect."""
@@ -36,7 +36,7 @@ def measure(folder: Path, scale: float) -> dict[str, Any]:
         within = folder / str(size)
         measured: Measurement = {}
         for stage in STAGES:
-            raw = [within / "raw"] if stage in ("check_raw", "prepare") else []
+            raw = [within / "raw"] if stage == "prepare" else []
             log = run_stage(within, stage, "novel", *raw)["log"]
             measured |= {stage: log["seconds"], f"{stage}_mebibytes": log["peak_mebibytes"]}
         return measured

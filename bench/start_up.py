@@ -13,9 +13,9 @@ from bench.markdown import Table
 from bench.rounds import Measurement, duration, in_turn
 from bench.stage_run import ROOT, run_stage, write_params
 
-DATA = ("check_params", "libraries", "check_raw", "prepare", "summarize", "merge")
-MODELS = ("base_model", "train", "merge_weights", "generate", "evaluate")
-OF_ALL = ("check_params", "libraries", "base_model")
+DATA = ("check", "prepare", "summarize", "merge")
+MODELS = ("base_model", "train", "merge_weights", "baseline", "generate", "evaluate", "report")
+OF_ALL = ("check", "base_model")
 POEMS, ROUNDS = 12, 3
 LEAST = {
     "base_model": {"path": str(ROOT / "data/sample/general"), "tiny": {"steps": 1}},
@@ -40,7 +40,7 @@ def measure(folder: Path, scale: float) -> dict[str, Any]:
 
     def stage(name: str) -> Measurement:
         of_task = [] if name in OF_ALL else ["poetry"]
-        data = [raw] if name in ("check_raw", "prepare") else []
+        data = [raw] if name == "prepare" else []
         cost = run_stage(folder, name, *of_task, *data)
         return {"seconds": cost["seconds"]}
 
