@@ -1,4 +1,4 @@
-"""An experiment runs what its parameter changes, away from the folder, and can be taken up whole."""
+"""An experiment runs what its parameter changes, out of the way, and can be taken up whole."""
 
 import json
 import shutil
