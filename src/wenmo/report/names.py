@@ -23,7 +23,7 @@ SCORE_NAMES = {
     "self_bleu": "self-BLEU",
     "length_score": "length score",
     "ended": "ends properly",
-    "sentence_length": "characters a sentence",
+    "sentence_length": "characters per sentence",
     "common_share": "common characters",
     "has_ending": "tells of an ending",
     "copied": "copied texts",
