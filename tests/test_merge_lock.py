@@ -239,7 +239,7 @@ def apply(path: Path, *changes: dict[str, Any]) -> str:
     return path.read_text(encoding="utf-8")
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     base=st.dictionaries(NAMES, ENTRIES, max_size=4),
     changes=st.dictionaries(NAMES, st.tuples(st.booleans(), st.none() | ENTRIES), max_size=4),

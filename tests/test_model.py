@@ -36,7 +36,7 @@ def test_its_files_are_those_of_a_qwen2_without_pickle(tiny_model: Path) -> None
     ]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(text=st.text(st.characters(exclude_categories=["Cs"])))
 def test_its_tokenizer_can_spell_any_text(tiny_model: Path, text: str) -> None:
     import unicodedata
