@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given
-from hypothesis import settings as patience
 from hypothesis import strategies as st
 
 from tests.account import CANARY, work_in, write_limits
@@ -417,8 +416,6 @@ ROWS = st.lists(
 )
 
 
-# The first comparison imports numpy and scipy, which may take longer than the deadline of a case.
-@patience(deadline=None)
 @given(ROWS)
 def test_every_row_is_counted_once_and_unfinished_ones_move_no_rate(rows: list[Judged]) -> None:
     found = summary({str(n): each for n, each in enumerate(rows)}, 50, 1)
