@@ -159,7 +159,7 @@ def push(
 @app.command()
 def preset(
     name: Annotated[
-        str, typer.Argument(help="preset to set", show_default="none: list the presets")
+        str, typer.Argument(help="preset; without it they are listed", show_default=False)
     ] = "",
 ) -> None:
     """Make params.yaml a published configuration, presets/NAME.yaml, and show what changed in it.
