@@ -112,7 +112,9 @@ def _sentence(fault: Fault, analysis: Analysis) -> str:
         case Rule.FORM if fault.line:
             return f"it has {_counted(found, 'character')} where most lines have {expected}"
         case Rule.FORM:
-            return f"{found.replace('×', ' lines of ')} characters are no form of regulated verse"
+            lines, characters = found.split("×")
+            measure = f"{_counted(lines, 'line')} of {_counted(characters, 'character')}"
+            return f"a poem of {measure} has no form of regulated verse"
         case Rule.CHARACTER:
             return f"{character} is no Chinese character"
         case Rule.ALTERNATION:
