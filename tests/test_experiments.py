@@ -20,6 +20,8 @@ from tests.s3_server import S3Server
 from tests.test_pipeline import outputs_content, outputs_state, stages_run
 from wenmo.config import params_file
 
+pytestmark = pytest.mark.full
+
 NAME, WINDOW = "wider", 25
 
 

@@ -17,6 +17,8 @@ from tests.conftest import digests, dvc, edit_a_poem, start_dvc
 from tests.mounts import Mounts, NoMountsError
 from tests.test_pipeline import stages_run
 
+pytestmark = pytest.mark.full
+
 TOPS = ("data", "metrics", "models", "outputs", "plots", "reports")
 KIB, MIB = 2**10, 2**20
 PLENTY = 256 * MIB

@@ -274,9 +274,8 @@ def journalled(folder: Path) -> int:
     return sum(path.read_bytes().count(b"\n") for path in journals)
 
 
-@pytest.mark.parametrize("after", [1, 5, 15, 35])
-def test_killed_after_so_many_texts_it_goes_on_and_writes_the_same_bytes(
-    workplace: Path, uninterrupted: dict[str, str], after: int
+def test_killed_in_the_middle_it_goes_on_and_writes_the_same_bytes(
+    workplace: Path, uninterrupted: dict[str, str]
 ) -> None:
     shutil.rmtree(workplace / "outputs")
     shutil.rmtree(workplace / "metrics")
@@ -288,7 +287,7 @@ def test_killed_after_so_many_texts_it_goes_on_and_writes_the_same_bytes(
         stderr=subprocess.DEVNULL,
     )
     deadline = time.monotonic() + 120
-    while journalled(workplace) < after:
+    while journalled(workplace) < 15:
         assert process.poll() is None
         assert time.monotonic() < deadline
     os.kill(process.pid, signal.SIGKILL)

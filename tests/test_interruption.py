@@ -102,6 +102,7 @@ def left_alone(
     return trained_bytes(folder)
 
 
+@pytest.mark.full
 def test_killed_at_random_moments_it_ends_with_the_same_bytes(
     small_base: Path, tmp_path: Path, left_alone: dict[str, dict[str, str]]
 ) -> None:
@@ -159,6 +160,7 @@ def curve(folder: Path) -> list[float]:
     return [float(line.split("\t")[1]) for line in lines]
 
 
+@pytest.mark.full
 def test_two_processes_learn_as_one_does_with_the_same_rows_a_step(
     small_base: Path, tmp_path: Path
 ) -> None:
@@ -180,6 +182,7 @@ def test_two_processes_learn_as_one_does_with_the_same_rows_a_step(
     ]
 
 
+@pytest.mark.full
 def test_several_processes_stop_together_and_go_on(small_base: Path, tmp_path: Path) -> None:
     alone = training_folder(tmp_path / "alone", small_base, max_steps=150, save_steps=200)
     finish(start(alone, *TORCHRUN))
@@ -194,6 +197,7 @@ def test_several_processes_stop_together_and_go_on(small_base: Path, tmp_path: P
     assert trained_bytes(folder) == trained_bytes(alone)
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("launcher", [(), TORCHRUN], ids=["one process", "two processes"])
 def test_a_checkpoint_removed_in_part_is_passed_over_for_an_older_one(
     small_base: Path, tmp_path: Path, launcher: tuple[str, ...]
@@ -234,6 +238,7 @@ def test_a_checkpoint_is_complete_without_the_temporary_files_of_other_processes
     assert Checkpoints(tmp_path, "training").latest == written
 
 
+@pytest.mark.full
 def test_another_number_of_processes_starts_afresh(small_base: Path, tmp_path: Path) -> None:
     folder = training_folder(tmp_path / "run", small_base, save_steps=200)
     process = start(folder)

@@ -24,6 +24,8 @@ from wenmo.model.checkpoints import Checkpoints
 from wenmo.model.loading import load_tokenizer
 from wenmo.model.training import new_trainer
 
+pytestmark = pytest.mark.full
+
 RUNS = {
     "novel-qwen2-1.5b": ("novel", "Qwen2-1.5B-Instruct"),
     "fairytale-qwen2.5-1.5b": ("fairytale", "Qwen2.5-1.5B-Instruct"),
