@@ -1,20 +1,17 @@
-"""Measure each stage beside the way that it is done today: `make bench`.
+"""Measure each stage beside today's usual way of doing it: `make bench`.
 
 python -m bench                        everything, for docs/benchmarks.md
 python -m bench prepare evaluate       some rows alone
 python -m bench --scale 0.01 --results /tmp/results    to see whether it works
 
-Results go to bench/results/NAME.json, tables and pictures to docs/. It wants a machine on which
-nothing else runs; how busy that was is kept with the results.
+Results go to bench/results/NAME.json, tables and pictures to docs/. Nothing else should run on the
+machine; its load average is kept with the results.
 """
 
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any
 
 from bench import page
-from bench.machine import describe
 
 from wenmo.core.records import write_json
 
@@ -31,18 +28,10 @@ def main() -> None:
     if arguments.scale != 1 and not arguments.results:
         parser.error("--scale: name a folder by --results, since the page is for the whole work")
     for name in arguments.names or page.MEASURED:
-        result = measured(name, arguments.scale)
+        result = page.measured(name, arguments.scale)
         write_json((arguments.results or page.RESULTS) / f"{name}.json", result)
     if not arguments.results:
         page.write_page()
-
-
-def measured(name: str, scale: float, **options: Any) -> dict[str, Any]:
-    """A result with the machine that it was measured on."""
-    machine = describe()
-    with TemporaryDirectory() as folder:
-        found: dict[str, Any] = page.module(name).measure(Path(folder), scale, **options)
-    return {"machine": machine, "scale": scale} | found
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Near-duplicates beside datasketch alone, among passages of which some were planted.
+"""Near-duplicates beside datasketch alone, among passages with planted copies.
 
-Of every tenth passage a copy stands among them, in which each character may have been changed. A
-pair counts as found if its sets of 5-grams really overlap by `merge.near_duplicate_jaccard`.
+Every tenth passage has a copy, in which each character may have been changed. A pair is a true one
+if its sets of 5-grams overlap by `merge.near_duplicate_jaccard`.
 """
 
 import random
@@ -11,40 +11,32 @@ from pathlib import Path
 from typing import Any
 
 from bench.corpus import passages
-from bench.markdown import Table
 from bench.peers import duplicates as datasketch
-from bench.rounds import Measurement, Runs, in_turn, rates, spread, times_faster
+from bench.rounds import Measurement, contender_table, in_turn, rate, ratio
+from bench.stage_run import ROOT
 
 from wenmo.config import params_file
 from wenmo.text.near_duplicates import near_duplicates, similarity
 
-ROOT = Path(__file__).parents[1]
 PASSAGES, LENGTH, PLANTED = 400, 800, 10
 MOST_CHANGED = 0.08
-"""Of a copy's characters, at most this share is changed."""
+"""The greatest share of a copy's characters that is changed."""
 
 ROUNDS = 3
 Pairs = Callable[[list[str], float], Iterable[tuple[int, int]]]
 
 
 def measure(folder: Path, scale: float) -> dict[str, Any]:
-    """Seconds, and how many of the true pairs were found and how many others."""
+    """Seconds, true pairs that were found, and other pairs."""
     texts = with_copies(passages(max(PLANTED, round(PASSAGES * scale)), LENGTH))
     jaccard = params_file.read(ROOT / "params.yaml")["merge"]["near_duplicate_jaccard"]
-    true = {
-        pair
-        for pair in combinations(range(len(texts)), 2)
-        if similarity(texts[pair[0]], texts[pair[1]]) >= jaccard
-    }
+    pairs = combinations(range(len(texts)), 2)
+    true = {(a, b) for a, b in pairs if similarity(texts[a], texts[b]) >= jaccard}
 
     def contender(find: Pairs) -> Measurement:
         found = set(find(texts, jaccard))
-        return {
-            "texts": len(texts),
-            "true": len(true),
-            "found": len(found & true),
-            "wrong": len(found - true),
-        }
+        counts = {"found": len(found & true), "wrong": len(found - true)}
+        return {"texts": len(texts), "true": len(true)} | counts
 
     contenders = {
         "datasketch": lambda: contender(datasketch.near_duplicates),
@@ -54,7 +46,7 @@ def measure(folder: Path, scale: float) -> dict[str, Any]:
 
 
 def with_copies(texts: list[str]) -> list[str]:
-    """The texts and, at the end, changed copies of every tenth."""
+    """The texts, and after them changed copies of every tenth."""
     draw, copies = random.Random(0), []
     for text in texts[::PLANTED]:
         share = draw.random() * MOST_CHANGED
@@ -62,18 +54,13 @@ def with_copies(texts: list[str]) -> list[str]:
     return texts + copies
 
 
-def tables(result: dict[str, Any]) -> list[Table]:
+def tables(result: dict[str, Any]) -> list[str]:
     """Speed and correctness."""
-    runs: Runs = result["runs"]
-    rows = [
-        [
-            name,
-            spread(rates(of_one, "texts")).shown(0),
-            times_faster(of_one, runs["datasketch"], "texts").shown(),
-            f"{of_one[0]['found']:.0f} of {of_one[0]['true']:.0f}",
-            f"{of_one[0]['wrong']:.0f}",
-        ]
-        for name, of_one in runs.items()
-    ]
-    heads = ["", "passages a second", "times datasketch", "true pairs found", "others returned"]
-    return [(heads, rows)]
+    runs = result["runs"]
+    columns = {
+        "passages per second": lambda own: rate(own, "texts").shown(0),
+        "times datasketch": lambda own: ratio(own, runs["datasketch"], "texts").shown(),
+        "true pairs found": lambda own: "{found:.0f} of {true:.0f}".format(**own[0]),
+        "others returned": lambda own: "{wrong:.0f}".format(**own[0]),
+    }
+    return [contender_table(runs, columns)]

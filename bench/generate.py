@@ -1,42 +1,40 @@
-"""generate beside one prompt at a time: tokens a second by transformers and by vLLM.
+"""generate beside one prompt at a time: tokens per second by transformers and by vLLM.
 
-One prompt at a time is what the novel challenge's baseline did, with its library's plain call; it
-is asked a few of the prompts. wenmo's engines get all of them. Each contender is a process of its
-own, which has loaded its model before and waits for its turn; the peers compute on the machine's
-own code path, wenmo on the pinned one, where transformers runs.
+One prompt at a time, by the library's plain call, is the way of the novel challenge's baseline. It
+answers a few of the prompts, wenmo's engines answer all. Each contender is a process of its own
+that has loaded its model before. The peers compute on the machine's own code path, and wenmo's
+transformers on the pinned one.
 """
 
+import atexit
 import json
 import os
 import random
 import subprocess
 import sys
 import time
-from argparse import ArgumentParser
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from bench.corpus import sentence
-from bench.markdown import Table
 from bench.random_weights import write_model
-from bench.rounds import Measurement, in_turn, rates, spread, times_faster
+from bench.rounds import Measurement, contender_table, in_turn, rate, ratio
 from bench.stage_run import built_model, unpinned_environment, write_params
 
 from wenmo.core.records import write_json
 
-PROMPTS, SLICE = 1000, 20
-ROUNDS = 3
-OF_REAL_SIZE = {
+PROMPTS, FEW, ROUNDS = 1000, 20, 3
+PROMPTS_ON_GPU, FEW_ON_GPU = 500, 2
+ON_GPU = {
     "precision": "bf16",
+    # Random weights hardly ever end a text, so that each has as many tokens as it may.
     "sampling": {"max_new_tokens": 200},
     # All contenders share the one GPU.
     "vllm": {"gpu_memory_utilization": 0.3},
 }
-"""Random weights hardly ever end a text by themselves, so each has as many tokens as it may."""
-
-PROMPTS_OF_REAL_SIZE, SLICE_OF_REAL_SIZE = 500, 2
 
 PLAIN_TRANSFORMERS = "one prompt at a time, transformers"
 PLAIN_VLLM = "one prompt at a time, vLLM"
@@ -45,69 +43,62 @@ VLLM = "wenmo, vLLM"
 
 
 def measure(folder: Path, scale: float, architecture: str = "") -> dict[str, Any]:
-    """All contenders in turn; vLLM's are left out where it is not installed."""
+    """All contenders in turn; vLLM's are left out if it is not installed."""
+    model = folder / "random" if architecture else built_model("merged/novel")
     if architecture:
-        model, count, few = folder / "random", PROMPTS_OF_REAL_SIZE, SLICE_OF_REAL_SIZE
         write_model(model, architecture)
-    else:
-        model, count, few = built_model("merged/novel"), PROMPTS, SLICE
+    count, few = (PROMPTS_ON_GPU, FEW_ON_GPU) if architecture else (PROMPTS, FEW)
     draw = random.Random(0)
     prompts = [sentence(draw) for _ in range(max(few, round(count * scale)))]
     write_json(folder / "prompts.json", {"all": prompts, "few": prompts[:few]})
+    write_params(folder, {"generate": ON_GPU if architecture else {}})
     (folder / "model").symlink_to(model.resolve())
-    update = OF_REAL_SIZE if architecture else {}
-    names = [PLAIN_TRANSFORMERS, PLAIN_VLLM, TRANSFORMERS, VLLM]
-    if find_spec("vllm") is None:
-        names = [PLAIN_TRANSFORMERS, TRANSFORMERS]
-    write_params(folder, {"generate": update})
-    workers = {name: Worker(folder, name) for name in names}
-    try:
-        return {"runs": in_turn({n: w.ask for n, w in workers.items()}, ROUNDS, "generate")}
-    finally:
-        for worker in workers.values():
-            worker.end()
+    with ExitStack() as workers:
+        contenders = {
+            name: workers.enter_context(worker(folder, name))
+            for name in LOADERS
+            if "vLLM" not in name or find_spec("vllm")
+        }
+        return {"runs": in_turn(contenders, ROUNDS, "generate")}
 
 
-class Worker:
-    """A process that has loaded a model and measures once for each line that it is sent."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.process = subprocess.Popen(
+@contextmanager
+def worker(folder: Path, name: str) -> Iterator[Callable[[], Measurement]]:
+    """A function that measures a contender once, in a process that has loaded the model."""
+    log = folder / f"{name}.log"
+    with (
+        log.open("w") as stderr,
+        subprocess.Popen(
             [sys.executable, "-m", "bench.generate", name],
             cwd=folder,
             env=unpinned_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=(folder / f"{name}.log").open("w"),
+            stderr=stderr,
             text=True,
-        )
-        self.log = folder / f"{name}.log"
-        self._answer()
+        ) as process,
+    ):
+        # Libraries print, too.
+        answers = (json.loads(line) for line in process.stdout if line.startswith("{"))
 
-    def ask(self) -> Measurement:
-        """Let it work once."""
-        print("go", file=self.process.stdin, flush=True)
-        return self._answer()
+        def answer() -> Measurement:
+            found: Measurement | None = next(answers, None)
+            return sys.exit(log.read_text(encoding="utf-8")[-3000:]) if found is None else found
 
-    def end(self) -> None:
-        """Close its input, at which it ends."""
-        self.process.communicate()
+        def measure_once() -> Measurement:
+            print("go", file=process.stdin, flush=True)
+            return answer()
 
-    def _answer(self) -> Measurement:
-        for line in self.process.stdout:
-            # Libraries may print, too.
-            if line.startswith("{"):
-                answer: Measurement = json.loads(line)
-                return answer
-        sys.exit(self.log.read_text(encoding="utf-8")[-3000:])
+        answer()
+        yield measure_once
 
 
-Asking = Callable[[], int]
-"""Answers prompts and says how many tokens that took."""
+Ask = Callable[[], int]
+"""Answers the prompts and returns the number of tokens."""
 
 
-def plain_transformers(prompts: list[str]) -> Asking:
-    """model.generate, a prompt at a time."""
+def plain_transformers(prompts: list[str]) -> Ask:
+    """model.generate, one prompt at a time."""
     import torch
 
     from wenmo.config.generate import GenerateParams
@@ -115,36 +106,29 @@ def plain_transformers(prompts: list[str]) -> Asking:
 
     params, folder = GenerateParams.load("generate", "novel"), Path("model")
     model, tokenizer = load_model(folder, params.precision).eval(), load_tokenizer(folder)
-    texts, sampling = conversations(prompts), params.sampling
+    texts = chat_texts(prompts)
+    sampling = params.sampling.model_dump(include={"temperature", "top_p", "max_new_tokens"})
 
     def ask() -> int:
         tokens = 0
         torch.manual_seed(0)
         for text in texts:
             asked = tokenizer(text, return_tensors="pt", add_special_tokens=False).to(model.device)
-            answer = model.generate(
-                **asked,
-                do_sample=True,
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                top_k=0,
-                max_new_tokens=sampling.max_new_tokens,
-            )
+            answer = model.generate(**asked, do_sample=True, top_k=0, **sampling)
             tokens += answer.shape[1] - asked["input_ids"].shape[1]
         return tokens
 
     return ask
 
 
-def plain_vllm(prompts: list[str]) -> Asking:
-    """LLM.generate, a prompt at a time."""
+def plain_vllm(prompts: list[str]) -> Ask:
+    """LLM.generate, one prompt at a time."""
     from vllm import LLM, SamplingParams
 
     from wenmo.config.generate import GenerateParams
     from wenmo.engines.vllm_arguments import DTYPES, ENVIRONMENT
 
-    for name, value in ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
+    os.environ.update(ENVIRONMENT | os.environ)
     params = GenerateParams.load("generate", "novel")
     llm = LLM(
         "model",
@@ -158,14 +142,14 @@ def plain_vllm(prompts: list[str]) -> Asking:
         max_tokens=params.sampling.max_new_tokens,
         seed=0,
     )
-    texts = conversations(prompts)
+    texts = chat_texts(prompts)
     return lambda: sum(
         len(llm.generate(text, sampling, use_tqdm=False)[0].outputs[0].token_ids) for text in texts
     )
 
 
-def wenmo(engine_name: str, prompts: list[str]) -> Asking:
-    """The engine that the stage generate runs, with all prompts."""
+def our_engine(name: str, prompts: list[str]) -> Ask:
+    """An engine of the stage generate, with all prompts at once."""
     # Pins the code path, before torch is imported.
     import wenmo.core.stage  # noqa: F401
     from wenmo.config.chat import ChatParams
@@ -174,20 +158,22 @@ def wenmo(engine_name: str, prompts: list[str]) -> Asking:
     from wenmo.engines.engine import Model, Prompt, prompt_seed
     from wenmo.model.chat import prompt_messages
 
-    params = GenerateParams.load("generate", "novel").model_copy(update={"engine": engine_name})
+    params = GenerateParams.load("generate", "novel").model_copy(update={"engine": name})
     system, model = ChatParams.load("chat", "novel").system_prompt, Model("tuned", Path("model"))
     engine = load_engine(params, [model]).__enter__()
+    # Python waits at its end for vLLM's processes, which end with the engine.
+    atexit.register(engine.__exit__, None, None, None)
     asked = [
         Prompt(prompt_messages(system, prompt), prompt_seed(0, f"{at}"))
         for at, prompt in enumerate(prompts)
     ]
-    # Loads the model.
+    # The first prompt loads the model.
     list(engine.generate(model, asked[:1], params.sampling))
     return lambda: sum(each.tokens for each in engine.generate(model, asked, params.sampling))
 
 
-def conversations(prompts: list[str]) -> list[str]:
-    """The prompts as the model was taught to read them."""
+def chat_texts(prompts: list[str]) -> list[str]:
+    """The prompts in the model's chat template."""
     from wenmo.config.chat import ChatParams
     from wenmo.model.chat import chat_text, prompt_messages
     from wenmo.model.loading import load_tokenizer
@@ -196,41 +182,31 @@ def conversations(prompts: list[str]) -> list[str]:
     return [chat_text(tokenizer, prompt_messages(chat.system_prompt, each)) for each in prompts]
 
 
-def tables(result: dict[str, Any]) -> list[Table]:
-    """Tokens a second beside either library's one prompt at a time."""
+LOADERS: dict[str, Callable[[dict[str, list[str]]], Ask]] = {
+    PLAIN_TRANSFORMERS: lambda prompts: plain_transformers(prompts["few"]),
+    PLAIN_VLLM: lambda prompts: plain_vllm(prompts["few"]),
+    TRANSFORMERS: lambda prompts: our_engine("transformers", prompts["all"]),
+    VLLM: lambda prompts: our_engine("vllm", prompts["all"]),
+}
+"""For each contender, the function that loads its model."""
+
+
+def tables(result: dict[str, Any]) -> list[str]:
+    """Tokens per second beside one prompt at a time, by either library."""
     runs = result["runs"]
-    rows = []
-    for name, of_one in runs.items():
-        shown = [name, spread(rates(of_one, "tokens")).shown(0)]
-        shown.append(times_faster(of_one, runs[PLAIN_TRANSFORMERS], "tokens").shown())
-        if PLAIN_VLLM in runs:
-            shown.append(times_faster(of_one, runs[PLAIN_VLLM], "tokens").shown())
-        else:
-            shown.append("")
-        rows.append(shown)
-    heads = ["", "tokens a second", "times transformers one by one", "times vLLM one by one"]
-    return [(heads, rows)]
+    columns = {"tokens per second": lambda own: rate(own, "tokens").shown(0)}
+    for library, plain in (("transformers", PLAIN_TRANSFORMERS), ("vLLM", PLAIN_VLLM)):
+        if plain in runs:
+            columns[f"times {library} one by one"] = lambda own, theirs=runs[plain]: ratio(
+                own, theirs, "tokens"
+            ).shown()
+    return [contender_table(runs, columns)]
 
 
-def work(name: str) -> None:
-    """Load a model, then measure once for each line of standard input."""
-    prompts = json.loads(Path("prompts.json").read_text(encoding="utf-8"))
-    load = {
-        PLAIN_TRANSFORMERS: lambda: plain_transformers(prompts["few"]),
-        PLAIN_VLLM: lambda: plain_vllm(prompts["few"]),
-        TRANSFORMERS: lambda: wenmo("transformers", prompts["all"]),
-        VLLM: lambda: wenmo("vllm", prompts["all"]),
-    }
-    ask = load[name]()
+if __name__ == "__main__":
+    ask = LOADERS[sys.argv[1]](json.loads(Path("prompts.json").read_text(encoding="utf-8")))
     print(json.dumps({}), flush=True)
     for _ in sys.stdin:
         started = time.perf_counter()
         tokens = ask()
-        seconds = time.perf_counter() - started
-        print(json.dumps({"seconds": seconds, "tokens": tokens}), flush=True)
-
-
-if __name__ == "__main__":
-    parser = ArgumentParser(description="One contender of the row `generate`, for its own process.")
-    parser.add_argument("name")
-    work(parser.parse_args().name)
+        print(json.dumps({"seconds": time.perf_counter() - started, "tokens": tokens}), flush=True)

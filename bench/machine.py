@@ -1,7 +1,8 @@
-"""The machine that a measurement ran on, in words that say nothing else about it."""
+"""The machine that a measurement ran on."""
 
 import os
 import platform
+import re
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,15 @@ LIBRARIES = ("torch", "transformers", "trl", "dvc", "datasketch", "rapidfuzz")
 
 
 def describe() -> dict[str, Any]:
-    """GPU if any, processor, cores, memory (GiB), system, versions, and how busy it was before.
+    """GPU, processor, cores, memory (GiB), system, versions, and the load average (`busy`)."""
+    import torch
 
-    `busy` is the mean number of programs of the last minute that wanted a processor (0: none).
-    """
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8") if cpuinfo.is_file() else ""
+    processor = re.search(r"^model name\s*: (.+)", lines, re.MULTILINE)
     return {
-        "gpu": gpu(),
-        "processor": processor(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "",
+        "processor": processor[1].strip() if processor else platform.machine(),
         "cores": os.cpu_count(),
         "memory_gibibytes": round(psutil.virtual_memory().total / 2**30),
         "system": f"{platform.system()} {platform.machine()}",
@@ -28,27 +31,11 @@ def describe() -> dict[str, Any]:
     }
 
 
-def sentence(described: dict[str, Any]) -> str:
-    """A machine in a line, as `describe` found it."""
-    gpu = f"{described['gpu']}, " if described["gpu"] else ""
+def in_words(machine: dict[str, Any]) -> str:
+    """A machine that `describe` described, in a line."""
+    gpu = f"{machine['gpu']}, " if machine["gpu"] else ""
     return (
-        f"{gpu}{described['cores']} cores of {described['processor']},"
-        f" {described['memory_gibibytes']} GiB, {described['system']}, Python"
-        f" {described['python']}, torch {described['libraries']['torch']}; busy before:"
-        f" {described['busy']}"
+        f"{gpu}{machine['cores']} cores of {machine['processor']}, {machine['memory_gibibytes']}"
+        f" GiB, {machine['system']}, Python {machine['python']}, torch"
+        f" {machine['libraries']['torch']}; load average before: {machine['busy']}"
     )
-
-
-def gpu() -> str:
-    """The name of the GPU that torch would use, if there is one."""
-    import torch
-
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-
-
-def processor() -> str:
-    """The processor's name, as Linux has it."""
-    path = Path("/proc/cpuinfo")
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(names, platform.machine())

@@ -1,132 +1,89 @@
-"""How many Tang poems keep the rules that wenmo.text.prosody knows, beside lines thrown together.
+"""The share of Tang poems that keep the rules of wenmo.text.prosody, beside shuffled lines.
 
 python -m bench.prosody data/raw/poetry/Chinese_Poetry.csv > bench/prosody.md
 
-A poem counts by its form alone: that many lines of that many characters, all of them Chinese. Some
-of these are old-style verse, which goes by none of the rules. Regulated verse rhymes in level
-tones, so the poems whose even lines can all end level are given apart.
+Poems are chosen by their form alone, so that some are old-style verse, which has no such rules.
+Regulated verse rhymes in level tones: poems whose even lines can all end level have their own row.
 """
 
-import os
 import random
-import statistics
-import time
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
+from bench.rounds import in_turn, quantity, table
 
 from wenmo.text.prosody import TONE_RULES, Analysis, Rule, analyse, rhymes
 from wenmo.text.verse import form, verse_lines
 
 FORMS = {"七言绝句": (4, 7), "五言绝句": (4, 5), "七言律诗": (8, 7), "五言律诗": (8, 5)}
-DRAWS = 10
-RUNS = 3
+DRAWS, RUNS = 10, 3
+HEADS = ("", "poems", "rhyme", "keep all tone rules", "without a licence", "tone checks kept")
 
 Poem = Sequence[str]
 
 
 def poems_by_form(path: Path) -> dict[str, list[Poem]]:
-    """The poems of each form, without those that have gaps or notes in them."""
-    contents = pd.read_csv(path, keep_default_na=False)["content"]
-    poems = [lines for content in contents if form(lines := verse_lines(content))]
+    """The poems of each form that have Chinese characters alone, without gaps and notes."""
+    poems = [*map(verse_lines, pd.read_csv(path, keep_default_na=False)["content"])]
     return {
-        name: [poem for poem in poems if form(poem) == wanted and is_chinese(poem)]
+        name: [p for p in poems if form(p) == wanted and not faults(analyse(p), {Rule.CHARACTER})]
         for name, wanted in FORMS.items()
     }
 
 
-def is_chinese(poem: Poem) -> bool:
-    """Whether there are only Chinese characters in its lines."""
-    return all(fault.rule is not Rule.CHARACTER for fault in analyse(poem).faults)
+def faults(analysis: Analysis, rules: frozenset[Rule] | set[Rule]) -> int:
+    """The number of faults against these rules."""
+    return sum(fault.rule in rules for fault in analysis.faults)
 
 
-def ends_level(analysis: Analysis) -> bool:
-    """Whether the even lines can all end level."""
-    return all(fault.rule is not Rule.LEVEL_FOOT for fault in analysis.faults)
-
-
-def keeps_tones(analysis: Analysis) -> bool:
-    """Whether no tone rule is broken."""
-    return not any(fault.rule in TONE_RULES for fault in analysis.faults)
-
-
-def thrown_together(poems: list[Poem]) -> list[Poem]:
-    """As many poems of lines drawn from all of them, ten times over."""
-    draw = random.Random(0)
+def shuffled(poems: list[Poem], in_place: bool) -> list[Poem]:
+    """As many poems of the same lines, ten times over; in place, a first line stays a first one."""
+    draw, length, drawn = random.Random(0), len(poems[0]), []
     lines = [line for poem in poems for line in poem]
-    length = len(poems[0])
-    drawn = []
+    pools = [lines[place::length] for place in range(length)] if in_place else [lines]
     for _ in range(DRAWS):
-        draw.shuffle(lines)
-        drawn += [lines[at : at + length] for at in range(0, len(lines), length)]
+        for pool in pools:
+            draw.shuffle(pool)
+        columns = pools if in_place else [lines[place::length] for place in range(length)]
+        drawn += zip(*columns, strict=True)
     return drawn
 
 
-def thrown_together_in_place(poems: list[Poem]) -> list[Poem]:
-    """The same, but a first line stays a first line, and so on: the line ends stay right."""
-    draw = random.Random(0)
-    places = [list(lines) for lines in zip(*poems, strict=True)]
-    drawn = []
-    for _ in range(DRAWS):
-        for lines in places:
-            draw.shuffle(lines)
-        drawn += list(zip(*places, strict=True))
-    return drawn
-
-
-def table_row(name: str, poems: list[Poem]) -> str:
+def row(name: str, poems: list[Poem]) -> list[str]:
     """A line of the table."""
     analyses = [analyse(poem) for poem in poems]
-    kept = [analysis for analysis in analyses if keeps_tones(analysis)]
-    unlicensed = [analysis for analysis in kept if not analysis.licences]
-    broken = sum(fault.rule in TONE_RULES for each in analyses for fault in each.faults)
+    kept = [each for each in analyses if not faults(each, TONE_RULES)]
+    broken = sum(faults(each, TONE_RULES) for each in analyses)
     shares = (
         sum(map(rhymes, poems)) / len(poems),
         len(kept) / len(poems),
-        len(unlicensed) / len(poems),
+        sum(not each.licences for each in kept) / len(poems),
         1 - broken / sum(each.checks for each in analyses),
     )
-    return f"| {name} | {len(poems):,} | " + " | ".join(f"{share:.1%}" for share in shares) + " |"
-
-
-def seconds(poems: list[Poem]) -> list[float]:
-    """Of analysing them, several times."""
-    taken = []
-    for _ in range(RUNS):
-        started = time.perf_counter()
-        for poem in poems:
-            analyse(poem)
-        taken.append(time.perf_counter() - started)
-    return taken
+    return [name, f"{len(poems):,}", *(f"{share:.1%}" for share in shares)]
 
 
 def main() -> None:
     """Measure and print the table."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("path", type=Path, help="a CSV with a column `content`, a poem a row")
-    poems = poems_by_form(parser.parse_args().path)
-    print("`python -m bench.prosody data/raw/poetry/Chinese_Poetry.csv > bench/prosody.md`\n")
+    parser.add_argument("path", type=Path, help="a CSV with a column `content`, one poem per row")
+    poems, rows = poems_by_form(parser.parse_args().path), []
+    for name, found in poems.items():
+        level = [poem for poem in found if not faults(analyse(poem), {Rule.LEVEL_FOOT})]
+        rows += [row(f"{name}, all", found), row(f"{name}, regulated", level)]
+        rows.append(row(f"{name}, shuffled lines", shuffled(found, in_place=False)))
+        rows.append(row(f"{name}, shuffled in place", shuffled(found, in_place=True)))
+    quatrains = (poems["七言绝句"] * 2)[:1000]
+    runs = in_turn({"": lambda: {"poems": len([*map(analyse, quatrains)])}}, RUNS, "analysing")
     print(
+        "`python -m bench.prosody data/raw/poetry/Chinese_Poetry.csv > bench/prosody.md`\n\n"
         "Poems are chosen by their form alone; regulated are those whose even lines can all end"
         f" level.\nShuffled lines are those of all the form's poems, {DRAWS} draws with a fixed"
         " seed;\nin place, a first line stays a first line, and so on, so that line ends stay as"
-        " they should be.\n"
-    )
-    print("| | poems | rhyme | keep all tone rules | without a licence | tone checks kept |")
-    print("|:--|--:|--:|--:|--:|--:|")
-    for name, found in poems.items():
-        print(table_row(f"{name}, all", found))
-        print(table_row(f"{name}, regulated", [p for p in found if ends_level(analyse(p))]))
-        print(table_row(f"{name}, shuffled lines", thrown_together(found)))
-        print(table_row(f"{name}, shuffled in place", thrown_together_in_place(found)))
-    quatrains = (poems["七言绝句"] * 2)[:1000]
-    taken = seconds(quatrains)
-    print(
-        f"\n{len(quatrains):,} quatrains of 7 characters take {statistics.median(taken):.2f} s"
-        f" ({min(taken):.2f} to {max(taken):.2f}) to analyse, on {os.cpu_count()} cores of which"
-        " one is used."
+        f" they should be.\n\n{table(HEADS, rows)}\n\n{len(quatrains):,} quatrains of 7 characters"
+        f" take {quantity(runs['']).shown(2)} s to analyse, on one core."
     )
 
 

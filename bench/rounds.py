@@ -1,26 +1,25 @@
-"""Contenders measured in turn, and what their measurements come to.
+"""Contenders measured in turn, and their measurements in tables.
 
-Other work on the machine slows whoever runs at that moment. So nobody runs all repeats in a row:
-each round has every contender once, every other round in the opposite order, and contenders are
-compared within a round.
+Other work on the machine slows the contender that runs at that moment. So no contender has all its
+repeats in a row: each round has every contender once, every other round in the opposite order, and
+contenders are compared within a round.
 """
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
+from typing import NamedTuple
 
 from tqdm import tqdm
 
 Measurement = dict[str, float]
-"""What one run took and did: `seconds`, and other quantities by name."""
+"""What one run took (`seconds`) and did, and other quantities by name."""
 
 Runs = dict[str, list[Measurement]]
 """The measurements of each contender, round by round."""
 
 
-@dataclass(frozen=True)
-class Spread:
+class Spread(NamedTuple):
     """The median of some numbers with the least and the greatest of them."""
 
     median: float
@@ -28,41 +27,56 @@ class Spread:
     high: float
 
     def shown(self, decimals: int = 1) -> str:
-        """As a table has it; exactly, what is the same each time."""
-        middle, low, high = (f"{n:,.{decimals}f}" for n in (self.median, self.low, self.high))
+        """The median with the range in brackets, unless all three look the same."""
+        middle, low, high = (f"{number:,.{decimals}f}" for number in self)
         return middle if low == high else f"{middle} ({low} to {high})"
 
 
-def spread(numbers: Sequence[float]) -> Spread:
-    """Of at least one number."""
-    return Spread(median(numbers), min(numbers), max(numbers))
-
-
 def in_turn(contenders: Mapping[str, Callable[[], Measurement]], rounds: int, label: str) -> Runs:
-    """Measure every contender once a round. What has no `seconds` of its own is timed here."""
+    """Measure every contender once per round; without `seconds` of its own it is timed here."""
     runs: Runs = {name: [] for name in contenders}
-    with tqdm(total=rounds * len(contenders), desc=label, unit="run") as progress:
-        for number in range(rounds):
-            for name in list(contenders)[:: -1 if number % 2 else 1]:
-                progress.set_postfix_str(name)
-                started = time.perf_counter()
-                measured = contenders[name]()
-                seconds = time.perf_counter() - started
-                runs[name].append({"seconds": seconds} | measured)
-                progress.update()
+    names = [*contenders]
+    turns = [name for number in range(rounds) for name in names[:: -1 if number % 2 else 1]]
+    for name in tqdm(turns, desc=label, unit="run"):
+        started = time.perf_counter()
+        measured = contenders[name]()
+        runs[name].append({"seconds": time.perf_counter() - started} | measured)
     return runs
 
 
-def duration(runs: Sequence[Measurement]) -> Spread:
-    """The seconds of runs."""
-    return spread([run["seconds"] for run in runs])
+def spread(numbers: Sequence[float]) -> Spread:
+    """The spread of at least one number."""
+    return Spread(median(numbers), min(numbers), max(numbers))
 
 
-def rates(runs: Sequence[Measurement], quantity: str) -> list[float]:
-    """So much of a quantity a second, for each run."""
-    return [run[quantity] / run["seconds"] for run in runs]
+def quantity(runs: Sequence[Measurement], name: str = "seconds") -> Spread:
+    """A quantity of each run."""
+    return spread([run[name] for run in runs])
 
 
-def times_faster(ours: Sequence[Measurement], theirs: Sequence[Measurement], what: str) -> Spread:
-    """How many times as much of a quantity a second we do, round by round."""
-    return spread([a / b for a, b in zip(rates(ours, what), rates(theirs, what), strict=True)])
+def rate(runs: Sequence[Measurement], name: str) -> Spread:
+    """A quantity per second, of each run."""
+    return spread([run[name] / run["seconds"] for run in runs])
+
+
+def milliseconds(runs: Sequence[Measurement], name: str) -> Spread:
+    """Milliseconds per unit of a quantity, of each run."""
+    return spread([1000 * run["seconds"] / run[name] for run in runs])
+
+
+def ratio(ours: Sequence[Measurement], theirs: Sequence[Measurement], name: str) -> Spread:
+    """Our quantity per second over theirs, round by round."""
+    pairs = zip(ours, theirs, strict=True)
+    return spread([a[name] / a["seconds"] / (b[name] / b["seconds"]) for a, b in pairs])
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown; all columns but the first hold numbers."""
+    lines = [heads, [":--", *["--:"] * (len(heads) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def contender_table(runs: Runs, columns: Mapping[str, Callable[[list[Measurement]], str]]) -> str:
+    """A row per contender; each column has a heading and a function of the contender's runs."""
+    rows = ([name, *(cell(own) for cell in columns.values())] for name, own in runs.items())
+    return table(["", *columns], rows)

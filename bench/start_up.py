@@ -1,21 +1,32 @@
-"""What each stage costs before there is any work: the stage on the least that it takes.
+"""Each stage on the least work that it takes: twelve poems, one training step, one token per text.
 
-Twelve short poems, one step of training, one token a text. Seconds are those of the process, from
-starting Python to its end; the tables of the model stages have loading a tiny model in them.
+Seconds are those of the process from its start to its end; a model stage loads a tiny model.
 """
 
-import csv
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from bench.markdown import Table
-from bench.rounds import Measurement, duration, in_turn
-from bench.stage_run import ROOT, run_stage, write_params
+import pandas as pd
+from bench.rounds import Measurement, contender_table, in_turn, quantity
+from bench.stage_run import ROOT, run_script, write_params
 
-DATA = ("check", "prepare", "summarize", "merge")
-MODELS = ("base_model", "train", "merge_weights", "baseline", "generate", "evaluate", "report")
-OF_ALL = ("check", "base_model")
+STAGES = (
+    "check",
+    "prepare",
+    "summarize",
+    "merge",
+    "base_model",
+    "train",
+    "merge_weights",
+    "baseline",
+    "generate",
+    "evaluate",
+    "report",
+)
+FIRST_WITH_MODEL = "base_model"
+"""The stages before this one load no model."""
+
+OF_ALL_TASKS = ("check", "base_model")
 POEMS, ROUNDS = 12, 3
 LEAST = {
     "base_model": {"path": str(ROOT / "data/sample/general"), "tiny": {"steps": 1}},
@@ -28,28 +39,25 @@ LEAST = {
 
 
 def measure(folder: Path, scale: float) -> dict[str, Any]:
-    """Each stage on what the stages before have made."""
+    """Each stage on the output of the stages before."""
     write_params(folder, LEAST)
     (folder / "pyproject.toml").symlink_to(ROOT / "pyproject.toml")
     raw = folder / "raw"
     raw.mkdir()
-    with (ROOT / "data/sample/poetry/poems.csv").open(encoding="utf-8", newline="") as file:
-        poems = list(islice(csv.reader(file), 1 + POEMS))
-    with (raw / "poems.csv").open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows(poems)
+    poems = pd.read_csv(ROOT / "data/sample/poetry/poems.csv", keep_default_na=False)
+    poems.head(POEMS).to_csv(raw / "poems.csv", index=False)
 
     def stage(name: str) -> Measurement:
-        of_task = [] if name in OF_ALL else ["poetry"]
-        data = [raw] if name == "prepare" else []
-        cost = run_stage(folder, name, *of_task, *data)
-        return {"seconds": cost["seconds"]}
+        task = [] if name in OF_ALL_TASKS else ["poetry"]
+        run_script(folder, name, *task, *([raw] if name == "prepare" else []))
+        return {}
 
-    contenders = {name: lambda name=name: stage(name) for name in (*DATA, *MODELS)}
-    # The first round has them in order, so that each finds what those before it have made.
+    # The first round goes in the pipeline's order, so that each stage finds its inputs.
+    contenders = {name: lambda name=name: stage(name) for name in STAGES}
     return {"runs": in_turn(contenders, ROUNDS, "start-up")}
 
 
-def tables(result: dict[str, Any]) -> list[Table]:
+def tables(result: dict[str, Any]) -> list[str]:
     """Seconds of each stage."""
-    rows = [[f"`{name}`", duration(of_one).shown(2)] for name, of_one in result["runs"].items()]
-    return [(["", "seconds"], rows)]
+    runs = {f"`{name}`": own for name, own in result["runs"].items()}
+    return [contender_table(runs, {"seconds": lambda own: quantity(own).shown(2)})]

@@ -11,9 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from bench.corpus import passages
-from bench.markdown import Table
 from bench.peers.summarizer import ask_one_by_one
-from bench.rounds import Measurement, Runs, duration, in_turn, rates, spread, times_faster
+from bench.rounds import (
+    Measurement,
+    contender_table,
+    in_turn,
+    milliseconds,
+    quantity,
+    rate,
+    ratio,
+)
+from bench.stage_run import ROOT
 from tests.fault_server import Faults, FaultServer
 
 from wenmo.config import params_file
@@ -24,26 +32,27 @@ from wenmo.llm.dialogue import first_request
 from wenmo.llm.prompt_writer import write_prompts
 from wenmo.llm.store import LOCATION
 
-ROOT = Path(__file__).parents[1]
-ROWS, SLICE, LENGTH = 1000, 10, 800
+ROWS, FEW, LENGTH = 1000, 10, 800
 ROUNDS = 3
-QUIET = Faults(latency=0.2)
+GOOD = Faults(latency=0.2)
 FAULTY = Faults(latency=0.2, too_many=0.05, server_error=0.02, truncated=0.02, empty=0.05)
 
 
 def measure(folder: Path, scale: float) -> dict[str, Any]:
-    """The baseline, and wenmo with a good endpoint, with a bad one and for a second time."""
-    texts = passages(max(SLICE, round(ROWS * scale)), LENGTH)
-    rows = [Row(str(n), "s", n, "", "", text) for n, text in enumerate(texts)]
+    """The baseline, and wenmo with a good endpoint, with a faulty one and for a second time."""
+    texts = passages(max(FEW, round(ROWS * scale)), LENGTH)
+    rows = [Row(str(at), "s", at, "", "", text) for at, text in enumerate(texts)]
+    stores = iter(range(sys.maxsize))
 
     def baseline() -> Measurement:
-        with FaultServer(QUIET) as server:
-            settled = summarize_params(server.url)
-            ask_one_by_one(server.url, (first_request(row.output, settled) for row in rows[:SLICE]))
-        return {"rows": SLICE, "calls": SLICE}
+        with FaultServer(GOOD) as server:
+            params = summarize_params(server.url)
+            ask_one_by_one(server.url, (first_request(row.output, params) for row in rows[:FEW]))
+        return {"rows": FEW, "calls": FEW}
 
-    def ours(faults: Faults, store: Path) -> Measurement:
-        os.environ[LOCATION] = str(store)
+    def ours(faults: Faults, store: str = "") -> Measurement:
+        """With an empty store of answers, unless one is named."""
+        os.environ[LOCATION] = str(folder / f"{store or next(stores)}.sqlite")
         usage = Usage()
         with FaultServer(faults) as server:
             prompted = write_prompts(rows, summarize_params(server.url), usage)
@@ -51,18 +60,12 @@ def measure(folder: Path, scale: float) -> dict[str, Any]:
             sys.exit(f"{len(prompted.failures)} rows got no prompt")
         return {"rows": len(rows), "calls": usage.calls}
 
-    def fresh(faults: Faults, name: str) -> Measurement:
-        store = folder / f"{name}.sqlite"
-        store.unlink(missing_ok=True)
-        return ours(faults, store)
-
-    full = folder / "full.sqlite"
-    ours(QUIET, full)
+    ours(GOOD, "full")
     contenders = {
-        f"the baseline's loop, {SLICE} rows": baseline,
-        "wenmo": lambda: fresh(QUIET, "quiet"),
-        "wenmo, 9% of calls failing, 5% of answers empty": lambda: fresh(FAULTY, "faulty"),
-        "wenmo, second run": lambda: ours(QUIET, full),
+        f"the baseline's loop, {FEW} rows": baseline,
+        "wenmo": lambda: ours(GOOD),
+        "wenmo, 9% of calls failing, 5% of answers empty": lambda: ours(FAULTY),
+        "wenmo, second run": lambda: ours(GOOD, "full"),
     }
     return {"runs": in_turn(contenders, ROUNDS, "summarize")}
 
@@ -75,20 +78,15 @@ def summarize_params(url: str) -> SummarizeParams:
     return params_file.section(SummarizeParams, content, "summarize")
 
 
-def tables(result: dict[str, Any]) -> list[Table]:
+def tables(result: dict[str, Any]) -> list[str]:
     """Speed and calls."""
-    runs: Runs = result["runs"]
+    runs = result["runs"]
     baseline = next(iter(runs.values()))
-    rows = [
-        [
-            name,
-            duration(of_one).shown(2),
-            spread(rates(of_one, "rows")).shown(),
-            times_faster(of_one, baseline, "rows").shown(0),
-            spread([run["calls"] for run in of_one]).shown(0),
-            spread([1000 * run["seconds"] / run["rows"] for run in of_one]).shown(2),
-        ]
-        for name, of_one in runs.items()
-    ]
-    heads = ["", "seconds", "rows a second", "times the baseline", "calls", "milliseconds a row"]
-    return [(heads, rows)]
+    columns = {
+        "seconds": lambda own: quantity(own).shown(2),
+        "rows per second": lambda own: rate(own, "rows").shown(),
+        "times the baseline": lambda own: ratio(own, baseline, "rows").shown(0),
+        "calls": lambda own: quantity(own, "calls").shown(0),
+        "milliseconds per row": lambda own: milliseconds(own, "rows").shown(2),
+    }
+    return [contender_table(runs, columns)]

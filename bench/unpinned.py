@@ -1,8 +1,6 @@
-"""Run a stage on the code path that the machine would take by itself.
+"""Run a stage on the machine's own code path, to see the price of the pinned one.
 
 python -m bench.unpinned STAGE ARGUMENTS
-
-What a stage pins so that its bytes come out the same anywhere costs speed; this shows how much.
 """
 
 import os
@@ -10,11 +8,11 @@ import runpy
 import sys
 
 if __name__ == "__main__":
-    before = dict(os.environ)
-    # It pins the environment when it is imported, before torch is.
+    own = dict(os.environ)
+    # Importing it pins the environment; torch reads the environment later.
     import wenmo.core.stage  # noqa: F401
 
     os.environ.clear()
-    os.environ.update(before)
+    os.environ.update(own)
     sys.argv = sys.argv[1:]
     runpy.run_path(sys.argv[0], run_name="__main__")

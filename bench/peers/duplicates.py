@@ -1,4 +1,4 @@
-"""Near-duplicates as datasketch's own documentation finds them, its estimate being the answer.
+"""Near-duplicates by datasketch, as its documentation shows; pairs are not compared any further.
 
 https://ekzhu.com/datasketch/lsh.html
 """
@@ -11,7 +11,7 @@ NGRAM = 5
 
 
 def near_duplicates(texts: Sequence[str], jaccard: float) -> list[tuple[int, int]]:
-    """Pairs (earlier, later) of positions that an index of MinHashes returns for each other."""
+    """Pairs (earlier, later) of positions that the index of MinHashes returns."""
     index, pairs = MinHashLSH(threshold=jaccard, num_perm=128), []
     for later, text in enumerate(texts):
         sketch = MinHash(num_perm=128)

@@ -1,4 +1,4 @@
-"""ROUGE-L by rouge-score itself, which sees Chinese once it is told what a token is."""
+"""ROUGE-L by rouge-score, with characters for tokens: its own tokenizer drops all Chinese."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from rouge_score.tokenizers import Tokenizer
 
 
 class Characters(Tokenizer):
-    """Each character, white space aside, is a token."""
+    """One token per character; white space has none."""
 
     def tokenize(self, text: str) -> list[str]:
         """The characters of a text."""

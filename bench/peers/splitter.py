@@ -1,4 +1,4 @@
-"""Cutting books as the novel challenge's baseline does: split at every 。, pack 800 characters.
+"""The splitter of the novel challenge's baseline: split at every 。, pack up to 800 characters.
 
 python -m bench.peers.splitter RAW_FOLDER OUTPUT_FILE
 """
@@ -13,7 +13,7 @@ LONGEST = 800
 
 
 def passages(text: str) -> list[str]:
-    """Pieces of whole sentences, without their 。, of 800 characters where one is no longer."""
+    """Whole sentences without their 。, packed up to 800 characters; a longer one stands alone."""
     found, passage = [], ""
     for sentence in text.split("。"):
         if passage and len(passage) + len(sentence) > LONGEST:

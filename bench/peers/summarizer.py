@@ -1,4 +1,4 @@
-"""Asking for prompts as the novel challenge's baseline does: one by one, with pauses."""
+"""The prompt writer of the novel challenge's baseline: one call after another, with pauses."""
 
 import time
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ SLEEP = 0.3
 
 
 def ask_one_by_one(url: str, requests: Iterable[dict[str, Any]]) -> list[str]:
-    """The answers to chat-completion requests, in their order."""
+    """The answers to chat-completion requests, in order."""
     client, answers = OpenAI(base_url=url, api_key="none"), []
     for request in requests:
         answer = client.chat.completions.create(**request)

@@ -1,9 +1,9 @@
-"""LoRA training as the novel challenge's baseline does it: transformers' Trainer on padded batches.
+"""LoRA training by the novel challenge's baseline: transformers' Trainer on padded batches.
 
 python -m bench.peers.training BASE ROWS OUTPUT_FOLDER
 
-4 rows a batch, 4 batches a step, padded to the longest of the batch, activation checkpointing; one
-pass. The code path is the one that torch takes by itself.
+4 rows per batch, padded to the longest, 4 batches per step, activation checkpointing, one epoch, on
+the machine's own code path.
 """
 
 import json
@@ -40,29 +40,26 @@ if __name__ == "__main__":
     base, rows, output = map(Path, sys.argv[1:])
     has_gpu = torch.cuda.is_available()
     tokenizer = AutoTokenizer.from_pretrained(base)
-    model = AutoModelForCausalLM.from_pretrained(
-        base, dtype=torch.bfloat16 if has_gpu else torch.float32
-    )
+    dtype = torch.bfloat16 if has_gpu else torch.float32
+    model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype)
     model.enable_input_require_grads()
-    lora = LoraConfig(
-        task_type="CAUSAL_LM", r=8, lora_alpha=32, lora_dropout=0.1, target_modules=MODULES
+    adapter = {"r": 8, "lora_alpha": 32, "lora_dropout": 0.1, "target_modules": MODULES}
+    arguments = TrainingArguments(
+        output_dir=str(output),
+        num_train_epochs=1,
+        per_device_train_batch_size=4,
+        gradient_accumulation_steps=4,
+        gradient_checkpointing=True,
+        learning_rate=1e-4,
+        bf16=has_gpu,
+        use_cpu=not has_gpu,
+        save_strategy="no",
+        report_to="none",
     )
-    data = [encoded(row, tokenizer) for _, row in read_json_lines(rows)]
     trainer = Trainer(
-        model=get_peft_model(model, lora),
-        args=TrainingArguments(
-            output_dir=str(output),
-            num_train_epochs=1,
-            per_device_train_batch_size=4,
-            gradient_accumulation_steps=4,
-            gradient_checkpointing=True,
-            learning_rate=1e-4,
-            bf16=has_gpu,
-            use_cpu=not has_gpu,
-            save_strategy="no",
-            report_to="none",
-        ),
-        train_dataset=data,
+        model=get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **adapter)),
+        args=arguments,
+        train_dataset=[encoded(row, tokenizer) for _, row in read_json_lines(rows)],
         data_collator=DataCollatorForSeq2Seq(tokenizer, padding=True),
     )
     seconds = trainer.train().metrics["train_runtime"]
