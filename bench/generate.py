@@ -82,8 +82,10 @@ def worker(folder: Path, name: str) -> Iterator[Callable[[], Measurement]]:
         answers = (json.loads(line) for line in process.stdout if line.startswith("{"))
 
         def answer() -> Measurement:
-            found: Measurement | None = next(answers, None)
-            return sys.exit(log.read_text(encoding="utf-8")[-3000:]) if found is None else found
+            for found in answers:
+                return found
+            said = log.read_text(encoding="utf-8")[-3000:]
+            sys.exit(f"{name}: ended with exit code {process.wait()}: {said}")
 
         def measure_once() -> Measurement:
             print("go", file=process.stdin, flush=True)
