@@ -83,7 +83,7 @@ def test_a_processor_that_cannot_take_the_code_path_is_told(
     monkeypatch.setattr("torch.backends.cpu.get_cpu_capability", lambda: "DEFAULT")
     with run_stage("train", "poetry"):
         pass
-    told = "train: this processor computes by DEFAULT, not AVX2: expect other bytes\n"
+    told = "train: torch uses DEFAULT here, not AVX2: expect other bytes\n"
     assert capsys.readouterr().err == told
 
 

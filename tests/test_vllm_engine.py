@@ -106,6 +106,7 @@ def test_a_prompt_with_a_seed_gets_the_same_text_alone_and_among_64_others(
     assert completions(engine, base, ASKED[::-1], SEEDED) == together
 
 
+@pytest.mark.full
 def test_two_replicas_write_what_one_writes(engine: VllmEngine, base: Model) -> None:
     params = settings(vllm={"data_parallel_size": 2})
     with load(params, [base]) as two:
@@ -132,6 +133,7 @@ def test_a_context_that_is_too_small_is_one_line(engine: VllmEngine, base: Model
     assert "\n" not in str(failure.value)
 
 
+@pytest.mark.full
 def test_what_vllm_refuses_is_one_line(base: Model) -> None:
     with (
         load(settings(vllm={"max_model_len": 10**6}), [base]) as engine,
@@ -159,6 +161,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 @pytest.mark.parametrize("when", ["loading", "answering"])
 def test_no_process_is_left_behind(base: Model, tmp_path: Path, when: str, number: int) -> None:
@@ -216,6 +219,7 @@ def test_the_users_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "VLLM_CPU_KVCACHE_SPACE" not in replica_environment(0, settings().vllm)
 
 
+@pytest.mark.full
 def test_a_model_of_a_long_context_starts_on_a_cpu(base: Model, tmp_path: Path) -> None:
     config = json.loads((base.folder / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | {"max_position_embeddings": 32768}))

@@ -292,6 +292,7 @@ def test_stop_ends_both_texts_and_nobody_elses(
         server.endless = False
 
 
+@pytest.mark.full
 def test_twenty_users_at_a_time_get_their_own_texts(browser: Browser, address: str) -> None:
     query = {"task": "poetry", "form": "五言绝句", "seed": "1", "max_new_tokens": "20"}
     with ExitStack() as users:
