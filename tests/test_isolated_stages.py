@@ -41,7 +41,10 @@ WAITED_FOR = ("data/checked/",)
 
 BY_OTHER_SETTINGS = {
     "summarize": {"endpoints": "summarize.provider"},
-    "generate": {"models/adapters": "generate.weights: adapter"},
+    "generate": {
+        "models/adapters": "generate.weights: adapter",
+        "models/base": "generate.weights: adapter",
+    },
     "evaluate": {"endpoints": "evaluate.judge.endpoint"},
 }
 """What a stage reads only if a parameter says so: DVC can't declare a thing for some cases."""
