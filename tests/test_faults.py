@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import digests, dvc, edit_a_poem, start_dvc
+from tests.conftest import digests, dvc, edit_a_poem
 from tests.mounts import Mounts, NoMountsError
 from tests.test_pipeline import stages_run
 
@@ -251,11 +251,3 @@ def test_logs_that_cannot_be_written_do_not_cost_the_work(
     assert succeed(run) == ["prepare@poetry"]
     assert "prepare: logs/prepare/poetry.json is not written: Read-only file system\n" in run.stderr
     assert results(folder) == results(built)
-
-
-# --- Two runs at once
-
-
-def begin(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    """DVC in a process group of its own, which does not wait for this one."""
-    return start_dvc(folder, *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE)

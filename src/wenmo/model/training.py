@@ -55,7 +55,7 @@ def train(
     rows and base goes on from its last checkpoint. The trainer's arguments and what the training
     cost are entered into `log`. Returns the ledger: rows and tokens learnt from and left out,
     steps, trainable parameters, mean loss of the last tenth of the logged steps, last and least
-    held-out loss (nats a token). Raises UserError if there is no base, if more rows than
+    held-out loss (nats per token). Raises UserError if there is no base, if more rows than
     `max_truncated` are longer than `max_length` or none is left, and StoppedError after a signal.
     """
     refuse_without_model(base)

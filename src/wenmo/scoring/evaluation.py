@@ -39,8 +39,8 @@ Draw = Sequence[Generation]
 class ModelResult:
     """What a model did with the held-out rows.
 
-    `generations` are in the rows' order, several of a row standing together; `losses` are nats a
-    character of each row's own text.
+    `generations` are in the rows' order, and several of a row stand together. `losses` are those of
+    each row's own text, in nats per character.
     """
 
     generations: Sequence[Generation]
@@ -76,8 +76,8 @@ def evaluate(
     """Score what both models wrote for the held-out `rows`, and compare them.
 
     `training` are the rows that tuned learnt: what it copied is sought there. `judged` is what an
-    LLM said, by row id, if one was asked. Raises UserError where fewer than two rows are held out
-    or a loss is not a finite number.
+    LLM said, by row id, if one was asked. Raises UserError if fewer than two rows are held out or a
+    loss is not a finite number.
     """
     _refuse_too_few(task, rows)
     _refuse_broken_losses(rows, {"base": base.losses, "tuned": tuned.losses})
