@@ -121,7 +121,11 @@ def replaced_folder(path: Path) -> Iterator[Path]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.mkdir()
+    try:
+        new.mkdir()
+    except OSError as error:
+        # The user knows the output, not the folder that stands in for it.
+        raise OSError(error.errno, error.strerror, str(path)) from None
     try:
         yield new
         if path.exists():
