@@ -104,7 +104,7 @@ def fail(run: subprocess.CompletedProcess[str]) -> str:
     ("stage", "disk", "size", "output"),
     [
         ("prepare", "data/prepared", 16 * KIB, "data/prepared/poetry"),
-        ("generate", "journals", 8 * KIB, "outputs/poetry"),
+        ("generate", "journals", 4 * KIB, "outputs/poetry"),
     ],
 )
 def test_a_stage_that_fills_a_disk_says_so_and_runs_again(
@@ -137,7 +137,7 @@ def test_a_stage_that_fills_a_disk_says_so_and_runs_again(
 def test_a_full_disk_is_known_by_what_any_library_says_of_it(
     tmp_path: Path, mounts: Mounts, write: str
 ) -> None:
-    program = f"from wenmo.core.stage import running\nwith run_stage('train'): {write}"
+    program = f"from wenmo.core.stage import run_stage\nwith run_stage('train'): {write}"
     mounts.put_disk(tmp_path, 16 * KIB)
     run = mounts.run(tmp_path, sys.executable, "-c", program)
     assert run.returncode == 1
@@ -221,7 +221,7 @@ def test_a_read_only_folder_is_named_and_loses_nothing(
     mounts.make_read_only(folder / name)
     said = fail(mounts.run(folder, "dvc", *PREPARE))
     by_dvc = rf"^ERROR: .*Read-only file system: '{folder / name}/"
-    by_the_stage = rf"^prepare: {name}/.*: Read-only file system; mend that and run it again$"
+    by_the_stage = rf"^prepare: {re.escape(name)}/.*: Read-only file system; mend that and run it again$"
     assert re.search(f"(?m){by_dvc}|{by_the_stage}", said)
     assert digests(folder / name) == before
 
