@@ -221,7 +221,9 @@ def test_a_read_only_folder_is_named_and_loses_nothing(
     mounts.make_read_only(folder / name)
     said = fail(mounts.run(folder, "dvc", *PREPARE))
     by_dvc = rf"^ERROR: .*Read-only file system: '{folder / name}/"
-    by_the_stage = rf"^prepare: {re.escape(name)}/.*: Read-only file system; mend that and run it again$"
+    by_the_stage = (
+        rf"^prepare: {re.escape(name)}/.*: Read-only file system; mend that and run it again$"
+    )
     assert re.search(f"(?m){by_dvc}|{by_the_stage}", said)
     assert digests(folder / name) == before
 
