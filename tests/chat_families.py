@@ -1,8 +1,8 @@
 """Published chat models as their templates tell them apart, and what is expected of each.
 
-Each entry was written from the published files (tokenizer_config.json, generation_config.json,
-chat_template.jinja), never from what wenmo makes of them, so that it can be held against that.
-tests/test_chat_families.py holds the templates to the published ones.
+Each entry was written from the published tokenizer_config.json, generation_config.json and chat
+template, as public repositories quote them, and not from what wenmo makes of them: it is what that
+is held against. tests/test_chat_families.py holds the templates to the published ones.
 """
 
 from dataclasses import dataclass, field
@@ -14,8 +14,9 @@ class Family:
     """What a model of one family is published with, and how wenmo is to ask it without thinking.
 
     The expectation is for the system prompt 系统, the question 问 and the answer 答. A template
-    without a system role gets the system prompt before the question, parted by an empty line, as
-    Gemma 3's own template does it. A date in a prompt is 26 Jul 2024.
+    without a system role (Gemma 2's, and Mistral 0.3's once there is an answer) gets the system
+    prompt before the question, parted by an empty line, as Gemma 3's own template does it. A date
+    in a prompt is 26 Jul 2024.
     """
 
     template: str
@@ -154,7 +155,7 @@ FAMILIES: dict[str, Family] = {
     "llama3": _llama("llama3", ""),
     "llama3.1": _llama("llama3.1", _LLAMA_DATE, "<|eom_id|>"),
     "llama3.2": _llama("llama3.2", _LLAMA_DATE, "<|eom_id|>"),
-    # The space before an answer belongs to Mistral's template; nobody is asked with it.
+    # Asked, it has the system prompt before the last question; told an answer, it has none at all.
     "mistral-v0.3": _mistral("mistral-v0.3", "<s>[INST] 系统\n\n问[/INST] "),
     "mistral-small": _mistral(
         "mistral-small",
