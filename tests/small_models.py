@@ -4,6 +4,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.chat_families import Family
+
 TEMPLATES = Path(__file__).parent / "chat_templates"
 
 
@@ -67,6 +69,32 @@ def with_template(folder: Path, template: str, tokenizer_folder: Path):
         shutil.copy2(tokenizer_folder / name, folder)
     shutil.copy2(TEMPLATES / f"{template}.jinja", folder / "chat_template.jinja")
     return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+
+
+def family_model(folder: Path, family: Family, tiny_model: Path) -> Path:
+    """The tiny model as one of a published family: its tokens, its ends and its chat template.
+
+    For base_model.source: path. What a folder says of ends is what the family's published one says.
+    """
+    from tokenizers import AddedToken
+    from transformers import GenerationConfig
+
+    from wenmo.model.loading import load_model
+
+    tokenizer = with_template(folder, family.template, tiny_model)
+    tokenizer.add_tokens([AddedToken(each, special=True) for each in family.special_tokens])
+    tokenizer.add_tokens([AddedToken(each, special=False) for each in family.plain_tokens])
+    tokenizer.eos_token, tokenizer.bos_token = family.eos_token, family.bos_token
+    tokenizer.save_pretrained(folder)
+    ends = tokenizer.convert_tokens_to_ids(list(family.generation_eos_tokens))
+    model = load_model(tiny_model, "fp32")
+    model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
+    model.config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config = GenerationConfig(
+        eos_token_id=ends, pad_token_id=tokenizer.pad_token_id
+    )
+    model.save_pretrained(folder)
+    return folder
 
 
 def random_adapter(base: Path, folder: Path, rank: int = 4) -> Path:

@@ -255,7 +255,7 @@ CASES: dict[str, list[tuple[Spoil, int, str]]] = {
         (remove(BASE), 1, f"{BASE}: no such folder{WAY_OUT}"),
         (remove(f"{BASE}/tokenizer.json"), 1, f"{BASE}: no tokenizer in this folder{WAY_OUT}"),
         (cut_short(f"{BASE}/tokenizer.json"), 1, f"{BASE}: tokenizer.json is not JSON{WAY_OUT}"),
-        (remove(TEMPLATE), 1, f"{BASE}: no chat template; set base_model to a chat or instruct"),
+        (remove(TEMPLATE), 1, f"{BASE}: its tokenizer has no chat template; `dvc repro` makes it"),
         (write(TEMPLATE, "{% for"), 1, f"{BASE}: the chat template words no conversation: "),
         (update(CONFIG, model_type="qwen99"), 1, f"{BASE}: it cannot be opened: .*qwen99"),
         (update(CONFIG, intermediate_size=96), 1, f"{BASE}: the weights do not fit what its"),

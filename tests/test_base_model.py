@@ -24,18 +24,31 @@ from tests.hub_server import HubServer, Repository
 from wenmo.config.base_model import BaseModelParams, TinyParams
 from wenmo.core.errors import UserError
 from wenmo.model.base import provide
+from wenmo.model.chat import CHATML_TEMPLATE
 from wenmo.model.loading import load_model, load_tokenizer
-from wenmo.model.provenance import BaseRecord, read_record
+from wenmo.model.provenance import read_record
 
 NAME = "wen/small"
 HUBS = ("huggingface", "modelscope")
 WEIGHTS = save({"a": np.zeros((50, 40), np.float32), "b": np.ones(48, np.float32)})
 PARAMETERS = 50 * 40 + 48
+TOKENS = {"[UNK]": 0, "<|im_start|>": 1, "<|im_end|>": 2}
+TOKENIZER = {
+    "version": "1.0",
+    "added_tokens": [
+        {"id": at, "content": token, "special": True, "single_word": False, "lstrip": False,
+         "rstrip": False, "normalized": False}
+        for token, at in TOKENS.items()
+    ],
+    "model": {"type": "WordLevel", "vocab": TOKENS, "unk_token": "[UNK]"},
+}  # fmt: skip
 MODEL = {
-    "config.json": b'{"model_type": "qwen2"}',
+    "config.json": b'{"model_type": "qwen2", "eos_token_id": 2}',
+    "generation_config.json": b'{"eos_token_id": 2}',
     "model.safetensors": WEIGHTS,
-    "tokenizer.json": b"{}",
-    "chat_template.jinja": b"{{ messages }}",
+    "tokenizer.json": json.dumps(TOKENIZER).encode(),
+    "tokenizer_config.json": b'{"tokenizer_class": "PreTrainedTokenizerFast"}',
+    "chat_template.jinja": CHATML_TEMPLATE.encode(),
 }
 NOT_NEEDED = {
     "pytorch_model.bin": b"pickle",
@@ -125,8 +138,8 @@ def test_a_hub_gives_what_a_model_needs_and_no_pickle(
     run = workplace.provide(source=source, name=NAME, revision=commit)
     assert run.returncode == 0, run.stderr
     record = json.loads((workplace.base / "wenmo.json").read_text())
-    assert list(record) == ["source", "name", "revision", "files"]
-    assert record == {
+    assert list(record) == ["source", "name", "revision", "files", "chat", "shapes"]
+    assert {name: record[name] for name in list(record)[:4]} == {
         "source": source,
         "name": NAME,
         "revision": commit,
@@ -364,7 +377,9 @@ def test_a_folder_of_ones_own_is_copied(tmp_path: Path) -> None:
     folder = write(tmp_path / "mine", MODEL | NOT_NEEDED)
     ledger = provide(tmp_path / "base", base_model(source="path", path=str(folder)), seed=1)
     assert ledger == {"parameters": PARAMETERS}
-    assert read_record(tmp_path / "base") == BaseRecord("path", "mine", "", digests(MODEL))
+    record = read_record(tmp_path / "base")
+    assert (record.source, record.name, record.revision) == ("path", "mine", "")
+    assert record.files == digests(MODEL)
     # A later change to one's own file must not reach DVC's copy.
     (folder / "model.safetensors").write_bytes(b"changed in place")
     assert (tmp_path / "base/model.safetensors").read_bytes() == WEIGHTS
@@ -429,7 +444,7 @@ def test_sharded_weights_are_counted_as_one_model(tmp_path: Path) -> None:
         SHARD.replace("1-", "2-"): save({"b": np.ones(48, np.float32)}),
     }
     index = {"weight_map": {"a": SHARD, "b": SHARD.replace("1-", "2-")}}
-    files = {name: MODEL[name] for name in ("config.json", "tokenizer.json")} | shards
+    files = {name: MODEL[name] for name in MODEL if name != "model.safetensors"} | shards
     files["model.safetensors.index.json"] = json.dumps(index).encode()
     folder = write(tmp_path / "mine", files)
     ledger = provide(tmp_path / "base", base_model(source="path", path=str(folder)), seed=1)

@@ -1,30 +1,41 @@
-"""What a model is trained on is what it is asked: the same tokens, for each published template."""
+"""What a model is trained on is what it is asked, for each family of published chat models.
 
+Each family's model goes through base_model as a user's own folder does. The expectations are those
+of tests/chat_families.py, which were written from the published files.
+"""
+
+import json
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
+from tests.chat_families import FAMILIES, Family
 from tests.conftest import make_row
 from tests.small_generation import greedy
-from tests.small_models import with_template
+from tests.small_models import family_model, with_template
+from wenmo.config.base_model import BaseModelParams
 from wenmo.config.chat import ChatParams
+from wenmo.core.errors import UserError
 from wenmo.engines.engine import Model, Prompt
 from wenmo.engines.transformers import TransformersEngine
-from wenmo.model.chat import chat_text, prompt_messages, turns
-from wenmo.model.loading import load_model, load_tokenizer
+from wenmo.model.base import provide
+from wenmo.model.chat import chat_text, conversation, end_token, prompt_messages
+from wenmo.model.contract import Pieces, render, template_of
+from wenmo.model.loading import end_tokens, load_model, load_tokenizer
 from wenmo.model.loss import held_out_losses
+from wenmo.model.training import labelled
 
-NAMES = ("tiny", "qwen1.5-first", "qwen1.5", "qwen2", "qwen2.5")
-DEFAULT_SYSTEM_PROMPTS = ("You are a helpful assistant", "You are Qwen")
-CHATS = {
-    "a system prompt": ChatParams(system_prompt="你是一位诗人。"),
-    "none": ChatParams(system_prompt=""),
-}
+TAGS = ("<think", "</think", "<|im_start|>", "<|assistant|>", "<start_of_turn>")
+DEFAULT_SYSTEM_PROMPTS = ("You are a helpful", "You are Qwen", "You are Mistral", "Large Language")
+CHAT = ChatParams(system_prompt="你是一位诗人。")
 ROWS = [
     make_row(0, "雪落千山静，风来一叶轻。"),
     make_row(1, "从前有一只小狐狸。\n它住在山里。\n\n第二天……", instruction="写一个童话。"),
@@ -50,33 +61,36 @@ class Tokens:
         return [label for label in self.labels if label != -100]
 
 
-@pytest.fixture(scope="module", params=NAMES)
-def model_folder(
-    request: pytest.FixtureRequest, tiny_model: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Path:
-    """The tiny model, with its own chat template or another model's."""
-    folder = tmp_path_factory.mktemp("model") / request.param
-    shutil.copytree(tiny_model, folder)
-    if request.param != "tiny":
-        with_template(folder, request.param, tiny_model)
+def as_base(folder: Path, published: Path, tiny: Any) -> Path:
+    """A published model's folder after base_model."""
+    params = BaseModelParams(
+        source="path", name="", revision="", path=str(published), template_kwargs={}, tiny=tiny
+    )
+    provide(folder, params, seed=1)
     return folder
 
 
-@pytest.fixture(scope="module", params=CHATS)
-def chat(request: pytest.FixtureRequest) -> ChatParams:
-    return CHATS[request.param]
+@pytest.fixture(scope="module", params=FAMILIES)
+def family(request: pytest.FixtureRequest) -> Family:
+    return FAMILIES[request.param]
 
 
 @pytest.fixture(scope="module")
-def training(
-    model_folder: Path, chat: ChatParams, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Tokens]:
-    """Row id -> what a real SFTTrainer makes of the row."""
-    from datasets import Dataset
+def base(
+    family: Family, tiny_model: Path, tiny_params: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    folder = tmp_path_factory.mktemp("family")
+    return as_base(folder / "base", family_model(folder / "own", family, tiny_model), tiny_params)
+
+
+@pytest.fixture(scope="module")
+def training(base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tokens]:
+    """Row id -> what a real SFTTrainer has of the row."""
     from trl import SFTConfig, SFTTrainer
 
+    tokenizer = load_tokenizer(base)
     trainer = SFTTrainer(
-        model=load_model(model_folder, "fp32"),
+        model=load_model(base, "fp32"),
         args=SFTConfig(
             output_dir=str(tmp_path_factory.mktemp("trainer")),
             completion_only_loss=True,
@@ -85,18 +99,18 @@ def training(
             bf16=False,
             report_to="none",
         ),
-        train_dataset=Dataset.from_list([turns(row, chat) for row in ROWS]),
-        processing_class=load_tokenizer(model_folder),
+        train_dataset=labelled([conversation(tokenizer, row, CHAT) for row in ROWS]),
+        processing_class=tokenizer,
     )
     made = [Tokens(each["input_ids"], each["labels"]) for each in trainer.train_dataset]
     return {row.id: tokens for row, tokens in zip(ROWS, made, strict=True)}
 
 
 @pytest.fixture(scope="module")
-def asked(model_folder: Path, chat: ChatParams) -> dict[str, list[int]]:
+def asked(base: Path) -> dict[str, list[int]]:
     """Row id -> the ids that the model reads when the engine is asked, less the padding."""
     engine = TransformersEngine(greedy(transformers={"batch_size": 1}))
-    model = Model("base", model_folder)
+    model = Model("base", base)
     seen: list[list[int]] = []
 
     def look(_module: Any, _args: Any, inputs: dict[str, Any]) -> None:
@@ -107,7 +121,7 @@ def asked(model_folder: Path, chat: ChatParams) -> dict[str, list[int]]:
     engine.activate(model).register_forward_pre_hook(look, with_kwargs=True)
     once = greedy(sampling={"max_new_tokens": 1}).sampling
     prompts = {
-        row.id: Prompt(prompt_messages(chat.system_prompt, row.prompt), seed=1) for row in ROWS
+        row.id: Prompt(prompt_messages(CHAT.system_prompt, row.prompt), seed=1) for row in ROWS
     }
     found = engine.generate(model, list(prompts.values()), once)
     read = {completion.id: seen[-1] for completion in found}
@@ -116,8 +130,35 @@ def asked(model_folder: Path, chat: ChatParams) -> dict[str, list[int]]:
 
 
 @pytest.fixture(scope="module")
-def decode(model_folder: Path) -> Callable[[list[int]], str]:
-    return load_tokenizer(model_folder).decode
+def decode(base: Path) -> Callable[[list[int]], str]:
+    return load_tokenizer(base).decode
+
+
+def test_a_prompt_is_asked_as_the_family_words_it_without_thinking(
+    base: Path, family: Family
+) -> None:
+    assert chat_text(load_tokenizer(base), prompt_messages("系统", "问")) == family.prompt
+
+
+def test_an_answer_ends_as_the_family_ends_it_and_every_engine_stops_there(
+    base: Path, family: Family
+) -> None:
+    tokenizer = load_tokenizer(base)
+    assert tokenizer.convert_ids_to_tokens(end_token(tokenizer)) == family.end
+    ends = {*family.generation_eos_tokens, family.eos_token, family.end}
+    assert end_tokens(base) >= {end_token(tokenizer)}
+    assert {*tokenizer.convert_ids_to_tokens(sorted(end_tokens(base)))} <= ends
+
+
+def test_the_record_says_what_was_found(base: Path, family: Family) -> None:
+    chat = json.loads((base / "wenmo.json").read_text())["chat"]
+    assert chat["end"] == family.end
+    kept = (base / "chat_template.jinja").read_text() == family_template(family)
+    assert (chat["change"] == "") == kept
+
+
+def family_template(family: Family) -> str:
+    return (Path(__file__).parent / f"chat_templates/{family.template}.jinja").read_text()
 
 
 def test_the_prompt_that_is_trained_is_the_prompt_that_is_asked(
@@ -129,46 +170,34 @@ def test_the_prompt_that_is_trained_is_the_prompt_that_is_asked(
         assert tokens.ids[: len(asked[row.id])] == asked[row.id]
 
 
-def test_the_answer_and_its_end_are_learnt(
-    training: dict[str, Tokens], model_folder: Path, decode: Callable[[list[int]], str]
+def test_the_answer_and_its_end_are_learnt_and_no_tag(
+    training: dict[str, Tokens], base: Path, decode: Callable[[list[int]], str]
 ) -> None:
-    end = load_tokenizer(model_folder).convert_tokens_to_ids("<|im_end|>")
+    end = end_token(load_tokenizer(base))
     for row in ROWS:
         learnt = training[row.id].learnt
         assert learnt.count(end) == 1
         assert decode(learnt[: learnt.index(end)]) == row.output
+        # Most templates close a turn by a newline after its end, one more token to learn per row.
+        assert decode(learnt[learnt.index(end) + 1 :]) in ("", "\n")
+        assert not any(tag in decode(learnt) for tag in TAGS)
 
 
-def test_after_the_end_comes_at_most_a_newline(
-    training: dict[str, Tokens], decode: Callable[[list[int]], str]
-) -> None:
-    # Every template but the first of Qwen1.5 closes a turn by <|im_end|> and a newline, and TRL
-    # counts the newline as part of the completion: one token a row whose loss soon is nothing.
-    for row in ROWS:
-        after = decode(training[row.id].learnt).split("<|im_end|>")[1]
-        assert after in ("", "\n")
-
-
-def test_no_default_system_prompt_is_ever_said(
-    training: dict[str, Tokens], asked: dict[str, list[int]], decode: Callable[[list[int]], str]
-) -> None:
-    for row in ROWS:
-        for text in (decode(training[row.id].ids), decode(asked[row.id])):
-            assert not any(default in text for default in DEFAULT_SYSTEM_PROMPTS)
-            assert text.count("<|im_start|>system\n") == 1
+def test_no_default_system_prompt_and_no_day_is_ever_said(base: Path) -> None:
+    tokenizer = load_tokenizer(base)
+    for system in (CHAT.system_prompt, ""):
+        text = chat_text(tokenizer, prompt_messages(system, "写雪。"))
+        assert f"{datetime.now():%Y}" not in text
+        assert not any(default in text for default in DEFAULT_SYSTEM_PROMPTS)
 
 
 def test_the_held_out_loss_is_that_of_the_training_tokens_up_to_the_end(
-    training: dict[str, Tokens], model_folder: Path, chat: ChatParams
+    training: dict[str, Tokens], base: Path
 ) -> None:
-    model, tokenizer = load_model(model_folder, "fp32"), load_tokenizer(model_folder)
-    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    model, end = load_model(base, "fp32"), end_token(load_tokenizer(base))
     expected = [loss_to_end(model, training[row.id], end) / len(row.output) for row in ROWS]
-    measured = [
-        each.loss_per_character
-        for each in held_out_losses(model_folder, ROWS, chat, "fp32", "contract")
-    ]
-    assert measured == pytest.approx(expected, rel=1e-5)
+    losses = held_out_losses(base, ROWS, CHAT, "fp32", "contract")
+    assert [each.loss_per_character for each in losses] == pytest.approx(expected, rel=1e-5)
 
 
 def loss_to_end(model: Any, tokens: Tokens, end: int) -> float:
@@ -179,25 +208,6 @@ def loss_to_end(model: Any, tokens: Tokens, end: int) -> float:
     with torch.inference_mode():
         loss = model(input_ids=ids, labels=labels).loss
     return loss.item() * (stop - len(tokens.prompt))
-
-
-def test_each_template_speaks_by_default_as_its_model_does(
-    tiny_model: Path, tmp_path: Path
-) -> None:
-    """Otherwise the tests above would prove nothing about default system prompts."""
-    defaults = {
-        "qwen1.5-first": "You are a helpful assistant<",
-        "qwen1.5": "You are a helpful assistant.<",
-        "qwen2": "You are a helpful assistant.<",
-        "qwen2.5": "You are Qwen, created by Alibaba Cloud. You are a helpful assistant.<",
-    }
-    for name, default in defaults.items():
-        tokenizer = with_template(tmp_path / name, name, tiny_model)
-        text = chat_text(tokenizer, [{"role": "user", "content": "你好"}])
-        assert text == (
-            f"<|im_start|>system\n{default}|im_end|>\n<|im_start|>user\n你好<|im_end|>\n"
-            "<|im_start|>assistant\n"
-        )
 
 
 FUNCTION = {"name": "look_up", "arguments": {"poem": "静夜思"}}
@@ -246,20 +256,57 @@ def test_our_qwen25_template_is_the_one_that_trl_knows(
         assert texts[0] == texts[1]
 
 
-def test_a_repaired_template_is_saved_and_asks_as_before(tiny_model: Path, tmp_path: Path) -> None:
-    original = with_template(tmp_path / "base", "qwen1.5-first", tiny_model)
-    load_tokenizer(tmp_path / "base").save_pretrained(tmp_path / "merged")
-    repaired = load_tokenizer(tmp_path / "merged")
-    messages = prompt_messages("你是诗人。", "写一首诗。")
-    assert chat_text(repaired, messages) == chat_text(original, messages)
-    whole = [*messages, {"role": "assistant", "content": "好。"}]
-    texts = [each.apply_chat_template(whole, tokenize=False) for each in (original, repaired)]
-    assert texts[1] == texts[0] + "<|im_end|>"
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("tiny", "qwen1.5-first")])
-def test_a_template_that_closes_its_answers_is_left_alone(
-    name: str, tiny_model: Path, tmp_path: Path
+@given(
+    pieces=st.builds(Pieces, TEXTS, TEXTS, TEXTS, TEXTS, TEXTS, st.booleans()),
+    messages=st.lists(TEXTS, min_size=4, max_size=4),
+)
+def test_a_template_that_is_written_anew_writes_its_pieces(
+    pieces: Pieces, messages: list[str], plain_tokenizer: Any
 ) -> None:
-    original = with_template(tmp_path, name, tiny_model)
-    assert load_tokenizer(tmp_path).chat_template == original.chat_template
+    system, prompt, answer, again = messages
+    plain_tokenizer.chat_template = template_of(pieces)
+    told = [*prompt_messages(system, prompt), {"role": "assistant", "content": answer}]
+    before = pieces.prompt(system, prompt)
+    assert render(plain_tokenizer, told[:2], {}, ask=True) == before
+    assert render(plain_tokenizer, told, {}) == before + answer + pieces.answer_closing
+    longer = [*told, {"role": "user", "content": again}]
+    asked = before + answer + pieces.next_prompt + again + pieces.answer_opening
+    assert render(plain_tokenizer, longer, {}, ask=True) == asked
+
+
+@pytest.fixture(scope="module")
+def plain_tokenizer(tiny_model: Path) -> Any:
+    return load_tokenizer(tiny_model)
+
+
+CHATML = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+REFUSED = {
+    "": "no chat template; choose a chat or instruct model, or put a chat_template.jinja beside",
+    "{{ messages": "it words no conversation: ",
+    "{{ 1 / 0 }}": "it words no conversation: division by zero",
+    "{{ raise_exception('no chats') }}": "it words no conversation: no chats",
+    CHATML.replace("m.content", "m.content[:3]"): "it alters a conversation: ",
+    CHATML.replace("m.content", "m.content | upper"): "it alters a conversation: ",
+    CHATML.replace("m.content", "m.content * 2"): "it writes a message twice",
+    CHATML.replace("m.content", "m.role"): "it leaves out a message",
+    CHATML.replace("in messages", "in messages[::-1]"): "it changes the order of the messages",
+}
+
+
+@pytest.mark.parametrize("template", REFUSED)
+def test_a_template_that_cannot_be_used_is_refused_by_base_model(
+    tiny_model: Path, tiny_params: Any, tmp_path: Path, template: str
+) -> None:
+    with_template(tmp_path / "own", "qwen2", tiny_model)
+    for name in ("config.json", "model.safetensors"):
+        shutil.copy2(tiny_model / name, tmp_path / "own")
+    (tmp_path / "own/chat_template.jinja").write_text(template)
+    with pytest.raises(UserError) as refused:
+        as_base(tmp_path / "base", tmp_path / "own", tiny_params)
+    assert str(refused.value).startswith(f"base_model.path: {tmp_path / 'own'}: ")
+    assert REFUSED[template] in str(refused.value)
+    assert "\n" not in str(refused.value)
+    assert not (tmp_path / "base").exists()

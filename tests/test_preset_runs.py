@@ -20,6 +20,7 @@ from wenmo.config import params_file
 from wenmo.config.chat import ChatParams
 from wenmo.config.train import TrainParams
 from wenmo.core.records import Row, read_records
+from wenmo.model.chat import conversation
 from wenmo.model.checkpoints import Checkpoints
 from wenmo.model.loading import load_tokenizer
 from wenmo.model.training import new_trainer
@@ -137,7 +138,8 @@ def test_the_base_is_loaded_as_the_preset_says(run: Run, tmp_path: Path) -> None
     checkpoints = Checkpoints(tmp_path, "quantised")
     base = run.folder / "models/base"
     tokenizer = load_tokenizer(base)
-    trainer = new_trainer(base, tokenizer, rows, rows, params, chat, 1, checkpoints)
+    told = [conversation(tokenizer, row, chat) for row in rows]
+    trainer = new_trainer(base, tokenizer, told, told, params, 1, checkpoints)
     layer = trainer.model.base_model.model.model.layers[0].self_attn.q_proj.base_layer
     assert trainer.model.config._attn_implementation == params.attn_implementation
     if run.says.get("quantization", "none") == "none":

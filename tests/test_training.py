@@ -18,6 +18,7 @@ from wenmo.config.params_file import deep_merge
 from wenmo.core.errors import UserError
 from wenmo.core.records import Row
 from wenmo.model import lengths
+from wenmo.model.chat import conversation
 from wenmo.model.checkpoints import Checkpoints
 from wenmo.model.loading import load_model, load_tokenizer
 from wenmo.model.loss import held_out_losses
@@ -114,7 +115,7 @@ def test_every_row_and_token_is_learnt_from_or_counted_as_left_out(small_base: P
         "truncated_share": 0.2,
         "longest_row_tokens": frame + 40,
     }
-    assert [len(row.output) for row in limited.fitting] == [10, 20, 20, 20]
+    assert [len(each) - frame for each in limited.fitting] == [10, 20, 20, 20]
 
 
 @pytest.mark.parametrize("max_truncated", [0.0, 0.2, 0.5])
@@ -206,9 +207,9 @@ def test_a_quantised_base_holds_its_weights_in_few_bits(small_base: Path, tmp_pa
     for quantization in ("none", "8bit", "4bit"):
         params = settings(quantization=quantization)
         checkpoints = Checkpoints(tmp_path, quantization)
-        trainer = new_trainer(
-            small_base, load_tokenizer(small_base), ROWS, ROWS, params, CHAT, 1, checkpoints
-        )
+        tokenizer = load_tokenizer(small_base)
+        rows = [conversation(tokenizer, row, CHAT) for row in ROWS]
+        trainer = new_trainer(small_base, tokenizer, rows, rows, params, 1, checkpoints)
         layer = trainer.model.base_model.model.model.layers[0].self_attn.q_proj.base_layer
         kinds[quantization] = (type(layer).__name__, layer.weight.dtype)
     assert kinds == {
@@ -223,7 +224,9 @@ def test_packed_rows_do_not_see_each_other(
     small_base: Path, tmp_path: Path, attention: str
 ) -> None:
     """The loss of several rows in one sequence is that of the rows one beside the other."""
-    rows = [make_row(n, "雪落千山静" * (n + 1)) for n in range(4)]
+    tokenizer = load_tokenizer(small_base)
+    told = [make_row(n, "雪落千山静" * (n + 1)) for n in range(4)]
+    rows = [conversation(tokenizer, row, CHAT) for row in told]
 
     def loss(packing: bool) -> float:
         params = settings(
@@ -232,8 +235,8 @@ def test_packed_rows_do_not_see_each_other(
             max_length=256,
             per_device_train_batch_size=1 if packing else 4,
         )
-        checkpoints, tokenizer = Checkpoints(tmp_path, str(packing)), load_tokenizer(small_base)
-        trainer = new_trainer(small_base, tokenizer, rows, rows, params, CHAT, 1, checkpoints)
+        checkpoints = Checkpoints(tmp_path, str(packing))
+        trainer = new_trainer(small_base, tokenizer, rows, rows, params, 1, checkpoints)
         batches = list(trainer.get_train_dataloader())
         assert len(batches) == 1
         assert batches[0]["input_ids"].shape[0] == (1 if packing else 4)

@@ -41,6 +41,7 @@ class BaseModelParams(Section):
     name: str
     revision: str
     path: str = Field(min_length=1)
+    template_kwargs: dict[str, bool | int | str]
     tiny: TinyParams
 
     @field_validator("name", "revision")

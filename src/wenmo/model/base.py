@@ -1,47 +1,118 @@
 """The base model that all tasks start from."""
 
+import json
+import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 from wenmo.config.base_model import BaseModelParams
 from wenmo.core.errors import UserError
-from wenmo.model import hubs, tiny
-from wenmo.model.folder import count_parameters, place, select
+from wenmo.core.records import write_json, write_text
+from wenmo.model import gguf, hubs, tiny
+from wenmo.model.contract import Contract, find_contract
+from wenmo.model.folder import place, select
+from wenmo.model.loading import open_tokenizer
 from wenmo.model.provenance import write_record
+from wenmo.model.shapes import read_shapes
+
+FETCH = {"huggingface": hubs.from_hugging_face, "modelscope": hubs.from_model_scope}
 
 
 def provide(output: Path, params: BaseModelParams, seed: int) -> dict[str, float]:
     """Put the base model that `base_model.source` names into `output`, with its wenmo.json.
 
-    Returns its parameter count and, for the tiny one, its last pre-training loss. Raises UserError
-    where the source is not to be had or is no model; no half model is left behind.
+    The folder then says the contract of the chat model to every reader: its chat template asks as
+    it teaches, and its generation_config.json names every token that ends an answer. Returns the
+    parameter count and, for the tiny model, its last pre-training loss. Raises UserError where the
+    source is not to be had, is no model, or has a chat template that cannot be used; no half model
+    is left behind.
     """
+    try:
+        ledger = _place(output, params, seed)
+        origin = {"tiny": "the tiny model", "path": f"base_model.path: {params.path}"}
+        source = origin.get(params.source, f"{params.name} at {params.revision}")
+        shapes = read_shapes(output, source)
+        contract = _settle(output, params, source)
+    except BaseException:
+        shutil.rmtree(output, ignore_errors=True)
+        raise
+    name = Path(params.path).resolve().name if params.source == "path" else params.name
+    hub = params.source in FETCH
+    write_record(
+        output,
+        params.source,
+        "" if params.source == "tiny" else name,
+        params.revision if hub else "",
+        chat={key: value for key, value in asdict(contract).items() if key != "template"},
+        shapes=asdict(shapes),
+    )
+    return {"parameters": shapes.parameters} | ledger
+
+
+def _place(output: Path, params: BaseModelParams, seed: int) -> dict[str, float]:
+    """Put the model's files into `output`."""
     match params.source:
         case "tiny":
-            return _build_tiny(output, params, seed)
+            return tiny.build(Path(params.path), output, params.tiny, seed)
         case "path":
-            return _copy_folder(output, Path(params.path))
-    fetch = {"huggingface": hubs.from_hugging_face, "modelscope": hubs.from_model_scope}
-    snapshot = fetch[params.source](params.name, params.revision)
-    parameters = count_parameters(snapshot.folder, params.name)
-    place(snapshot.folder, snapshot.names, output, link_weights=True)
-    write_record(output, params.source, params.name, params.revision)
-    return {"parameters": parameters}
+            _copy_folder(output, Path(params.path))
+        case hub:
+            snapshot = FETCH[hub](params.name, params.revision)
+            place(snapshot.folder, snapshot.names, output, link_weights=True)
+    return {}
 
 
-def _build_tiny(output: Path, params: BaseModelParams, seed: int) -> dict[str, float]:
-    ledger = tiny.build(Path(params.path), output, params.tiny, seed)
-    write_record(output, "tiny")
-    return ledger
-
-
-def _copy_folder(output: Path, folder: Path) -> dict[str, float]:
+def _copy_folder(output: Path, folder: Path) -> None:
     origin = f"base_model.path: {folder}"
     if not folder.is_dir():
         raise UserError(f"{origin}: no such folder")
     if folder.resolve() == output.resolve():
         raise UserError(f"{origin}: that is where the copy goes; move your model to another folder")
+    if file := gguf.only_file(folder):
+        gguf.dequantise(file, output)
+        return
     names = select((path.name for path in folder.iterdir() if path.is_file()), origin)
-    parameters = count_parameters(folder, origin)
     place(folder, names, output, link_weights=False)
-    write_record(output, "path", folder.resolve().name)
-    return {"parameters": parameters}
+
+
+def _settle(folder: Path, params: BaseModelParams, origin: str) -> Contract:
+    """Find the chat model's contract and let the folder's own files say it."""
+    tokenizer = open_tokenizer(folder)
+    try:
+        contract = find_contract(tokenizer, _named_ends(folder), params.template_kwargs)
+    except UserError as error:
+        raise UserError(f"{origin}: {error}") from None
+    if contract.change:
+        _replace_template(folder, contract.template)
+    if sorted(_named_ends(folder, "generation_config.json")) != sorted(contract.ends):
+        _change(folder / "generation_config.json", eos_token_id=contract.ends)
+    return contract
+
+
+def _named_ends(folder: Path, *names: str) -> set[int]:
+    """The ids that end a text by the model's configuration files."""
+    ends: set[int] = set()
+    for name in names or ("generation_config.json", "config.json"):
+        path = folder / name
+        content = json.loads(path.read_bytes()) if path.is_file() else {}
+        for each in (content, content.get("text_config") or {}):
+            found = each.get("eos_token_id")
+            ends |= {found} if isinstance(found, int) else set(found or ())
+    return ends
+
+
+def _replace_template(folder: Path, template: str) -> None:
+    """Let a folder have one chat template, which stands where transformers looks first."""
+    for path in folder.glob("chat_template.*"):
+        path.unlink()
+    write_text(folder / "chat_template.jinja", template)
+    if (folder / "tokenizer_config.json").is_file():
+        _change(folder / "tokenizer_config.json", chat_template=None)
+
+
+def _change(path: Path, **changes: object) -> None:
+    content = json.loads(path.read_bytes()) if path.is_file() else {}
+    content |= changes
+    # A second name of a file in a hub's cache must not be written through.
+    path.unlink(missing_ok=True)
+    write_json(path, {key: value for key, value in content.items() if value is not None})

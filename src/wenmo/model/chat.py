@@ -1,9 +1,14 @@
 """The chat format: how a system prompt and a user's prompt become the text that a model reads."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from wenmo.config.chat import ChatParams
+from wenmo.core.errors import UserError
 from wenmo.core.records import Row
+
+if TYPE_CHECKING:
+    import numpy as np
 
 # The ChatML template of Qwen, less its default system prompts, which differ from model to model:
 # the system prompt always comes from params.yaml.
@@ -12,13 +17,6 @@ CHATML_TEMPLATE = (
     "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
     "{% endfor %}"
     "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
-)
-
-# Added to a template that leaves a conversation's last answer open.
-_CLOSING = (
-    "{% if not add_generation_prompt and messages[-1]['role'] == 'assistant' %}"
-    "{{ eos_token }}"
-    "{% endif %}"
 )
 
 Message = dict[str, str]
@@ -37,25 +35,63 @@ def answer_messages(answer: str) -> list[Message]:
     return [{"role": "assistant", "content": answer}]
 
 
-def turns(row: Row, chat: ChatParams) -> dict[str, list[Message]]:
-    """A row as TRL's conversational prompt and completion: the loss covers the completion only."""
-    return {
-        "prompt": prompt_messages(chat.system_prompt, row.prompt),
-        "completion": answer_messages(row.output),
-    }
-
-
 def chat_text(tokenizer: Any, messages: list[Message]) -> str:
     """The exact text before the answer, ending where the assistant's turn opens."""
     return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
 
 
-def close_answers(tokenizer: Any) -> None:
-    """See to it that the tokenizer's chat template ends an answer with the end of a turn.
+@dataclass(frozen=True)
+class Conversation:
+    """The token ids of a prompt, as an engine asks it, and of the answer with what closes it.
 
-    The first template of Qwen1.5-Chat writes nothing after the last answer, since it expects to be
-    asked to go on; a model trained on it would never learn to stop.
+    They are arrays of int32 of shape (tokens,), a ninth of what lists of Python's integers take.
+    """
+
+    prompt: "np.ndarray"
+    answer: "np.ndarray"
+
+    def __len__(self) -> int:
+        return len(self.prompt) + len(self.answer)
+
+
+def conversation(tokenizer: Any, row: Row, chat: ChatParams) -> Conversation:
+    """A row's tokens by a chat template that base_model has found to ask as it teaches."""
+    import numpy as np
+
+    messages = prompt_messages(chat.system_prompt, row.prompt)
+    asked = chat_text(tokenizer, messages)
+    whole = _text(tokenizer, messages + answer_messages(row.output))
+    prompt, ids = token_ids(tokenizer, asked), token_ids(tokenizer, whole)
+    if ids[: len(prompt)] == prompt:
+        answer = ids[len(prompt) :]
+    else:  # A token spans the boundary. No engine can write it: the prompt is asked without it.
+        answer = token_ids(tokenizer, whole[len(asked) :])
+    return Conversation(np.array(prompt, np.int32), np.array(answer, np.int32))
+
+
+def end_token(tokenizer: Any) -> int:
+    """The id of the token that ends an answer: the first special one that closes a conversation.
+
+    Raises UserError if there is none, and what jinja raises if the template is broken.
     """
     messages = prompt_messages("系统", "问") + answer_messages("答")
-    if tokenizer.apply_chat_template(messages, tokenize=False).endswith("答"):
-        tokenizer.chat_template += _CLOSING
+    end = first_special(tokenizer, _text(tokenizer, messages).rpartition("答")[2])
+    if end is None:
+        raise UserError("it leaves the answer open")
+    return end
+
+
+def first_special(tokenizer: Any, text: str) -> int | None:
+    """The id of the first token in a text that stands for no words; None if there is none."""
+    special = {at for at, token in tokenizer.added_tokens_decoder.items() if token.special}
+    special.add(tokenizer.eos_token_id)
+    return next((each for each in token_ids(tokenizer, text) if each in special), None)
+
+
+def token_ids(tokenizer: Any, text: str) -> list[int]:
+    """The ids of a text of the chat template, which has written all special tokens already."""
+    return tokenizer(text, add_special_tokens=False)["input_ids"]  # type: ignore[no-any-return]
+
+
+def _text(tokenizer: Any, messages: list[Message]) -> str:
+    return str(tokenizer.apply_chat_template(messages, tokenize=False))

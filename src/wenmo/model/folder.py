@@ -8,9 +8,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wenmo.core.errors import UserError
 from wenmo.model.provenance import RECORD_FILE
+
+if TYPE_CHECKING:
+    from huggingface_hub.utils._safetensors import SafetensorsRepoMetadata
 
 WEIGHTS = "*.safetensors"
 MODEL_FILES = (WEIGHTS, "*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken")
@@ -48,8 +52,8 @@ def select(names: Iterable[str], origin: str) -> list[str]:
     return chosen
 
 
-def count_parameters(folder: Path, origin: str) -> int:
-    """The number of parameters, by the headers of the safetensors files.
+def weights_metadata(folder: Path, origin: str) -> "SafetensorsRepoMetadata":
+    """The headers of the safetensors files: name, dtype and shape of every tensor.
 
     Raises UserError if a shard is missing or a file of the model cannot be read.
     https://huggingface.co/docs/safetensors/index#format
@@ -74,7 +78,7 @@ def count_parameters(folder: Path, origin: str) -> int:
         raise UserError(f"{origin}: the weights' index is not JSON") from None
     if fault := broken_file(folder):
         raise UserError(f"{origin}: {fault}")
-    return sum(metadata.parameter_count.values())
+    return metadata
 
 
 def broken_file(folder: Path) -> str:

@@ -1,4 +1,4 @@
-"""How many tokens the rows have, and which of them are longer than `train.max_length`."""
+"""The rows' tokens, and which rows have more of them than `train.max_length`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from wenmo.config.chat import ChatParams
 from wenmo.core.errors import UserError
 from wenmo.core.records import Row
-from wenmo.model.chat import turns
+from wenmo.model.chat import Conversation, conversation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -15,20 +15,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Lengths:
-    """Rows with the tokens of each one's whole conversation.
+    """Tokenized rows, and the number of tokens of each row's whole conversation.
 
     A row of more than `max_length` tokens is left out: cut, it would never show how a text ends.
     """
 
-    rows: Sequence[Row]
-    tokens: Sequence[int]
+    conversations: Sequence[Conversation]
     max_length: int
 
     @property
-    def fitting(self) -> list[Row]:
+    def tokens(self) -> list[int]:
+        """The number of tokens per row."""
+        return [len(each) for each in self.conversations]
+
+    @property
+    def fitting(self) -> list[Conversation]:
         """The rows that are not left out."""
-        pairs = zip(self.rows, self.tokens, strict=True)
-        return [row for row, tokens in pairs if tokens <= self.max_length]
+        return [each for each in self.conversations if len(each) <= self.max_length]
 
     @property
     def over(self) -> list[int]:
@@ -68,12 +71,8 @@ class Lengths:
 def measure(
     rows: Sequence[Row], tokenizer: "PreTrainedTokenizerBase", chat: ChatParams, max_length: int
 ) -> Lengths:
-    """Count every row's tokens, including those of the chat template and of the answer's end."""
+    """Tokenize every row with its system prompt, by the chat template, up to what closes it."""
     from tqdm import tqdm
 
-    tokens = []
-    for row in tqdm(rows, desc="measuring rows", unit="row"):
-        said = turns(row, chat)
-        ids = tokenizer.apply_chat_template(said["prompt"] + said["completion"])["input_ids"]
-        tokens.append(len(ids))
-    return Lengths(rows, tokens, max_length)
+    progress = tqdm(rows, desc="tokenizing rows", unit="row")
+    return Lengths([conversation(tokenizer, row, chat) for row in progress], max_length)

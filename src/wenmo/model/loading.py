@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from wenmo.config.params_file import Precision
 from wenmo.config.train import Quantization
 from wenmo.core.errors import UserError
-from wenmo.model.chat import close_answers
+from wenmo.model.chat import end_token
 from wenmo.model.folder import PICKLED_WEIGHTS, TOKENIZERS, WEIGHTS, broken_file
 
 if TYPE_CHECKING:
@@ -183,24 +183,27 @@ def end_tokens(folder: Path) -> frozenset[int]:
 def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     """The tokenizer beside the weights, padding on the left, as generation in batches needs.
 
-    Its chat template closes every answer, also where the published one does not. Raises UserError
-    if there is no template that can word a conversation.
+    Raises UserError if it has no chat template, or one that words no conversation with an end.
     """
     from jinja2 import TemplateError
+
+    tokenizer = open_tokenizer(folder)
+    if not tokenizer.chat_template:
+        raise _unusable(folder, "its tokenizer has no chat template")
+    try:
+        end_token(tokenizer)
+    except (TemplateError, UserError) as error:
+        reason = " ".join(str(error).split())
+        raise _unusable(folder, f"the chat template words no conversation: {reason}") from None
+    return tokenizer
+
+
+def open_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
+    """The tokenizer of a folder, with or without a chat template."""
     from transformers import AutoTokenizer
 
     with refusing_misfits(folder):
-        tokenizer = AutoTokenizer.from_pretrained(
-            folder, local_files_only=True, padding_side="left"
-        )
-    if not tokenizer.chat_template:
-        raise UserError(f"{folder}: no chat template; set base_model to a chat or instruct model")
-    try:
-        close_answers(tokenizer)
-    except TemplateError as error:
-        reason = " ".join(str(error).split())
-        raise UserError(f"{folder}: the chat template words no conversation: {reason}") from None
-    return tokenizer
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
 
 
 def _dtype(precision: Precision) -> "torch.dtype":

@@ -6,7 +6,7 @@ from pathlib import Path
 from wenmo.config.chat import ChatParams
 from wenmo.config.params_file import Precision
 from wenmo.core.records import HeldOutLoss, Row
-from wenmo.model.chat import chat_text, prompt_messages
+from wenmo.model.chat import conversation, end_token
 from wenmo.model.loading import load_model, load_tokenizer
 
 
@@ -19,18 +19,22 @@ def held_out_losses(
     are read one at a time, so that no padding can change a figure. `label` names the progress bar.
     Raises UserError if `folder` holds no whole model.
     """
+    import numpy as np
     import torch
     from tqdm import tqdm
 
     model, tokenizer = load_model(folder, precision).eval(), load_tokenizer(folder)
+    end = end_token(tokenizer)
     losses = []
     for row in tqdm(rows, desc=label, unit="row"):
-        prompt = chat_text(tokenizer, prompt_messages(chat.system_prompt, row.prompt))
-        before = tokenizer(prompt, add_special_tokens=False)["input_ids"]
-        after = tokenizer(row.output + tokenizer.eos_token, add_special_tokens=False)["input_ids"]
-        ids = torch.tensor([before + after], device=model.device)
+        tokens = conversation(tokenizer, row, chat)
+        # A template may write a newline after the end, which no engine waits for.
+        answer = tokens.answer[: np.flatnonzero(tokens.answer == end)[-1] + 1]
+        ids = torch.tensor([[*tokens.prompt, *answer]], dtype=torch.long, device=model.device)
         with torch.inference_mode():
-            scores = model(input_ids=ids).logits[0, len(before) - 1 : -1].float()
-        surprise = torch.nn.functional.cross_entropy(scores, ids[0, len(before) :], reduction="sum")
+            scores = model(input_ids=ids).logits[0, -len(answer) - 1 : -1].float()
+        surprise = torch.nn.functional.cross_entropy(
+            scores, ids[0, -len(answer) :], reduction="sum"
+        )
         losses.append(HeldOutLoss(row.id, surprise.item() / len(row.output)))
     return losses

@@ -7,7 +7,7 @@ only name the origin up to date.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,30 @@ class BaseRecord:
     """Source as in params.yaml, repository or folder name, commit, and sha256 of every file.
 
     `name` is empty for the tiny model and the folder's own name for a path; only hubs have a
-    `revision`.
+    `revision`. `chat` is the model's contract (model/contract.py), `shapes` its layers and memory
+    (model/shapes.py).
     """
 
     source: str
     name: str
     revision: str
     files: dict[str, str]
+    chat: dict[str, Any] = field(default_factory=dict)
+    shapes: dict[str, Any] = field(default_factory=dict)
 
 
-def write_record(folder: Path, source: str, name: str = "", revision: str = "") -> BaseRecord:
+def write_record(
+    folder: Path,
+    source: str,
+    name: str = "",
+    revision: str = "",
+    chat: Mapping[str, Any] | None = None,
+    shapes: Mapping[str, Any] | None = None,
+) -> BaseRecord:
     """Describe the model in `folder` in its wenmo.json; the same model gives the same bytes."""
-    record = BaseRecord(source, name, revision, _hashed(folder))
+    record = BaseRecord(
+        source, name, revision, _hashed(folder), dict(chat or {}), dict(shapes or {})
+    )
     write_json(folder / RECORD_FILE, asdict(record))
     return record
 

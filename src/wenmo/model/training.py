@@ -3,6 +3,7 @@
 import json
 import shutil
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +15,7 @@ from wenmo.core.errors import UserError
 from wenmo.core.processes import IS_MAIN_PROCESS, PROCESSES
 from wenmo.core.records import Row, write_json
 from wenmo.model import lengths
-from wenmo.model.chat import turns
+from wenmo.model.chat import Conversation
 from wenmo.model.checkpoints import (
     Checkpoints,
     refuse_if_stopped,
@@ -26,8 +27,12 @@ from wenmo.model.curves import curves_callback, keep_curves
 from wenmo.model.loading import load_tokenizer, load_trainable, refuse_without_model, resolved
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
     from trl import SFTConfig, SFTTrainer
+
+IGNORED = -100
+"""The label of a token without a loss, as torch's cross entropy and TRL have it."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +71,7 @@ def train(
     for each in (learnt, held_out):
         if not each.fitting:
             raise UserError(
-                f"all {len(each.rows)} rows are longer than train.max_length"
+                f"all {len(each.tokens)} rows are longer than train.max_length"
                 f" ({params.max_length} tokens)"
             )
     settings = {
@@ -78,7 +83,7 @@ def train(
     checkpoints = Checkpoints(outputs.checkpoints, digest)
     with TemporaryDirectory() as scratch:
         trainer = new_trainer(
-            base, tokenizer, learnt.fitting, held_out.fitting, params, chat, seed, checkpoints
+            base, tokenizer, learnt.fitting, held_out.fitting, params, seed, checkpoints
         )
         trainer.add_callback(curves_callback(Path(scratch)))
         log["arguments"] = trainer.args.to_dict()
@@ -105,10 +110,9 @@ def train(
 def new_trainer(
     base: Path,
     tokenizer: "PreTrainedTokenizerBase",
-    rows: list[Row],
-    eval_rows: list[Row],
+    rows: list[Conversation],
+    eval_rows: list[Conversation],
     params: TrainParams,
-    chat: ChatParams,
     seed: int,
     checkpoints: Checkpoints,
 ) -> "SFTTrainer":
@@ -116,7 +120,6 @@ def new_trainer(
 
     Raises UserError if the base has none of the layers that are to get an adapter.
     """
-    from datasets import Dataset
     from peft import LoraConfig
     from peft.utils.error import NoMatchingPeftModuleError
     from transformers import set_seed
@@ -135,8 +138,8 @@ def new_trainer(
         return SFTTrainer(
             model=model,
             args=trainer_arguments(params, checkpoints, seed),
-            train_dataset=Dataset.from_list([turns(row, chat) for row in rows]),
-            eval_dataset=Dataset.from_list([turns(row, chat) for row in eval_rows]),
+            train_dataset=labelled(rows),
+            eval_dataset=labelled(eval_rows),
             processing_class=tokenizer,
             peft_config=LoraConfig(task_type="CAUSAL_LM", **params.lora.model_dump()),
         )
@@ -145,6 +148,21 @@ def new_trainer(
             f"train.lora.target_modules: {base} has no layers {params.lora.target_modules}; name"
             " others or set it to all-linear"
         ) from None
+
+
+def labelled(rows: Sequence[Conversation]) -> "Dataset":
+    """Tokenized rows as TRL takes them: the loss covers the answer and what closes it."""
+    import numpy as np
+    from datasets import Dataset
+
+    return Dataset.from_dict(
+        {
+            "input_ids": [np.concatenate([each.prompt, each.answer]) for each in rows],
+            "labels": [
+                np.concatenate([np.full_like(each.prompt, IGNORED), each.answer]) for each in rows
+            ],
+        }
+    )
 
 
 def trainer_arguments(params: TrainParams, checkpoints: Checkpoints, seed: int) -> "SFTConfig":

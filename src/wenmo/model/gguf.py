@@ -1,0 +1,59 @@
+"""GGUF, the one-file format of llama.cpp: a base model for training has to be dequantised."""
+
+import sys
+from pathlib import Path
+
+from wenmo.core.errors import UserError
+
+
+def only_file(folder: Path) -> Path | None:
+    """The GGUF file of a folder without safetensors; None if there is none.
+
+    Raises UserError if there are several, since nothing says which one is meant.
+    """
+    files = sorted(folder.glob("*.gguf"))
+    if not files or any(folder.glob("*.safetensors")):
+        return None
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files)
+        raise UserError(f"base_model.path: {folder}: one GGUF file is read, not several ({names})")
+    return files[0]
+
+
+def dequantise(file: Path, output: Path) -> None:
+    """Write the model of a GGUF file as safetensors in bf16, with tokenizer and chat template.
+
+    A chat_template.jinja beside the file stands for the one within. Raises UserError if the
+    package gguf is missing or transformers does not know the file's architecture.
+    https://huggingface.co/docs/transformers/gguf
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+
+    from wenmo.model.loading import refusing_misfits
+
+    try:
+        import gguf  # noqa: F401
+    except ImportError:
+        raise UserError(f"{file}: GGUF needs its package; pip install -e '.[gguf]'") from None
+    print(
+        f"{file.name} is dequantised to bf16; what its quantization rounded away stays lost, so"
+        " prefer the published safetensors where you have them",
+        file=sys.stderr,
+    )
+    with refusing_misfits(file):
+        model = AutoModelForCausalLM.from_pretrained(
+            file.parent,
+            gguf_file=file.name,
+            quantization_config=GgufConfig(dequantize=True),
+            dtype=torch.bfloat16,
+            local_files_only=True,
+        )
+        tokenizer = AutoTokenizer.from_pretrained(
+            file.parent, gguf_file=file.name, local_files_only=True
+        )
+    template = file.parent / "chat_template.jinja"
+    if template.is_file():
+        tokenizer.chat_template = template.read_text(encoding="utf-8")
+    model.save_pretrained(output)
+    tokenizer.save_pretrained(output)
