@@ -68,6 +68,12 @@ def test_a_parameter_reruns_what_reads_it_and_what_follows(key: str, expected: s
     assert rerun(readers(key)) == stages(expected)
 
 
+def test_every_stage_waits_for_check_by_one_file() -> None:
+    for stage in GRAPH:
+        paths = [str(dep) for dep in stage.deps]
+        assert sum("data/checked/" in path for path in paths) == (stage.addressing != "check")
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_a_tasks_own_parameter_reruns_that_task_alone(task: str) -> None:
     assert rerun(readers(f"{task}.train.learning_rate")) == stages(f"train {AFTER_TRAIN}", (task,))

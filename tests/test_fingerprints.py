@@ -1,4 +1,4 @@
-"""A stage's code changes by any edit of its modules but of comments and docstrings."""
+"""A stage's fingerprint changes by any edit of its libraries and modules but of words."""
 
 import ast
 import shutil
@@ -20,6 +20,8 @@ LAYERS = ("core", "config", "text llm model engines", "tasks scoring report", "t
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the sources, whose fingerprints are then the ones asked for."""
+    for file in ("params.yaml", "pyproject.toml"):
+        shutil.copy2(ROOT / file, tmp_path)
     for folder in ("src", "stages"):
         shutil.copytree(
             ROOT / folder,
@@ -40,6 +42,10 @@ def all_of_them() -> dict[str, str]:
 def changed(before: dict[str, str]) -> set[str]:
     after = all_of_them()
     return {stage for stage in before if before[stage] != after[stage]}
+
+
+def replace_in(path: Path, found: str, edited: str) -> None:
+    path.write_text(path.read_text("utf-8").replace(found, edited, 1), "utf-8")
 
 
 def reworded(source: str) -> str:
@@ -114,6 +120,41 @@ def test_any_other_edit_is_seen(tree: Path, found: str, edited: str) -> None:
     assert changed(before) == {"merge"}
 
 
+def test_a_library_of_another_version_makes_every_stage_stale_and_is_named(tree: Path) -> None:
+    before = all_of_them()
+    replace_in(tree / "pyproject.toml", "trl==", "trl==0.")
+    assert changed(before) == before.keys()
+    (line,) = set(all_of_them()["merge"].splitlines()) - set(before["merge"].splitlines())
+    assert line.startswith("trl==0.")
+
+
+def test_comments_and_extras_of_pyproject_change_nothing(tree: Path) -> None:
+    before = all_of_them()
+    replace_in(tree / "pyproject.toml", "# LoRA", "# Another word.")
+    replace_in(tree / "pyproject.toml", "gradio==", "gradio==0.")
+    assert changed(before) == set()
+
+
+@pytest.mark.parametrize("text", ["dependencies = [", "", 'project = "wenmo"', None])
+def test_a_pyproject_without_libraries_is_told(tree: Path, text: str | None) -> None:
+    (tree / "pyproject.toml").unlink()
+    if text is not None:
+        (tree / "pyproject.toml").write_text(text)
+    with pytest.raises(UserError, match=r"pyproject\.toml: no list project\.dependencies in it"):
+        all_of_them()
+
+
+@pytest.mark.parametrize(
+    "file", ["src/wenmo/text/split.py", "src/wenmo/report/page.css", "pyproject.toml"]
+)
+def test_an_edit_while_fingerprints_are_taken_is_noticed(tree: Path, file: str) -> None:
+    all_of_them()
+    with (tree / file).open("a", encoding="utf-8") as source:
+        source.write("\n# More.\n")
+    with pytest.raises(UserError, match="edited meanwhile"):
+        fingerprints.all_fingerprints(LOADABLE)
+
+
 def test_a_line_names_the_module_that_changed(tree: Path) -> None:
     before = all_of_them()["merge"].splitlines()
     (tree / "src/wenmo/text/leakage.py").write_text(CODE, "utf-8")
@@ -128,10 +169,16 @@ def test_a_source_that_is_no_python_is_told_by_its_line(tree: Path) -> None:
         all_of_them()
 
 
-def test_a_stage_refuses_code_that_check_has_not_seen(tree: Path) -> None:
-    shutil.copy2(ROOT / "params.yaml", tree)
-    shutil.copy2(ROOT / "pyproject.toml", tree)
-
+@pytest.mark.parametrize(
+    ("file", "found", "edited", "told"),
+    [
+        ("src/wenmo/text/split.py", "import", "more = 1\nimport", "wenmo.text.split"),
+        ("pyproject.toml", "dependencies = [", "dependencies = ['anew==1.0',", "anew==1.0"),
+    ],
+)
+def test_a_stage_refuses_what_check_has_not_seen(
+    tree: Path, file: str, found: str, edited: str, told: str
+) -> None:
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, *arguments],
@@ -141,12 +188,11 @@ def test_a_stage_refuses_code_that_check_has_not_seen(tree: Path) -> None:
         )
 
     assert run("stages/check.py").returncode == 0
-    with (tree / "src/wenmo/text/split.py").open("a", encoding="utf-8") as source:
-        source.write("more = 1\n")
+    replace_in(tree / file, found, edited)
     done = run("stages/merge.py", "poetry")
     assert (done.returncode, done.stderr) == (
         1,
-        "merge: the code has changed since `check`: wenmo.text.split;"
+        f"merge: code or libraries have changed since `check`: {told};"
         " run `dvc repro merge@poetry`\n",
     )
 

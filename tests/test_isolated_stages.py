@@ -36,9 +36,6 @@ ELSEWHERE = {
     "TZ": "Asia/Kathmandu",
 }
 
-WAITED_FOR = ("data/checked/",)
-"""Stages depend on it without reading it: parameters that fit, libraries and code."""
-
 BY_OTHER_SETTINGS = {
     "summarize": {"endpoints": "summarize.provider"},
     "generate": {
@@ -86,13 +83,17 @@ def copy(source: Path, target: Path) -> None:
         shutil.copy2(source, target)
 
 
-def modules(fingerprint: Path) -> Iterator[str]:
-    """The files that a fingerprint lists: scripts, modules of wenmo, and data beside them."""
+def sources(fingerprint: Path) -> Iterator[str]:
+    """The files that a fingerprint lists: scripts, modules of wenmo, and data beside them.
+
+    Its first lines are libraries, as pyproject.toml pins them.
+    """
+    yield "pyproject.toml"
     for line in fingerprint.read_text(encoding="utf-8").splitlines():
-        name = line.partition(" ")[0]
+        name, _, digest = line.partition(" ")
         if "/" in name:
             yield f"src/{name}"
-        else:
+        elif digest:
             path = Path(*name.split(".")).with_suffix(".py")
             yield str(path if name.startswith("stages.") else "src" / path)
 
@@ -115,8 +116,8 @@ def isolated(request: pytest.FixtureRequest, made: Path, tmp_path: Path) -> Path
     for path in declared_files(name):
         copy((made if is_made(path) else ROOT) / path, folder / path)
         if Path(path).is_relative_to(CODE):
-            for module in modules(folder / path):
-                copy(ROOT / module, folder / module)
+            for source in sources(folder / path):
+                copy(ROOT / source, folder / source)
     # Packages are empty, so no fingerprint lists them. Python would look for others elsewhere.
     for package in (ROOT / "src").rglob("__init__.py"):
         copy(package, folder / package.relative_to(ROOT))
@@ -161,8 +162,7 @@ def superfluous(name: str, folder: Path, notes: Path) -> set[str]:
     files = {
         path
         for path in declared_files(name)
-        if not path.startswith(WAITED_FOR)
-        and not any(each.is_relative_to(folder / path) for each in opened)
+        if not any(each.is_relative_to(folder / path) for each in opened)
     }
     keys = {
         key

@@ -235,7 +235,7 @@ def test_code_edited_during_a_run_is_noticed(restored: Path) -> None:
     append(restored / "src/wenmo/text/leakage.py", "more = 1")
     first = dvc(restored, "repro", "merge@poetry")
     assert first.returncode != 0
-    refusal = "merge: the code has changed since `check`: wenmo.text.split"
+    refusal = "merge: code or libraries have changed since `check`: wenmo.text.split"
     assert f"{refusal}; run `dvc repro merge@poetry`" in first.stderr
     single = dvc(restored, "repro", "--single-item", "merge@poetry")
     assert single.returncode != 0 and refusal in single.stderr

@@ -1,4 +1,4 @@
-"""Code fingerprints: which modules of this repository a stage runs, and a digest of each.
+"""Code fingerprints: the pinned libraries, and the modules that a stage runs with their digests.
 
 A digest is one of the syntax tree without docstrings, so that neither a comment nor a line break
 nor a docstring makes a stage stale. The stage `check` writes the fingerprint of every stage to
@@ -8,14 +8,17 @@ data/checked/code; each stage depends on its own there, and looks again when it 
 import ast
 import hashlib
 import json
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from wenmo.core.errors import UserError
 
 SOURCE = Path(__file__).parents[2]
 STAGES = SOURCE.parent / "stages"
+PROJECT = Path("pyproject.toml")
 WRITTEN = Path("data/checked/code")
 
 LOADED_BY_NAME = {
@@ -32,17 +35,18 @@ DIGITS = 16
 def stage_fingerprint(stage: str, loaded: str = "") -> str:
     """The fingerprint of a stage's script, with the module that it loads by the name `loaded`.
 
-    A line per module, `name digest`, in order of name. Raises UserError if a source is no Python.
+    A line per library, as pyproject.toml pins it, then a line per module, `name digest`, in order
+    of name. Raises UserError if there is no list of libraries, or a source is no Python.
     """
-    script = f"stages.{stage}"
-    return _lines(script, *([f"{LOADED_BY_NAME[stage]}.{loaded}"] if loaded else []))
+    by_name = [f"{LOADED_BY_NAME[stage]}.{loaded}"] if loaded else []
+    return _libraries() + module_fingerprint(f"stages.{stage}", *by_name)
 
 
 def all_fingerprints(loadable: Mapping[str, Sequence[str]]) -> dict[str, str]:
     """The fingerprint of every stage but `check`, by a name such as `train` or `generate.vllm`.
 
     `loadable` has, for the stages of LOADED_BY_NAME, the names that they may load. Raises UserError
-    as `stage_fingerprint` does, and if a source was edited meanwhile.
+    as `stage_fingerprint` does, and if a file was edited meanwhile.
     """
     stages = sorted(script.stem for script in STAGES.glob("*.py") if script.stem != "check")
     found = {
@@ -50,19 +54,33 @@ def all_fingerprints(loadable: Mapping[str, Sequence[str]]) -> dict[str, str]:
         for stage in stages
         for loaded in loadable.get(stage, ("",))
     }
-    for path, read in _read.items():
-        if not path.is_file() or path.read_bytes() != read.content:
+    for path, content in _read.items():
+        if not path.is_file() or path.read_bytes() != content:
             raise UserError(f"{path}: edited meanwhile; run it again")
     return found
 
 
 def module_fingerprint(*modules: str) -> str:
-    """The fingerprint of modules of wenmo, by their dotted names, and of all that they import."""
-    return _lines(*modules)
+    """The fingerprint of modules, by their dotted names, and of all of wenmo that they import."""
+    found: dict[str, str] = {}
+    waiting = [*modules]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        path = _path(name)
+        found[name], imports = _parsed(path, _content(path))
+        waiting += [each for each in imports if _path(each).is_file()]
+        found |= {
+            str(beside.relative_to(SOURCE)): _digest(_content(beside))
+            for beside in path.parent.glob("[!.]*.*")
+            if beside.suffix not in (".py", ".pyc") and path.is_relative_to(SOURCE)
+        }
+    return "".join(f"{name} {found[name]}\n" for name in sorted(found))
 
 
 def refuse_changed_code(stage: str, task: str) -> None:
-    """Raise UserError if a stage's code is not what `check` has seen, naming what has changed.
+    """Raise UserError if code or libraries are not what `check` has seen, naming what has changed.
 
     DVC hashes a stage's dependencies after it has run, so that code which is edited meanwhile would
     pass for the code that ran (https://github.com/treeverse/dvc/issues/11058), and `dvc repro
@@ -77,27 +95,9 @@ def refuse_changed_code(stage: str, task: str) -> None:
         if changed := sorted({line.partition(" ")[0] for line in then ^ now}):
             name = stage if task == "all" else f"{stage}@{task}"
             raise UserError(
-                f"the code has changed since `check`: {', '.join(changed)}; run `dvc repro {name}`"
+                f"code or libraries have changed since `check`: {', '.join(changed)};"
+                f" run `dvc repro {name}`"
             )
-
-
-def _lines(*starts: str) -> str:
-    found: dict[str, str] = {}
-    waiting = [*starts]
-    while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        path = _path(name)
-        source = _source(path)
-        found[name] = source.digest
-        waiting += [each for each in source.imports if _path(each).is_file()]
-        found |= {
-            str(beside.relative_to(SOURCE)): _digest(beside.read_bytes())
-            for beside in path.parent.glob("[!.]*.*")
-            if beside.suffix not in (".py", ".pyc") and path.is_relative_to(SOURCE)
-        }
-    return "".join(f"{name} {found[name]}\n" for name in sorted(found))
 
 
 def _path(name: str) -> Path:
@@ -106,27 +106,33 @@ def _path(name: str) -> Path:
     return folder.joinpath(*rest).with_suffix(".py")
 
 
-class Source(NamedTuple):
-    """A file as it was read, its digest, and the dotted names in wenmo that it imports."""
-
-    content: bytes
-    digest: str
-    imports: list[str]
+_read: dict[Path, bytes] = {}
 
 
-_read: dict[Path, Source] = {}
-
-
-def _source(path: Path) -> Source:
+def _content(path: Path) -> bytes:
     if path not in _read:
-        content = path.read_bytes()
-        try:
-            tree = ast.parse(content)
-        except SyntaxError as error:
-            raise UserError(f"{path}:{error.lineno}: {error.msg}") from None
-        form = json.dumps(_form(tree), separators=(",", ":"))
-        _read[path] = Source(content, _digest(form.encode()), [*_imports(tree.body)])
+        _read[path] = path.read_bytes()
     return _read[path]
+
+
+def _libraries() -> str:
+    """The entries of project.dependencies, a line each."""
+    try:
+        pins = tomllib.loads(_content(PROJECT).decode())["project"]["dependencies"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{PROJECT}: no list project.dependencies in it: {error}") from None
+    return "".join(f"{pin}\n" for pin in pins)
+
+
+@cache
+def _parsed(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
+    """The digest of a source, and the dotted names in wenmo that it imports."""
+    try:
+        tree = ast.parse(content)
+    except SyntaxError as error:
+        raise UserError(f"{path}:{error.lineno}: {error.msg}") from None
+    form = json.dumps(_form(tree), separators=(",", ":"))
+    return _digest(form.encode()), tuple(_imports(tree.body))
 
 
 def _form(node: Any) -> Any:
