@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from pydantic import ValidationError
 from safetensors.torch import load_file
 
@@ -18,6 +19,7 @@ from wenmo.config.params_file import deep_merge
 from wenmo.core.errors import UserError
 from wenmo.core.records import Row
 from wenmo.model import lengths
+from wenmo.model.adapted_layers import Coverage, coverage
 from wenmo.model.chat import conversation
 from wenmo.model.checkpoints import Checkpoints
 from wenmo.model.loading import load_model, load_tokenizer
@@ -90,6 +92,53 @@ def test_what_it_cost_is_logged_and_kept_out_of_the_ledger(trained: tuple) -> No
     assert log["hardware"]
     assert log["arguments"]["max_steps"] == 3
     assert not {"tokens_per_second", "utilisation", "hardware"} & ledger.keys()
+
+
+def test_a_held_out_loss_that_rose_is_told(
+    small_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger, _ = fit(small_base, tmp_path / "sane", learning_rate=1e-4)
+    assert ledger["eval_loss_rose"] == 0
+    assert ledger["eval_loss"] < ledger["eval_loss_at_start"]
+    assert "warning" not in capsys.readouterr().err
+    ledger, _ = fit(small_base, tmp_path / "ruinous", learning_rate=1.0)
+    assert ledger["eval_loss_rose"] == 1
+    start, end = ledger["eval_loss_at_start"], ledger["eval_loss"]
+    told = f"the held-out loss rose from {start:.4f} to {end:.4f}"
+    assert told in capsys.readouterr().err
+
+
+class Mixed(torch.nn.Module):
+    """Decoder layers of two kinds, as in Qwen3.5: attention, and a gated delta rule."""
+
+    def __init__(self, kinds: str) -> None:
+        super().__init__()
+        mixers = {"a": ["q_proj", "o_proj"], "d": ["in_proj_qkv", "out_proj"]}
+        self.layers = torch.nn.ModuleList(
+            torch.nn.ModuleDict(
+                {name: torch.nn.Linear(4, 4) for name in [*mixers[kind], "up_proj", "down_proj"]}
+            )
+            for kind in kinds
+        )
+
+
+@pytest.mark.parametrize(
+    ("kinds", "targets", "short", "missed"),
+    [
+        ("aaaa", ["q_proj", "o_proj", "up_proj", "down_proj"], 0, []),
+        # Attention alone, in every layer: a choice, and no oversight.
+        ("aaaa", ["q_proj", "o_proj"], 0, []),
+        ("ddda", ["q_proj", "o_proj", "up_proj", "down_proj"], 3, ["in_proj_qkv", "out_proj"]),
+        ("ddda", ["q_proj", "o_proj"], 3, ["in_proj_qkv", "out_proj"]),
+        ("ddda", ["q_proj", "o_proj", "in_proj_qkv", "out_proj"], 0, []),
+        ("ddda", ["in_proj_qkv", "out_proj", "up_proj"], 1, ["o_proj", "q_proj"]),
+    ],
+)
+def test_layers_that_get_fewer_adapters_than_others_are_counted_and_what_they_lack_is_named(
+    kinds: str, targets: list[str], short: int, missed: list[str]
+) -> None:
+    model = get_peft_model(Mixed(kinds), LoraConfig(r=2, target_modules=targets))
+    assert coverage(model) == Coverage(len(kinds), short, missed)
 
 
 # Length

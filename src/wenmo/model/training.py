@@ -3,6 +3,7 @@
 import json
 import shutil
 import statistics
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from wenmo.core.errors import UserError
 from wenmo.core.processes import IS_MAIN_PROCESS, PROCESSES
 from wenmo.core.records import Row, write_json
 from wenmo.model import lengths
+from wenmo.model.adapted_layers import Coverage, coverage
 from wenmo.model.chat import Conversation
 from wenmo.model.checkpoints import (
     Checkpoints,
@@ -59,9 +61,11 @@ def train(
     Loss curves (step, loss) go to `outputs.curves`. An interrupted training of the same parameters,
     rows and base goes on from its last checkpoint. The trainer's arguments and what the training
     cost are entered into `log`. Returns the ledger: rows and tokens learnt from and left out,
-    steps, trainable parameters, mean loss of the last tenth of the logged steps, last and least
-    held-out loss (nats per token). Raises UserError if there is no base, if more rows than
-    `max_truncated` are longer than `max_length` or none is left, and StoppedError after a signal.
+    steps, trainable parameters, decoder layers with fewer adapters than others, mean loss of the
+    last tenth of the logged steps, last, least and first held-out loss (nats per token), and 1 if
+    the last one is above the first. The last two faults are told on stderr as well. Raises
+    UserError if there is no base, if more rows than `max_truncated` are longer than `max_length` or
+    none is left, and StoppedError after a signal.
     """
     refuse_without_model(base)
     tokenizer = load_tokenizer(base)
@@ -85,6 +89,7 @@ def train(
         trainer = new_trainer(
             base, tokenizer, learnt.fitting, held_out.fitting, params, seed, checkpoints
         )
+        covered = coverage(trainer.model)
         trainer.add_callback(curves_callback(Path(scratch)))
         log["arguments"] = trainer.args.to_dict()
         seconds = run(trainer, checkpoints)
@@ -97,14 +102,39 @@ def train(
     history = trainer.state.log_history
     losses = [entry["loss"] for entry in history if "loss" in entry]
     eval_losses = [e["eval_loss"] for e in history if "eval_loss" in e and e["step"]]
+    start = next(e["eval_loss"] for e in history if "eval_loss" in e)
+    warn(params, covered, start, eval_loss)
     return learnt.ledger() | {
         "eval_rows_over_length": len(held_out.over),
         "steps": trainer.state.global_step,
         "trainable_parameters": trainer.model.num_parameters(only_trainable=True),
+        "layers_short_of_adapters": covered.short,
         "train_loss": round(statistics.fmean(losses[-max(1, len(losses) // 10) :]), 4),
         "eval_loss": round(eval_loss, 4),
         "best_eval_loss": round(min([*eval_losses, eval_loss]), 4),
+        "eval_loss_at_start": round(start, 4),
+        "eval_loss_rose": int(eval_loss > start),
     }
+
+
+def warn(params: TrainParams, covered: Coverage, start: float, end: float) -> None:
+    """Tell on stderr what the figures show and an exit code of 0 would hide."""
+    if not IS_MAIN_PROCESS:
+        return
+    if covered.short:
+        print(
+            f"warning: {covered.short} of {covered.layers} layers have fewer adapters than the"
+            f" others; train.lora.target_modules names none of {', '.join(covered.missed)}, and"
+            " all-linear takes every linear layer",
+            file=sys.stderr,
+        )
+    if end > start:
+        print(
+            f"warning: the held-out loss rose from {start:.4f} to {end:.4f} nats per token, so the"
+            " adapter is worse than none; lower train.learning_rate"
+            f" ({params.learning_rate:g}) or train.max_steps ({params.max_steps})",
+            file=sys.stderr,
+        )
 
 
 def new_trainer(
