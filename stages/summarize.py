@@ -25,6 +25,9 @@ if __name__ == "__main__":
             prompted = write_prompts(every_row, params, usage)
         finally:
             log |= asdict(usage)
+        log["failed"] = [
+            f"{row.source} row {row.position}: {fault}" for row, fault in prompted.failures
+        ]
         refuse_failures(prompted, params)
         by_source = defaultdict[str, list[Row]](list)
         for row in prompted.rows:

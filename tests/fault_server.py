@@ -10,6 +10,7 @@ import json
 import random
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,11 +42,17 @@ class Paid:
     ended: float
 
 
+Instead = Callable[[dict[str, Any]], web.Response | None]
+"""A function from a request to an answer in place of the usual one; None: the usual one."""
+
+
 @dataclass
 class FaultServer(LoopbackServer):
-    """It runs inside a `with` block; `url` is the endpoint's base_url."""
+    """It runs inside a `with` block; `url` is the endpoint's base_url, `bodies` the requests."""
 
     faults: Faults = field(default_factory=Faults)
+    instead: Instead = lambda request: None
+    bodies: list[dict[str, Any]] = field(default_factory=list)
     paid: list[Paid] = field(default_factory=list)
     calls: int = 0
     most_at_once: int = 0
@@ -79,6 +86,7 @@ class FaultServer(LoopbackServer):
         self.headers_seen.append(http.headers.get("Authorization", ""))
         try:
             request = await http.json()
+            self.bodies.append(request)
             await asyncio.sleep(self.faults.latency)
             return await self._answer(request, http, started)
         finally:
@@ -87,6 +95,8 @@ class FaultServer(LoopbackServer):
     async def _answer(
         self, request: dict[str, Any], http: web.Request, started: float
     ) -> web.StreamResponse:
+        if answer := self.instead(request):
+            return answer
         faults, luck = self.faults, self.draw.random()
         if faults.status:
             echo = f"refused key {http.headers.get('Authorization', '')}"

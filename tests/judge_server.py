@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.endpoint_answers import FILTERED
 from tests.fault_server import FaultServer
 
 Opinion = Callable[[str, str], str]
@@ -43,7 +44,7 @@ class JudgeServer(FaultServer):
         if len(self.asked) > self.gone_after:
             return web.json_response({"error": {"message": "gone"}}, status=503)
         if self.forbidden and self.forbidden in "".join(pair):
-            return web.json_response({"error": {"message": "inspection failed"}}, status=400)
+            return FILTERED["dashscope"]()
         return await super()._answer(request, http, started)
 
     def reply(self, request: dict[str, Any]) -> tuple[str, str]:

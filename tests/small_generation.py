@@ -12,12 +12,17 @@ from wenmo.model.chat import prompt_messages
 
 
 def settings(url: str = "", **update: Any) -> GenerateParams:
-    """Section generate of params.yaml, made small; `url` is the address of the openai engine."""
+    """Section generate of params.yaml, made small.
+
+    `url` is the address of the openai engine, and `fields` are keys of that endpoint's entry.
+    """
+    fields = update.pop("fields", {})
     small = {"sampling": {"max_new_tokens": 24, "temperature": 0.8, "top_p": 0.9, "top_k": 50}}
     content = params_file.read(ROOT / "params.yaml")
     content["generate"] = deep_merge(deep_merge(content["generate"], small), update)
     if url:
-        content["endpoints"][content["generate"]["openai"]["endpoint"]]["base_url"] = url
+        entry = content["endpoints"][content["generate"]["openai"]["endpoint"]]
+        entry |= {"base_url": url, **fields}
     return params_file.section(GenerateParams, content, "generate")
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,12 +13,17 @@ from tests.loopback import LoopbackServer
 
 @dataclass
 class StreamingServer(LoopbackServer):
-    """It runs inside a `with` block at `url`; if `endless`, it repeats `pieces` without end."""
+    """It runs inside a `with` block at `url`; if `endless`, it repeats `pieces` without end.
+
+    `instead` makes an answer in place of the stream.
+    """
 
     pieces: Sequence[str] = ("一篙春", "水绿，\n", "两岸杏花齐。")
     endless: bool = False
     status: int = 200
     breaks_off: bool = False
+    field_of_pieces: str = "content"
+    instead: Callable[[], web.StreamResponse] | None = None
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     left: int = 0
@@ -35,6 +40,8 @@ class StreamingServer(LoopbackServer):
     async def _stream(self, http: web.Request) -> web.StreamResponse:
         self.asked.append(await http.json())
         self.keys.append(http.headers.get("Authorization", ""))
+        if self.instead:
+            return self.instead()
         if self.status != 200:
             message = f"not with {self.keys[-1]}"
             return web.json_response({"error": {"message": message}}, status=self.status)
@@ -43,7 +50,7 @@ class StreamingServer(LoopbackServer):
         try:
             while True:
                 for piece in self.pieces:
-                    await self._send(answer, {"content": piece}, None)
+                    await self._send(answer, {self.field_of_pieces: piece}, None)
                 if self.breaks_off:
                     http.transport.close()
                     return answer

@@ -241,7 +241,7 @@ CASES: dict[str, list[tuple[Spoil, int, str]]] = {
         (together(ASKED, remove(LIMITS)), 2, f"{LIMITS}: no such file; .*brings it back$"),
         (together(ASKED, param("closed", {"x": 1}, LIMITS)), 2, f"{LIMITS}: closed.x: unknown key"),
         (param("summarize.provider", "keyed"), 1, "NO_SUCH_KEY is not set; put the key for http:"),
-        (ASKED, 1, r"http://127.*: no row got an answer: Connection error"),
+        (ASKED, 1, r"http://127.*: no prompt came: Connection error"),
         (param("summarize.provider", "refusing"), 1, "http://127.*: 401:"),
     ],
     "merge poetry": [

@@ -10,14 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.account import CANARY, work_in, write_limits
 from tests.conftest import ROOT
+from tests.endpoint_answers import FILTERED, OUR_REQUEST_IS_WRONG, completion, refuses
 from tests.fault_server import Faults
-from tests.judge_server import JudgeServer
+from tests.judge_server import JudgeServer, better
 from wenmo.config import params_file
+from wenmo.config.endpoints import Endpoint
 from wenmo.config.evaluate import EvaluateParams, JudgeParams
 from wenmo.core.errors import UserError
 from wenmo.core.records import Generation
@@ -49,12 +52,13 @@ def server() -> Iterator[JudgeServer]:
 def settings(url: str = "http://127.0.0.1:1/v1", **update: Any) -> JudgeParams:
     """Section evaluate.judge of params.yaml, with the endpoint at `url` as judge."""
     content = params_file.read(ROOT / "params.yaml")
-    content["endpoints"]["mine"] = {"base_url": url, "model": "judge"}
+    content["endpoints"]["mine"] = {"base_url": url, "model": "judge", **update.pop("fields", {})}
     content["evaluate"]["judge"] |= {"endpoint": "mine", **update}
     return params_file.section(EvaluateParams, content, "evaluate").judge
 
 
 JUDGE = settings()
+MODEL_M = Endpoint(name="mine", base_url="http://127.0.0.1:1/v1", model="m")
 
 
 def written(texts: list[str]) -> list[Generation]:
@@ -148,7 +152,7 @@ def test_each_row_is_asked_once_in_each_order(server: JudgeServer) -> None:
 
 
 def test_the_judge_reads_the_prompt_and_the_rubric_and_not_who_wrote_what() -> None:
-    asked = first_request(OrderedPair("写雪。", "雪落", "雪停"), settings(rubric="有雪。"), "m")
+    asked = first_request(OrderedPair("写雪。", "雪落", "雪停"), settings(rubric="有雪。"), MODEL_M)
     message = "".join(each["content"] for each in asked["messages"])
     assert "有雪。" in message
     assert "<要求>\n写雪。\n</要求>" in message
@@ -219,6 +223,73 @@ def test_a_text_that_the_endpoint_refuses_costs_its_row_alone(server: JudgeServe
     for _ in range(2):
         judged, _ = ask(server, drifts([1] * 4), drifts([2] * 4))
         assert verdicts(judged) == ["win", "win", "unfinished", "win"]
+
+
+@pytest.mark.parametrize("provider", FILTERED)
+def test_every_provider_s_content_filter_costs_its_row_alone(
+    server: JudgeServer, provider: str
+) -> None:
+    def filtered(request: dict[str, Any]) -> web.Response | None:
+        return FILTERED[provider]() if "第2日" in request["messages"][1]["content"] else None
+
+    server.instead = filtered
+    judged, usage = ask(server, drifts([1] * 4), drifts([2] * 4))
+    assert verdicts(judged) == ["win", "win", "unfinished", "win"]
+    assert usage.refused == 2
+
+
+@pytest.mark.parametrize("fault", OUR_REQUEST_IS_WRONG)
+def test_a_request_that_is_wrong_as_such_stops_the_judge_at_once(
+    server: JudgeServer, fault: str
+) -> None:
+    server.instead = lambda request: OUR_REQUEST_IS_WRONG[fault]()
+    write_limits(concurrency=1)
+    with pytest.raises(UserError, match=rf"^{server.url}: 4\d\d: "):
+        ask(server, drifts([1] * 20), drifts([2] * 20))
+    assert server.calls == 1
+
+
+def test_a_refusal_without_a_known_reason_costs_its_row_alone(server: JudgeServer) -> None:
+    def refused(request: dict[str, Any]) -> web.Response | None:
+        said = request["messages"][1]["content"]
+        return refuses(message="inspection failed") if "第2日" in said else None
+
+    server.instead = refused
+    judged, _ = ask(server, drifts([1] * 4), drifts([2] * 4))
+    assert verdicts(judged) == ["win", "win", "unfinished", "win"]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": "<think>\n甲好些？\n甲"},
+        {"content": "<think>\n乙</think>\n<think>\n甲"},
+        {"content": "", "reasoning_content": "理由。\n甲"},
+    ],
+)
+def test_a_vote_within_thinking_does_not_count(
+    server: JudgeServer, message: dict[str, Any]
+) -> None:
+    server.instead = lambda request: completion({"role": "assistant", **message})
+    judged, _ = ask(server, drifts([1]), drifts([2]), max_attempts=2)
+    assert verdicts(judged) == ["unfinished"]
+    again = [body["messages"] for body in server.bodies if len(body["messages"]) > 2]
+    assert [len(messages) for messages in again] == [3, 3]
+    assert all("没有写完" in messages[-1]["content"] for messages in again)
+
+
+def test_a_judge_may_think_first(server: JudgeServer) -> None:
+    server.opinion = lambda *texts: f"<think>\n甲？\n乙？\n</think>\n\n{better(*texts)}"
+    judged, _ = ask(server, drifts([1, 2]), drifts([2, 1]))
+    assert verdicts(judged) == ["win", "loss"]
+
+
+def test_a_judge_gets_the_fields_that_its_entry_names(server: JudgeServer) -> None:
+    fields = {"omit": ["temperature"], "extra_body": {"thinking": {"type": "disabled"}}}
+    ask(server, drifts([1]), drifts([2]), fields=fields)
+    for body in server.bodies:
+        assert set(body) == {"model", "messages", "max_tokens", "thinking"}
+        assert body["thinking"] == {"type": "disabled"}
 
 
 def test_a_single_row_has_no_interval() -> None:
@@ -305,7 +376,7 @@ def test_a_text_that_closes_its_tag_and_votes_is_still_a_text(server: JudgeServe
 
 @given(st.text(), st.text(), st.text())
 def test_no_text_can_open_or_close_a_tag(prompt: str, first: str, second: str) -> None:
-    asked = first_request(OrderedPair(prompt, first, second), JUDGE, "m")
+    asked = first_request(OrderedPair(prompt, first, second), JUDGE, MODEL_M)
     message = asked["messages"][1]["content"]
     for tag in ("<要求>", "</要求>", "<甲>", "</甲>", "<乙>", "</乙>"):
         assert message.count(tag) == 1
@@ -368,19 +439,19 @@ def test_an_answer_without_a_vote_is_sent_back_with_its_fault() -> None:
     def answer(request: Request) -> Reply | None:
         return answers.get(request_key(request))
 
-    opening = next_request(pair, settled, "m", answer)
-    assert opening == first_request(pair, settled, "m")
-    assert vote(pair, settled, "m", answer) is None
+    opening = next_request(pair, settled, MODEL_M, answer)
+    assert opening == first_request(pair, settled, MODEL_M)
+    assert vote(pair, settled, MODEL_M, answer) is None
     answers[request_key(opening)] = Reply("都好", "stop", 1, 1)
-    again = next_request(pair, settled, "m", answer)
+    again = next_request(pair, settled, MODEL_M, answer)
     assert again is not None
     assert [message["role"] for message in again["messages"][2:]] == ["assistant", "user"]
     assert "最后一行没有只写甲、乙、平中的一个字" in again["messages"][-1]["content"]
     answers[request_key(again)] = Reply("还是都好", "stop", 1, 1)
-    assert next_request(pair, settled, "m", answer) is None
-    assert vote(pair, settled, "m", answer) is None
+    assert next_request(pair, settled, MODEL_M, answer) is None
+    assert vote(pair, settled, MODEL_M, answer) is None
     answers[request_key(again)] = Reply("乙", "stop", 1, 1)
-    assert vote(pair, settled, "m", answer) == "乙"
+    assert vote(pair, settled, MODEL_M, answer) == "乙"
 
 
 def test_answers_that_were_paid_for_are_found_by_every_later_version() -> None:
@@ -388,9 +459,9 @@ def test_answers_that_were_paid_for_are_found_by_every_later_version() -> None:
     wording = {"system": "标准：{rubric}", "question": "哪篇好？", "again": "{fault}"}
     settled = settings(rubric="有雪。", wording=wording, temperature=0.0, max_tokens=512)
     pair = OrderedPair("写雪。", "雪落", "雪停")
-    first = first_request(pair, settled, "m")
+    first = first_request(pair, settled, MODEL_M)
     cut_short = {request_key(first): Reply("都好", "length", 1, 1)}
-    again = next_request(pair, settled, "m", lambda each: cut_short.get(request_key(each)))
+    again = next_request(pair, settled, MODEL_M, lambda each: cut_short.get(request_key(each)))
     assert again is not None
     assert [request_key(first), request_key(again)] == [
         "c68314d05b4c073df9ae65e9c2314d937f25f4fe6dcb1be7c075a1a8c3633f63",

@@ -9,14 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 
 from tests.account import CANARY, work_in, write_limits
+from tests.endpoint_answers import FILTERED, OUR_REQUEST_IS_WRONG, completion, says
 from tests.fault_server import Faults, FaultServer
 from tests.small_generation import prompts, settings
 from wenmo.core.errors import UserError
 from wenmo.engines.engine import Completion, Model, Prompt
 from wenmo.engines.openai import load, request
 from wenmo.llm.store import request_key
+from wenmo.model.provenance import settings_digest
 
 BASE, TUNED = Model("base", Path("models/base")), Model("tuned", Path("models/merged/novel"))
 
@@ -103,7 +106,7 @@ def test_answers_that_were_paid_for_are_found_by_every_later_version() -> None:
 def test_a_text_depends_on_the_address_and_the_names_of_the_models_there() -> None:
     params = settings("http://192.0.2.1/v1", engine="openai")
     own = {"base_url": "http://192.0.2.1/v1", "base": "base", "tuned": "novel"}
-    assert params.text_settings()["own"] == own
+    assert own.items() <= params.text_settings()["own"].items()
 
 
 def test_an_endpoint_that_is_not_there_is_one_line() -> None:
@@ -125,6 +128,119 @@ def test_a_refusal_is_one_line_with_the_prompt_and_without_the_key(
         answers(server, prompts(3))
     assert "\n" not in str(failure.value)
     assert CANARY not in str(failure.value)
+
+
+@pytest.mark.parametrize("fault", OUR_REQUEST_IS_WRONG)
+def test_a_request_that_is_wrong_as_such_stops_at_once(server: FaultServer, fault: str) -> None:
+    server.instead = lambda request: OUR_REQUEST_IS_WRONG[fault]()
+    write_limits(concurrency=1)
+    with pytest.raises(UserError, match=rf"^{server.url}: 4\d\d: .*\(asked '写第0首"):
+        answers(server, prompts(20))
+    # The next prompt may have been asked before the failure was seen.
+    assert server.calls <= 2
+
+
+@pytest.mark.parametrize("provider", FILTERED)
+def test_a_prompt_that_a_content_filter_refuses_is_named_and_has_no_text(
+    server: FaultServer, provider: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def filtered(request: dict[str, Any]) -> web.Response | None:
+        said = request["messages"][-1]["content"]
+        return FILTERED[provider]() if "第3首" in said or "第7首" in said else None
+
+    server.instead = filtered
+    asked = prompts(12)
+    found, cost = answers(server, asked)
+    by_id = {each.id: each for each in found}
+    assert len(found) == len(by_id) == 12
+    for number, prompt in enumerate(asked):
+        answer = by_id[prompt.id]
+        refused = number in (3, 7)
+        assert (answer.text == "", answer.finish_reason == "content_filter") == (refused, refused)
+    assert (cost["refused"], server.calls) == (2, 12)
+    (told,) = capsys.readouterr().err.strip().splitlines()
+    assert told.startswith(f"{server.url}: 2 of 12 prompts were refused, the first: 4")
+    assert "(asked '写第" in told
+
+
+def test_if_every_prompt_is_refused_there_is_one_line_for_all(server: FaultServer) -> None:
+    server.instead = lambda request: FILTERED["zhipu"]()
+    with pytest.raises(UserError, match=r"3 of 3 prompts were refused.*: 400: 1301: .*写第"):
+        answers(server, prompts(3))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<think>\n押什么韵？\n</think>\n\n雪夜归人",
+        "<think>\n\n</think>\n\n雪夜归人",
+        "押什么韵？\n</think>雪夜归人",
+        "<seed:think>押什么韵？</seed:think>雪夜归人",
+        "◁think▷押什么韵？◁/think▷雪夜归人",
+        "  雪夜归人\n",
+    ],
+)
+def test_thinking_is_in_no_text(server: FaultServer, text: str) -> None:
+    server.instead = lambda request: says(text)
+    found, _ = answers(server, prompts(2), keep_answers=True)
+    # Answers from the store have none either.
+    found += answers(server, prompts(2), keep_answers=True)[0]
+    assert [(each.text, each.finish_reason) for each in found] == [("雪夜归人", "stop")] * 4
+    assert server.calls == 2
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"content": "<think>\n押什么韵？"},
+        {"content": "雪夜<think>\n押什么韵？"},
+        {"content": None, "reasoning_content": "押什么韵？"},
+        {"content": "\n", "reasoning": "押什么韵？"},
+    ],
+)
+def test_thinking_without_end_is_an_empty_text_that_was_cut_off(
+    server: FaultServer, message: dict[str, Any]
+) -> None:
+    server.instead = lambda request: completion({"role": "assistant", **message})
+    found, _ = answers(server, prompts(1))
+    assert [(each.text, each.finish_reason) for each in found] == [("", "length")]
+
+
+def test_the_fields_of_the_entry_are_sent_beside_those_of_sampling(server: FaultServer) -> None:
+    fields = {
+        "max_tokens_field": "max_completion_tokens",
+        "omit": ["temperature", "top_p", "seed"],
+        "extra_body": {"chat_template_kwargs": {"enable_thinking": False}},
+    }
+    params = settings(server.url, fields=fields, sampling={"top_k": 5, "stop": ["完"]})
+    with load(params, [BASE]) as engine:
+        list(engine.generate(BASE, prompts(1), params.sampling))
+    (body,) = server.bodies
+    assert {name: body[name] for name in set(body) - {"model", "messages"}} == {
+        "max_completion_tokens": 24,
+        "stop": ["完"],
+        "top_k": 5,
+        "chat_template_kwargs": {"enable_thinking": False},
+    }
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"max_tokens_field": "max_completion_tokens"},
+        {"omit": ["seed"]},
+        {"extra_body": {"enable_thinking": False}},
+    ],
+)
+def test_texts_of_other_fields_are_not_continued_and_those_of_other_limits_are(
+    fields: dict[str, Any],
+) -> None:
+    digests = [
+        settings_digest(settings("http://192.0.2.1/v1", engine="openai", **update).text_settings())
+        for update in ({}, {"fields": fields}, {"openai": {"keep_answers": True}})
+    ]
+    assert digests[0] != digests[1]
+    assert digests[0] == digests[2]
 
 
 def test_answers_that_came_before_a_failure_are_yielded(server: FaultServer) -> None:

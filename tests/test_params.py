@@ -126,6 +126,22 @@ WRONG = {
         set_value("endpoints.vllm.base_url", "localhost:8000"),
         "endpoints.vllm.base_url: 'localhost:8000': ",
     ),
+    "a field that no endpoint can be spared": (
+        set_value("endpoints.vllm.omit", ["messages"]),
+        "endpoints.vllm.omit.0: 'messages': Input should be 'temperature', 'top_p', 'seed' or",
+    ),
+    "an unknown name of the token limit": (
+        set_value("endpoints.vllm.max_tokens_field", "max_new_tokens"),
+        "endpoints.vllm.max_tokens_field: 'max_new_tokens': Input should be 'max_tokens' or ",
+    ),
+    "a field of wenmo's own among further ones": (
+        set_value("endpoints.vllm.extra_body", {"stream": True}),
+        "endpoints.vllm.extra_body: stream: wenmo sets this field itself",
+    ),
+    "further fields that are no section": (
+        set_value("endpoints.vllm.extra_body", "enable_thinking"),
+        "endpoints.vllm.extra_body: 'enable_thinking': Input should be a valid dictionary",
+    ),
     "an endpoint with a reserved name": (
         set_value("endpoints.offline", {"base_url": "http://localhost/v1", "model": "m"}),
         "endpoints.offline: reserved; choose another name",

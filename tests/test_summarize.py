@@ -25,8 +25,9 @@ from typer.testing import CliRunner
 
 from tests.account import CANARY, work_in, write_limits
 from tests.conftest import ROOT, dvc, make_row
+from tests.endpoint_answers import FILTERED
 from tests.fault_server import Faults, FaultServer
-from wenmo.config import params_file
+from tests.small_prompts import asks_about, bare_rows, content, settings, write
 from wenmo.config.summarize import SummarizeParams
 from wenmo.core.errors import UserError
 from wenmo.core.records import Row, read_records, write_json_lines, write_records
@@ -39,9 +40,10 @@ from wenmo.llm.dialogue import (
     fault_of,
     first_request,
     follow,
+    prompt_in,
 )
 from wenmo.llm.offline import leading_clause
-from wenmo.llm.prompt_writer import Prompted, write_prompts
+from wenmo.llm.prompt_writer import write_prompts
 from wenmo.llm.store import Reply, Request, Store, request_key, store_path
 from wenmo.tools import cli
 from wenmo.tools.batch import batch_lines, import_results, pending_requests
@@ -60,29 +62,6 @@ def account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def server() -> Iterator[FaultServer]:
     with FaultServer() as server:
         yield server
-
-
-def content(url: str, **update: Any) -> dict[str, Any]:
-    """params.yaml with one endpoint, which is to write the prompts."""
-    params = params_file.read(ROOT / "params.yaml")
-    params["endpoints"] = {"server": {"base_url": url, "model": "m"}}
-    params["summarize"] |= {"provider": "server", **update}
-    params["tasks"] = ["novel"]
-    return params
-
-
-def settings(url: str, **update: Any) -> SummarizeParams:
-    return params_file.section(SummarizeParams, content(url, **update), "summarize")
-
-
-def bare_rows(count: int) -> list[Row]:
-    rows = (make_row(n, f"第{n}个人走进了雪里，没有回头。") for n in range(count))
-    return [Row(row.id, row.source, row.position, "", "", row.output) for row in rows]
-
-
-def write(rows: list[Row], server: FaultServer, **update: Any) -> tuple[Prompted, Usage]:
-    usage = Usage()
-    return write_prompts(rows, settings(server.url, **update), usage), usage
 
 
 def test_under_all_faults_no_row_is_lost_or_paid_twice_and_their_order_stays(
@@ -295,6 +274,19 @@ def test_too_many_failures_stop_the_stage_after_the_others_were_kept(server: Fau
     assert all(row.input for row in rows)
 
 
+def test_the_rows_that_failed_are_named_in_the_log(server: FaultServer) -> None:
+    server.instead = lambda request: FILTERED["dashscope"]() if asks_about(request) else None
+    workspace(server.url, bare_rows(6), max_failures=1)
+    code, output = finish(start())
+    assert code == 0, output
+    log = json.loads(Path("logs/summarize/novel.json").read_text())
+    assert log["failed"] == [
+        "source row 3: no answer: 400: data_inspection_failed: Input data may contain inappropriate"
+        " content."
+    ]
+    assert log["refused"] == 1
+
+
 def test_ctrl_c_ends_in_one_line_and_keeps_what_has_come(server: FaultServer) -> None:
     server.faults = Faults(latency=0.1)
     write_limits(concurrency=8)
@@ -362,12 +354,58 @@ PASSAGE = "雨下到第三天，桥边的石阶没了两级，老周把船拴得
         ("我不能忘记的那个雪夜", "stop", None),
         ("示例：老船夫守着渡口", "stop", "带有多余的标签"),
         ("- 老船夫守着渡口", "stop", "带有多余的标签"),
-        ("“老船夫守着渡口”", "stop", "照抄了原文"),
         ("桥边的石阶没了两级，老周把船拴得更高", "stop", "照抄了原文"),
+        ("“桥边的石阶没了两级”", "stop", "照抄了原文"),
+        ("“老周”把船拴高", "stop", "以引号开头"),
+        ("“老周”与“船”", "stop", "以引号开头"),
+        ('"老周"与"船"', "stop", "以引号开头"),
+        ("“老船夫守着渡口”。", "stop", "以引号开头"),
+        ("“”", "stop", "回答是空的"),
+        ("“", "stop", "以引号开头"),
+        ("《渡口》的雨夜", "stop", None),
+        ("老船夫守着渡口", "content_filter", "没有通过内容审查"),
+        ("", "sensitive", "没有通过内容审查"),
+        ("", "length", "没有写完"),
+        ("<think>\n写谁？", "length", "思考没有结束，没有写完"),
+        ("<think>\n写谁？", "stop", "思考没有结束，没有写完"),
+        ("<think>写谁？</think>", "stop", "回答是空的"),
+        ("<think>写谁？</think>\n老船夫\n守着渡口", "stop", "写了不止一行"),
     ],
 )
 def test_an_answer_is_checked(text: str, finish_reason: str, fault: str | None) -> None:
     assert fault_of(Reply(text, finish_reason, 1, 1), PASSAGE, 30) == fault
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "老船夫守着渡口",
+        "“老船夫守着渡口”",
+        "「老船夫守着渡口」\n",
+        "『老船夫守着渡口』",
+        '"老船夫守着渡口"',
+        "'老船夫守着渡口'",
+        "‘老船夫守着渡口’",
+        "＂老船夫守着渡口＂",
+        "“ 老船夫守着渡口 ”",
+        "<think>\n写谁？\n写船夫。\n</think>\n\n老船夫守着渡口",
+        "<think>\n\n</think>\n\n“老船夫守着渡口”",
+        "写谁？\n</think>\n\n老船夫守着渡口",
+        "<thinking>写谁？</thinking>老船夫守着渡口",
+        "[THINK]写谁？[/THINK]老船夫守着渡口",
+        "<think>先想<think>再想</think>三想</think>老船夫守着渡口",
+        "好的。<think>写谁？</think>老船夫守着渡口",
+    ],
+)
+def test_thinking_and_one_pair_of_quotation_marks_are_no_part_of_a_prompt(text: str) -> None:
+    reply = Reply(text, "stop", 1, 1)
+    assert fault_of(reply, PASSAGE, 30) is None
+    assert prompt_in(reply) == "老船夫守着渡口"
+
+
+def test_quotation_marks_within_a_prompt_stay() -> None:
+    assert prompt_in(Reply("“老周说“走”便走”", "stop", 1, 1)) == "老周说“走”便走"
+    assert prompt_in(Reply("老周说“走”", "stop", 1, 1)) == "老周说“走”"
 
 
 def test_a_fault_is_named_to_the_model_and_the_dialogue_follows_from_the_answers() -> None:
@@ -470,6 +508,14 @@ def test_a_batch_goes_out_and_comes_back(server: FaultServer, tmp_path: Path) ->
         assert len(list(pending_requests(rows, settled, store))) == 1
     write(rows, server)
     assert server.calls == 1
+
+
+def test_a_batch_has_the_fields_of_the_entry_where_a_server_looks_for_them() -> None:
+    fields = {"omit": ["temperature"], "extra_body": {"enable_thinking": False}}
+    settled = settings("http://127.0.0.1:1/v1", fields=fields)
+    with Store(store_path()) as store:
+        (line,) = batch_lines(pending_requests(bare_rows(1), settled, store))
+    assert set(line["body"]) == {"model", "messages", "max_tokens", "enable_thinking"}
 
 
 @pytest.mark.parametrize(

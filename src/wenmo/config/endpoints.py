@@ -1,15 +1,17 @@
 """Models behind an API: what is asked (params.yaml) and how it is asked (endpoints.yaml).
 
-Section `endpoints` of params.yaml holds what changes an answer: the address and the model.
+Section `endpoints` of params.yaml holds what changes an answer: the address, the model, and which
+fields a request has. A server may count thinking in one token limit and not in the other, has a
+temperature of its own where none is sent, and thinks or not as `extra_body` says.
 endpoints.yaml holds keys, limits, prices, concurrency and timeouts. No stage depends on that file,
 so it is read only when an endpoint is about to be asked.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationInfo
+from pydantic import BeforeValidator, Field, JsonValue, ValidationInfo, field_validator
 
 from wenmo.config.params_file import (
     PARAMS_FILE,
@@ -28,18 +30,45 @@ DEFAULTS = "defaults"
 RESERVED = ("offline", "none", DEFAULTS)
 """Names with a meaning of their own, which no endpoint may have."""
 
+OWN_FIELDS = ("messages", "model", "n", "stream", "max_tokens", "max_completion_tokens")
+"""Fields of a request that no `extra_body` may have."""
+
+
+class RequestFields(Section):
+    """The fields of a request that a server takes; by default those of OpenAI's first models."""
+
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    omit: list[Literal["temperature", "top_p", "seed", "stop"]] = Field(default_factory=list)
+    extra_body: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @field_validator("extra_body")
+    @classmethod
+    def _names_no_field_of_ours(cls, extra: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        for name in extra:
+            if name in OWN_FIELDS:
+                raise ValueError(f"{name}: wenmo sets this field itself")
+        return extra
+
 
 class Address(Section):
-    """An entry of section `endpoints` of params.yaml."""
+    """The address of an API, and the name of a model there."""
 
     base_url: str = Field(pattern=r"^https?://")
     model: str = Field(min_length=1)
 
 
-class Endpoint(Address):
-    """An address with the name of its entry."""
+class Entry(RequestFields, Address):
+    """An entry of section `endpoints` of params.yaml."""
+
+
+class Endpoint(Entry):
+    """An entry with its name."""
 
     name: str
+
+    def request_fields(self) -> dict[str, Any]:
+        """The fields of a request that this endpoint takes, as in params.yaml."""
+        return self.model_dump(include=set(RequestFields.model_fields))
 
 
 class Access(Section):
@@ -66,8 +95,8 @@ def endpoints(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> dict[str,
     for name in entries:
         if name in RESERVED:
             raise ParamsError(f"{path}: endpoints.{name}: reserved; choose another name")
-        address = section(Address, entries, name, path=path, within="endpoints")
-        found[name] = Endpoint(name=str(name), **address.model_dump())
+        entry = section(Entry, entries, name, path=path, within="endpoints")
+        found[name] = Endpoint(name=str(name), **entry.model_dump())
     return found
 
 

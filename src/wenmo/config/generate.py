@@ -93,6 +93,7 @@ class GenerateParams(Section):
                 "base_url": openai.endpoint.base_url,
                 "base": openai.base,
                 "tuned": openai.tuned,
+                **openai.endpoint.request_fields(),
             },
         }
         shared = self.model_dump(include={"engine", "precision", "weights"})

@@ -6,19 +6,26 @@ other weights under the same name tomorrow: without `keep_answers` only the jour
 """
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any, Self
 
-from wenmo.config.endpoints import access
+from wenmo.config.endpoints import Endpoint, RequestFields, access
 from wenmo.config.generate import GenerateParams, Sampling
 from wenmo.core.errors import UserError
 from wenmo.engines.engine import Completion, Model, Prompt
-from wenmo.llm.client import Client, UnreachableError, Usage
+from wenmo.llm.client import Client, Usage
+from wenmo.llm.faults import FilteredError, RefusedError, UnreachableError
+from wenmo.llm.fields import fitted
 from wenmo.llm.store import IN_MEMORY, Reply, Request, Store, store_path
+from wenmo.text.thinking import without_thinking
 
 SEEDS = 2**31
 """Seeds are below this; some endpoints take no larger ones."""
+
+DEFAULT_FIELDS = RequestFields()
+"""What is sent to a server that params.yaml does not name."""
 
 WAY_OUT = (
     "; is that the endpoint to ask (generate.openai.endpoint is {name}), and does it run? The"
@@ -52,7 +59,7 @@ class OpenAIEngine:
         name = self.params.base if model.name == "base" else self.params.tuned
         missing: list[tuple[Prompt, Request]] = []
         for prompt in prompts:
-            asked = request(name, prompt, sampling)
+            asked = request(name, prompt, sampling, self.params.endpoint)
             reply = self.store.get(asked)
             if reply is None:
                 missing.append((prompt, asked))
@@ -72,23 +79,31 @@ class OpenAIEngine:
     async def _ask(self, requests: list[tuple[Prompt, Request]]) -> AsyncIterator[Completion]:
         """The completions of requests, `concurrency` at a time, in order of completion.
 
-        After a failure no request is sent, and the answers that have come are yielded first.
+        After a failure no request is sent, and the answers that have come are yielded first. A
+        prompt that a content filter refuses has an empty text; if all are refused, that is a
+        failure.
         """
         endpoint = self.params.endpoint
         limits = access(endpoint.name)
         client = Client(endpoint, limits, self.store, self.usage)
         gate = asyncio.Semaphore(limits.concurrency)
 
-        async def settle(prompt: Prompt, asked: Request) -> Completion:
+        refused: list[tuple[Prompt, FilteredError]] = []
+
+        async def settle(prompt: Prompt, asked: Request) -> Completion | None:
             async with gate:
                 try:
                     return _completion(prompt.id, await client.ask(asked))
+                except FilteredError as error:
+                    refused.append((prompt, error))
+                    return None
                 except UnreachableError as error:
                     way_out = WAY_OUT.format(name=endpoint.name)
                     raise UserError(f"{endpoint.base_url}: {error}{way_out}") from None
+                except RefusedError as error:
+                    raise UserError(f"{endpoint.base_url}: {error}{_about(prompt)}") from None
                 except UserError as error:
-                    question = prompt.messages[-1]["content"]
-                    raise UserError(f"{error} (asked {question[:20]!r})") from None
+                    raise UserError(f"{error}{_about(prompt)}") from None
 
         tasks = {asyncio.create_task(settle(*each)) for each in requests}
         waiting, failures = tasks, list[BaseException]()
@@ -98,8 +113,8 @@ class OpenAIEngine:
                 for task in done:
                     if failure := task.exception():
                         failures.append(failure)
-                    else:
-                        yield task.result()
+                    elif answered := task.result():
+                        yield answered
         finally:
             for task in tasks:
                 task.cancel()
@@ -107,16 +122,26 @@ class OpenAIEngine:
             await client.close()
         if failures:
             raise failures[0]
+        if refused:
+            told = _refusals(endpoint, refused, len(requests))
+            if len(refused) == len(requests):
+                raise UserError(told)
+            # A progress bar has left its line open.
+            print(f"\n{told}; the texts are empty", file=sys.stderr)
+        for prompt, _ in refused:
+            yield Completion(prompt.id, "", "content_filter", 0)
 
 
-def request(model: str, prompt: Prompt, sampling: Sampling) -> Request:
+def request(
+    model: str, prompt: Prompt, sampling: Sampling, fields: RequestFields = DEFAULT_FIELDS
+) -> Request:
     """The body of a chat completion; parameters that OpenAI does not have are sent only if set."""
     extra: dict[str, Any] = {}
     if sampling.top_k:
         extra["top_k"] = sampling.top_k
     if sampling.repetition_penalty != 1:
         extra["repetition_penalty"] = sampling.repetition_penalty
-    return {
+    asked = {
         "model": model,
         "messages": prompt.messages,
         "max_tokens": sampling.max_new_tokens,
@@ -126,10 +151,25 @@ def request(model: str, prompt: Prompt, sampling: Sampling) -> Request:
         **({"stop": sampling.stop} if sampling.stop else {}),
         **({"extra_body": extra} if extra else {}),
     }
+    return fitted(asked, fields)
+
+
+def _refusals(endpoint: Endpoint, refused: list[tuple[Prompt, FilteredError]], asked: int) -> str:
+    prompt, error = refused[0]
+    count = f"{len(refused)} of {asked} prompts were refused, the first"
+    return f"{endpoint.base_url}: {count}: {error}{_about(prompt)}"
+
+
+def _about(prompt: Prompt) -> str:
+    question = prompt.messages[-1]["content"]
+    return f" (asked {question[:20]!r})"
 
 
 def _completion(prompt_id: str, reply: Reply) -> Completion:
-    return Completion(prompt_id, reply.text.strip(), reply.finish_reason, reply.completion_tokens)
+    """The answer without thinking; thinking that does not end leaves none, as a cut at `length`."""
+    text = without_thinking(reply.text)
+    reason = "length" if text is None else reply.finish_reason
+    return Completion(prompt_id, (text or "").strip(), reason, reply.completion_tokens)
 
 
 def load(params: GenerateParams, models: Sequence[Model]) -> OpenAIEngine:

@@ -7,11 +7,15 @@ from tqdm import tqdm
 
 from wenmo.config.endpoints import Endpoint, access
 from wenmo.core.errors import UserError
-from wenmo.llm.client import Client, UnreachableError, Usage
+from wenmo.llm.client import Client, Usage
+from wenmo.llm.faults import IN_PARAMS, FilteredError, RefusedError, UnreachableError
 from wenmo.llm.store import Request, Store
 
-UNREACHABLE_IN_A_ROW = 10
-"""After this many requests in a row without an answer, the endpoint is taken to be down."""
+IN_A_ROW = 10
+"""After this many requests in a row without an answer, the endpoint answers none.
+
+A content filter's refusals do not count: a whole book may offend it.
+"""
 
 NextRequest = Callable[[], Request | None]
 """The dialogue's next request, given the answers in the store; None if the dialogue has ended."""
@@ -23,17 +27,27 @@ def ask_all(
     store: Store,
     usage: Usage,
     unit: str,
-    costs_one: tuple[type[Exception], ...] = (UnreachableError,),
+    chosen_by: str,
 ) -> dict[int, str]:
     """Continue all dialogues, `concurrency` at a time, until each has ended; answers are stored.
 
-    An error of `costs_one` breaks off one dialogue; the result maps its index to the error's text.
-    Any other error, and an endpoint that is down, ends all dialogues and raises UserError.
+    A request without an answer breaks off its dialogue; the result maps its index to the reason.
+    Raises UserError if all are broken off, naming the parameter `chosen_by` that chose the
+    endpoint, and before that if the endpoint is down or refuses requests as such.
     """
     # If the store has every answer, neither endpoints.yaml nor key nor network is needed.
     if all(next_request() is None for next_request in dialogues):
         return {}
-    return asyncio.run(_ask_all(dialogues, endpoint, store, usage, unit, costs_one))
+    broken_off = asyncio.run(_ask_all(dialogues, endpoint, store, usage, unit))
+    if len(broken_off) < len(dialogues):
+        return {number: str(error) for number, error in broken_off.items()}
+    error, chosen = broken_off[0], f"({chosen_by} is {endpoint.name})"
+    if isinstance(error, UnreachableError):
+        raise UserError(
+            f"{endpoint.base_url}: no {unit} came: {error}; is that the endpoint to ask {chosen},"
+            " and does it run?"
+        )
+    raise UserError(f"{endpoint.base_url}: {error}; every {unit} was refused {chosen}")
 
 
 async def _ask_all(
@@ -42,12 +56,11 @@ async def _ask_all(
     store: Store,
     usage: Usage,
     unit: str,
-    costs_one: tuple[type[Exception], ...],
-) -> dict[int, str]:
+) -> dict[int, UnreachableError | RefusedError]:
     limits = access(endpoint.name)
     client = Client(endpoint, limits, store, usage)
     gate = asyncio.Semaphore(limits.concurrency)
-    broken_off: dict[int, str] = {}
+    broken_off: dict[int, UnreachableError | RefusedError] = {}
     lost_in_a_row = 0
 
     with tqdm(total=len(dialogues), desc=f"{unit}s", unit=unit) as progress:
@@ -59,16 +72,12 @@ async def _ask_all(
                     try:
                         await client.ask(request)
                         lost_in_a_row = 0
-                    except costs_one as error:
-                        # An endpoint that refuses a request is not down.
-                        silent = isinstance(error, UnreachableError)
-                        lost_in_a_row = lost_in_a_row + 1 if silent else 0
-                        if lost_in_a_row >= UNREACHABLE_IN_A_ROW:
-                            raise UserError(
-                                f"{endpoint.base_url}: no answer to {lost_in_a_row} requests in a"
-                                f" row: {error}"
-                            ) from None
-                        broken_off[number] = str(error)
+                    except (UnreachableError, RefusedError) as error:
+                        filtered = isinstance(error, FilteredError)
+                        lost_in_a_row = 0 if filtered else lost_in_a_row + 1
+                        if lost_in_a_row >= IN_A_ROW:
+                            raise _answers_none(endpoint, error) from None
+                        broken_off[number] = error
                         break
                 progress.update()
                 progress.set_postfix_str(
@@ -84,3 +93,11 @@ async def _ask_all(
         finally:
             await client.close()
     return broken_off
+
+
+def _answers_none(endpoint: Endpoint, error: UnreachableError | RefusedError) -> UserError:
+    if isinstance(error, RefusedError):
+        return UserError(
+            f"{endpoint.base_url}: {error}; it refused {IN_A_ROW} requests in a row; {IN_PARAMS}"
+        )
+    return UserError(f"{endpoint.base_url}: no answer to {IN_A_ROW} requests in a row: {error}")

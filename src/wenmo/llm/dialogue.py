@@ -9,10 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wenmo.config.summarize import SummarizeParams
+from wenmo.llm.fields import fitted
+from wenmo.llm.reply import is_filtered
 from wenmo.llm.store import Reply, Request
+from wenmo.text.thinking import without_thinking
 
 COPIED = 16
 """A sequence of this many characters of the passage is a quotation."""
+
+UNFINISHED = "没有写完"
+"""The fault of an answer that max_tokens cut off."""
+
+_CLOSING = dict(zip("“‘「『﹁﹃〝＂\"'", "”’」』﹂﹄〞＂\"'", strict=True))
+"""The closing mark of each opening quotation mark. 《》 are none: they belong to a title."""
 
 _LEFTOVER = re.compile(
     r"(?:示例|例子|主题|提示|概括|摘要|输出|答案|回答|段落|问题?)\s*[：:]|^[-*#>]|```|<\w+>"
@@ -61,7 +70,7 @@ def follow(
             return Pending(request)
         fault = fault_of(reply, text, params.max_prompt_chars) or ""
         if not fault:
-            return Accepted(reply.text.strip(), attempt)
+            return Accepted(prompt_in(reply), attempt)
         request = asked_again(request, reply, fault, params)
     return Failed(fault)
 
@@ -83,39 +92,66 @@ def first_request(text: str, params: SummarizeParams) -> Request:
         messages.append({"role": "user", "content": example.text})
         messages.append({"role": "assistant", "content": example.prompt})
     messages.append({"role": "user", "content": text})
-    return {
+    request = {
         "model": params.endpoint.model,
         "messages": messages,
         "temperature": params.temperature,
         "max_tokens": params.max_tokens,
     }
+    return fitted(request, params.endpoint)
 
 
 def asked_again(request: Request, reply: Reply, fault: str, params: SummarizeParams) -> Request:
     """The request, extended by the faulty answer and a message that names the fault."""
-    answered = [{"role": "assistant", "content": reply.text}] if reply.text.strip() else []
+    said = without_thinking(reply.text) or ""
+    answered = [{"role": "assistant", "content": said}] if said.strip() else []
     complaint = params.wording.again.format(fault=fault, n=params.max_prompt_chars)
     messages = [*request["messages"], *answered, {"role": "user", "content": complaint}]
     return request | {"messages": messages}
 
 
+def prompt_in(reply: Reply) -> str:
+    """The prompt in an answer: without thinking, white space and a pair of quotation marks."""
+    said = (without_thinking(reply.text) or "").strip()
+    return said[1:-1].strip() if _is_quoted(said) else said
+
+
 def fault_of(reply: Reply, text: str, max_chars: int) -> str | None:
     """The fault of an answer, in the words that go back to the model; None if it has none."""
-    prompt = reply.text.strip()
+    said, prompt = without_thinking(reply.text), prompt_in(reply)
+    if said is None:
+        return f"思考没有结束，{UNFINISHED}"
+    if is_filtered(reply):
+        return "没有通过内容审查"
     if not prompt:
-        return "回答是空的"
+        return UNFINISHED if reply.finish_reason == "length" else "回答是空的"
     if "\n" in prompt:
         return "写了不止一行"
     if len(prompt) > max_chars:
         return f"有{len(prompt)}字，超过{max_chars}字"
     if reply.finish_reason == "length":
-        return "没有写完"
+        return UNFINISHED
     if _REFUSAL.match(prompt):
         return "拒绝了要求"
     if _LEFTOVER.search(prompt):
         return "带有多余的标签"
-    if prompt[0] in "“\"「『'" or any(
-        prompt[at : at + COPIED] in text for at in range(len(prompt) - COPIED + 1)
-    ):
+    if _is_quoted(said.strip()) and prompt in text:
         return "照抄了原文"
+    if any(prompt[at : at + COPIED] in text for at in range(len(prompt) - COPIED + 1)):
+        return "照抄了原文"
+    if prompt[0] in _CLOSING:
+        return "以引号开头"
     return None
+
+
+def _is_quoted(text: str) -> bool:
+    """Whether one pair of quotation marks encloses the whole text."""
+    opening, closing, inner = text[:1], _CLOSING.get(text[:1]), text[1:-1]
+    if len(text) < 2 or text[-1] != closing:
+        return False
+    depth = 0
+    for character in inner:
+        depth += (character == opening) - (character == closing)
+        if depth < 0 or character == opening == closing:
+            return False
+    return depth == 0

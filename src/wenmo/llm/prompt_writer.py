@@ -9,7 +9,7 @@ from wenmo.core.errors import UserError
 from wenmo.core.records import Row
 from wenmo.llm.asking import ask_all
 from wenmo.llm.client import Usage
-from wenmo.llm.dialogue import Accepted, Failed, Outcome, follow, next_request
+from wenmo.llm.dialogue import UNFINISHED, Accepted, Failed, Outcome, follow, next_request
 from wenmo.llm.offline import leading_clause
 from wenmo.llm.store import Store, store_path
 
@@ -47,12 +47,7 @@ def _ask_about(
 ) -> list[Outcome]:
     """The outcome for each row; only requests that the store has no answer to are sent."""
     dialogues = [partial(next_request, row.output, params, store.get) for row in rows]
-    broken_off = ask_all(dialogues, params.endpoint, store, usage, "prompt")
-    if len(broken_off) == len(rows):
-        raise UserError(
-            f"{params.endpoint.base_url}: no row got an answer: {broken_off[0]}; is that the"
-            f" endpoint to ask (summarize.provider is {params.endpoint.name}), and does it run?"
-        )
+    broken_off = ask_all(dialogues, params.endpoint, store, usage, "prompt", "summarize.provider")
     return [
         Failed(f"no answer: {broken_off[number]}")
         if number in broken_off
@@ -82,8 +77,11 @@ def refuse_failures(prompted: Prompted, params: SummarizeParams) -> None:
     if len(prompted.failures) <= params.max_failures:
         return
     row, fault = prompted.failures[0]
+    way_out = "Change summarize.wording or raise max_attempts or max_failures"
+    if UNFINISHED in fault:
+        way_out = "Raise summarize.max_tokens, or turn thinking off in the endpoint's extra_body"
     raise UserError(
         f"{len(prompted.failures)} of {len(prompted.failures) + prompted.written} rows got no"
         f" prompt that will do, the first being {row.source} row {row.position} ({fault}); the"
-        " others are kept. Change summarize.wording or raise max_attempts or max_failures"
+        f" others are kept. {way_out}"
     )

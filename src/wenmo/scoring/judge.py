@@ -14,10 +14,9 @@ from typing import Literal
 
 from wenmo.config.endpoints import Endpoint
 from wenmo.config.evaluate import JudgeParams
-from wenmo.core.errors import UserError
 from wenmo.core.records import Generation
 from wenmo.llm.asking import ask_all
-from wenmo.llm.client import RefusedError, UnreachableError, Usage
+from wenmo.llm.client import Usage
 from wenmo.llm.store import Store, store_path
 from wenmo.scoring.comparison import compare
 from wenmo.scoring.judge_dialogue import OrderedPair, Vote, next_request, vote
@@ -125,22 +124,9 @@ def _votes(
     if not pairs:
         return []
     with Store(store_path()) as store:
-        dialogues = [
-            partial(next_request, pair, params, endpoint.model, store.get) for pair in pairs
-        ]
-        # Content filters refuse single texts (400); the other rows are judged all the same.
-        broken_off = ask_all(
-            dialogues,
-            endpoint,
-            store,
-            usage,
-            "judgement",
-            costs_one=(UnreachableError, RefusedError),
-        )
-        if len(broken_off) == len(pairs):
-            fault = broken_off[0].removeprefix(f"{endpoint.base_url}: ")
-            raise UserError(f"{endpoint.base_url}: no row could be judged: {fault}")
-        return [vote(pair, params, endpoint.model, store.get) for pair in pairs]
+        dialogues = [partial(next_request, pair, params, endpoint, store.get) for pair in pairs]
+        ask_all(dialogues, endpoint, store, usage, "judgement", "evaluate.judge.endpoint")
+        return [vote(pair, params, endpoint, store.get) for pair in pairs]
 
 
 def _both_orders(base_first: Vote | None, tuned_first: Vote | None) -> Judged:

@@ -10,8 +10,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from wenmo.config.endpoints import Endpoint
 from wenmo.config.evaluate import JudgeParams
+from wenmo.llm.fields import fitted
+from wenmo.llm.reply import is_filtered
 from wenmo.llm.store import Reply, Request
+from wenmo.text.thinking import without_thinking
 
 Vote = Literal["甲", "乙", "平"]
 
@@ -39,41 +43,42 @@ class OrderedPair:
 
 
 def next_request(
-    pair: OrderedPair, params: JudgeParams, model: str, answer: Answer
+    pair: OrderedPair, params: JudgeParams, endpoint: Endpoint, answer: Answer
 ) -> Request | None:
     """The next request about a pair; None after a vote or after `max_attempts` answers."""
-    found = _follow(pair, params, model, answer)
+    found = _follow(pair, params, endpoint, answer)
     return found if isinstance(found, dict) else None
 
 
-def vote(pair: OrderedPair, params: JudgeParams, model: str, answer: Answer) -> Vote | None:
+def vote(pair: OrderedPair, params: JudgeParams, endpoint: Endpoint, answer: Answer) -> Vote | None:
     """The judge's vote about a pair; None if no answer so far has one."""
-    found = _follow(pair, params, model, answer)
+    found = _follow(pair, params, endpoint, answer)
     return None if isinstance(found, dict) else found
 
 
 def _follow(
-    pair: OrderedPair, params: JudgeParams, model: str, answer: Answer
+    pair: OrderedPair, params: JudgeParams, endpoint: Endpoint, answer: Answer
 ) -> Request | Vote | None:
-    request = first_request(pair, params, model)
+    request = first_request(pair, params, endpoint)
     for _ in range(params.max_attempts):
         reply = answer(request)
         if reply is None:
             return request
-        cut_short = reply.finish_reason in ("length", "content_filter")
-        if not cut_short and (found := vote_in(reply.text)):
+        said = without_thinking(reply.text)
+        cut_short = said is None or reply.finish_reason == "length" or is_filtered(reply)
+        if said and not cut_short and (found := vote_in(said)):
             return found
         fault = "没有写完" if cut_short else f"最后一行没有只写{'、'.join(VOTES)}中的一个字"
-        request = _asked_again(request, reply, fault, params)
+        request = _asked_again(request, said or "", fault, params)
     return None
 
 
-def first_request(pair: OrderedPair, params: JudgeParams, model: str) -> Request:
+def first_request(pair: OrderedPair, params: JudgeParams, endpoint: Endpoint) -> Request:
     """The first request about a pair: the rubric, then the prompt and both texts in tags."""
     texts = (("要求", pair.prompt), ("甲", pair.first), ("乙", pair.second))
     question = [*(fenced(name, text) for name, text in texts), params.wording.question]
-    return {
-        "model": model,
+    request = {
+        "model": endpoint.model,
         "messages": [
             {"role": "system", "content": params.wording.system.format(rubric=params.rubric)},
             {"role": "user", "content": "\n\n".join(question)},
@@ -81,6 +86,7 @@ def first_request(pair: OrderedPair, params: JudgeParams, model: str) -> Request
         "temperature": params.temperature,
         "max_tokens": params.max_tokens,
     }
+    return fitted(request, endpoint)
 
 
 def fenced(name: str, text: str) -> str:
@@ -95,8 +101,8 @@ def vote_in(text: str) -> Vote | None:
     return next((each for each in VOTES if found and each == found[1]), None)
 
 
-def _asked_again(request: Request, reply: Reply, fault: str, params: JudgeParams) -> Request:
+def _asked_again(request: Request, said: str, fault: str, params: JudgeParams) -> Request:
     """The request, extended by the answer without a vote and a message that names the fault."""
-    answered = [{"role": "assistant", "content": reply.text}] if reply.text.strip() else []
+    answered = [{"role": "assistant", "content": said}] if said.strip() else []
     complaint = {"role": "user", "content": params.wording.again.format(fault=fault)}
     return request | {"messages": [*request["messages"], *answered, complaint]}

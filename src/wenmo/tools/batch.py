@@ -14,8 +14,9 @@ from wenmo.config.summarize import SummarizeParams
 from wenmo.core.errors import UserError
 from wenmo.core.reading import read_sources
 from wenmo.core.records import Row, read_json_lines, write_json_lines
-from wenmo.llm.client import parsed_reply
 from wenmo.llm.dialogue import Pending, follow
+from wenmo.llm.fields import body
+from wenmo.llm.reply import parsed_reply
 from wenmo.llm.store import Request, Store, request_key, store_path
 from wenmo.tools.task_names import listed_tasks, refuse_unknown
 
@@ -98,7 +99,8 @@ def pending_requests(
 def batch_lines(requests: Iterable[Request]) -> Iterator[dict[str, Any]]:
     """The lines of a batch file."""
     for request in requests:
-        yield {"custom_id": request_key(request), "method": "POST", "url": URL, "body": request}
+        key = request_key(request)
+        yield {"custom_id": key, "method": "POST", "url": URL, "body": body(request)}
 
 
 def import_results(path: Path, store: Store) -> tuple[int, int]:
@@ -116,8 +118,8 @@ def import_results(path: Path, store: Store) -> tuple[int, int]:
             failed += 1
             continue
         try:
-            body = response["body"]
-            store.put(line["custom_id"], str(body.get("model", "")), parsed_reply(body))
+            answer = response["body"]
+            store.put(line["custom_id"], str(answer.get("model", "")), parsed_reply(answer))
         except (LookupError, TypeError, ValueError, AttributeError):
             raise UserError(f"{place}: response.body is no chat completion") from None
         kept += 1

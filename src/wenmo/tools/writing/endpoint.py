@@ -1,17 +1,22 @@
 """An OpenAI-compatible server as a writer, such as `wenmo serve`; its texts are streamed.
 
-The names that it gives the models are those of `generate.openai` in params.yaml. Key and timeout
-are those of the endpoint with the same address, or else the defaults of endpoints.yaml.
+The names that it gives the models are those of `generate.openai` in params.yaml. Key, timeout and
+the fields of a request are those of the endpoint with the same address, or else the defaults.
 """
 
 from collections.abc import Sequence
 
 from wenmo.config import params_file
-from wenmo.config.endpoints import DEFAULTS, Access, access, endpoints
+from wenmo.config.endpoints import DEFAULTS, Access, Endpoint, access, endpoints
+from wenmo.config.generate import GenerateParams
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.engines.engine import Completion
+from wenmo.engines.openai import DEFAULT_FIELDS
 from wenmo.engines.openai import request as chat_body
-from wenmo.llm.client import api_key
+from wenmo.llm.connection import api_key, failure, show_hidden_status_of_stream
+from wenmo.llm.faults import one_line
+from wenmo.llm.reply import has_thinking, joined
+from wenmo.text.thinking import CLOSING, OPENING, after_thinking, without_thinking
 from wenmo.tools.writing.writer import (
     STOPPED,
     ModelName,
@@ -32,7 +37,7 @@ class EndpointWriter:
 
     def __init__(self, url: str, tasks: Sequence[str]) -> None:
         """Sends no request. Raises UserError for a wrong address or a missing key."""
-        from openai import OpenAI, Timeout
+        from openai import DefaultHttpxClient, OpenAI, Timeout
 
         if not url.startswith(("http://", "https://")):
             raise ParamsError(
@@ -40,49 +45,76 @@ class EndpointWriter:
             )
         self.url, self.tasks = url, tuple(tasks)
         self.params = {task: WritingParams.load(task) for task in tasks}
+        self.fields = entry_at(url) or DEFAULT_FIELDS
         limits = access_at(url)
         self.key = api_key(url, limits)
         timeout = Timeout(limits.timeout_seconds, connect=CONNECTING)
         self.client = OpenAI(
-            base_url=url, api_key=self.key or "none", timeout=timeout, max_retries=0
+            base_url=url,
+            api_key=self.key or "none",
+            timeout=timeout,
+            max_retries=0,
+            http_client=DefaultHttpxClient(
+                event_hooks={"response": [show_hidden_status_of_stream]}
+            ),
         )
 
     def read(self) -> None:
         """Do nothing: the server has the models."""
 
     def write(self, model: ModelName, request: TextRequest, on_text: OnText) -> Completion:
-        """The whole text; `on_text` gets the text so far whenever it has grown."""
+        """The whole text; `on_text` gets the text so far, without thinking, as it grows."""
         import openai
 
         params = self.params[request.task]
         names = params.generate.openai
         prompt = request.engine_prompt(params.chat)
         name = names.base if model == "base" else names.tuned
-        body = chat_body(name, prompt, request.sampling)
-        text, reason, pieces = "", "length", 0
+        body = chat_body(name, prompt, request.sampling, self.fields)
+        text, reason, pieces, has_thought = "", "length", 0, False
         try:
             with self.client.chat.completions.create(**body, stream=True) as stream:
                 for chunk in stream:
                     for choice in chunk.choices[:1]:
-                        text += choice.delta.content or ""
+                        text += joined(choice.delta.content)
                         pieces += 1
+                        has_thought |= has_thinking(choice.delta.model_extra or {})
                         reason = choice.finish_reason or reason
-                    if not on_text(stable_prefix(text, [])):
-                        return Completion(prompt.id, stable_prefix(text, []), STOPPED, pieces)
+                    if not on_text(growing_answer(text)):
+                        return Completion(prompt.id, growing_answer(text), STOPPED, pieces)
         except openai.APIStatusError as error:
-            raise UserError(f"{self.url}: {error.status_code}: {self._message(error)}") from None
-        except openai.OpenAIError as error:
-            raise UserError(f"{self.url}: {self._message(error)} Does the server run?") from None
-        return Completion(prompt.id, text.strip(), reason, pieces)
+            failed = failure(self.url, error, self.key)
+            said = str(failed).removeprefix(f"{self.url}: ")
+            raise UserError(f"{self.url}: {said}") from None
+        except openai.APIConnectionError as error:
+            said = one_line(str(error), self.key)
+            raise UserError(f"{self.url}: {said} Does the server run?") from None
+        except openai.APIError as error:
+            # An error that comes within the stream.
+            raise UserError(f"{self.url}: {one_line(error.message, self.key)}") from None
+        if not pieces:
+            raise UserError(f"{self.url}: no text came, and no error")
+        answer = (without_thinking(text) or "").strip()
+        has_thought |= answer != text.strip()
+        reason = "length" if has_thought and not answer else reason
+        return Completion(prompt.id, answer, reason, pieces)
 
-    def _message(self, error: Exception) -> str:
-        """One line of the server's message, with the key removed, which a server may repeat."""
-        line = " ".join(str(getattr(error, "message", error)).split())[:200]
-        return line.replace(self.key, "***") if self.key else line
+
+def growing_answer(text: str) -> str:
+    """The part of an unfinished text that no later token can change and that is no thinking."""
+    return stable_prefix(after_thinking(text), [*OPENING, *CLOSING])
+
+
+def entry_at(url: str) -> Endpoint | None:
+    """The endpoint with an address; with several, that of `generate.openai` comes first."""
+    content = params_file.read()
+    chosen = GenerateParams.load("generate").openai.endpoint
+    known = [chosen, *endpoints(content).values()]
+    at = [each for each in known if each.base_url.rstrip("/") == url.rstrip("/")]
+    return at[0] if at else None
 
 
 def access_at(url: str) -> Access:
     """How the endpoint at an address is asked; an address of no endpoint has the defaults."""
-    known = endpoints(params_file.read()).values()
-    names = [each.name for each in known if each.base_url.rstrip("/") == url.rstrip("/")]
-    return access(names[0] if names else DEFAULTS)
+    found = entry_at(url)
+    return access(found.name if found else DEFAULTS)

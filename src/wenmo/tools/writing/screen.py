@@ -51,21 +51,30 @@ class GrowingText:
     def __init__(self, screen: Screen, *, with_tones: bool) -> None:
         self.screen = screen
         self.with_tones = with_tones
-        self.text = ""
+        self.text = self.printed = ""
 
     def show(self, text: str) -> bool:
-        """Print the new part of the text so far. True: the text may go on."""
-        self._print(text[len(self.text) :])
+        """Print the new part of the text so far, in a pipe at its end. True: the text may go on.
+
+        What turns out to be thinking cannot be taken back from a terminal: the answer follows it on
+        a line of its own.
+        """
         self.text = text
+        if not self.screen.plain:
+            self._print(text)
         return True
 
     def end(self) -> None:
         """Close the last line."""
-        self._print("\n")
+        self._print(f"{self.text}\n")
 
-    def _print(self, new: str) -> None:
-        *whole_lines, rest = new.split("\n")
-        line = self.text.rpartition("\n")[2]
+    def _print(self, text: str) -> None:
+        if not text.startswith(self.printed):
+            self.screen.show("\n")
+            self.printed = ""
+        *whole_lines, rest = text[len(self.printed) :].split("\n")
+        line = self.printed.rpartition("\n")[2]
+        self.printed = text
         for piece in whole_lines:
             self.screen.show(printable(f"{piece}\n"))
             if self.with_tones and (tones := tones_under(line + piece)):
