@@ -29,17 +29,27 @@ if VLLM_IS_MISSING:
     pytest.skip("vLLM is not installed: `make vllm`", allow_module_level=True)
 
 
+WITHOUT_THINKING = "{% if enable_thinking is defined and not enable_thinking %}。{% endif %}"
+"""What a chat template adds to a prompt that is to be answered without thinking: one token here."""
+
+
 @pytest.fixture(scope="module")
 def vllm_url(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of the tuned novel model under the name that params.yaml gives it."""
+    """A server of the tuned novel model under the name that params.yaml gives it.
+
+    Its chat template knows `enable_thinking`, as Qwen3's does, and is else the model's own.
+    """
     port = free_port()
     log = tmp_path_factory.mktemp("vllm") / "log"
+    template = log.with_name("chat_template.jinja")
+    own = load_tokenizer(built / "models/merged/novel").chat_template
+    template.write_text(f"{own}{WITHOUT_THINKING}", encoding="utf-8")
     command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
     command += ["--model", "models/merged/novel", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--dtype", "float32", "--max-model-len", "1024", "--enforce-eager"]
     # vLLM 0.32 ends on CPUs when a prompt with a seed is read in parts.
     command += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", "4096"]
-    command += ["--generation-config", "vllm"]
+    command += ["--generation-config", "vllm", "--chat-template", str(template)]
     offline = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
     with log.open("w") as out:
         server = subprocess.Popen(
@@ -118,3 +128,22 @@ def test_a_prompt_with_a_seed_gets_the_same_text_through_the_server_whatever_sta
         together = completions(engine, tuned, asked, params.sampling)
         for prompt in asked[::12]:
             assert list(engine.generate(tuned, [prompt], params.sampling)) == [together[prompt.id]]
+
+
+def test_the_fields_of_the_endpoint_s_entry_reach_the_server(built: Path, vllm_url: str) -> None:
+    tuned = Model("tuned", built / "models/merged/novel")
+    fields = {
+        "max_tokens_field": "max_completion_tokens",
+        "omit": ["seed", "top_p"],
+        "extra_body": {"chat_template_kwargs": {"enable_thinking": False}},
+    }
+    asked = prompts(4)
+    read, written = [], []
+    for of_entry in ({}, fields):
+        params = greedy(url=vllm_url, fields=of_entry, openai={"tuned": "models/merged/novel"})
+        with openai.load(params, [tuned]) as engine:
+            found = completions(engine, tuned, asked, params.sampling)
+            read.append(engine.cost["prompt_tokens"])
+        written.append([found[prompt.id].tokens for prompt in asked])
+    assert read[1] - read[0] == len(asked)
+    assert all(0 < tokens <= 24 for tokens in written[1])
