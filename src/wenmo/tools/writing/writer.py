@@ -69,6 +69,8 @@ class Writer(Protocol):
     def write(self, model: ModelName, request: TextRequest, on_text: OnText) -> Completion:
         """The whole text. Each text that `on_text` gets begins with the one before it.
 
+        An endpoint's text begins anew if what it had sent turns out to be thinking.
+
         Raises UserError if a model, the endpoint or the context is too small or fails.
         """
 
