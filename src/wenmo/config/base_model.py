@@ -6,6 +6,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from wenmo.config.params_file import Fraction, PositiveFloat, PositiveInt, Section
 
+Source = Literal["tiny", "huggingface", "modelscope", "path"]
 HUBS = ("huggingface", "modelscope")
 
 
@@ -24,6 +25,7 @@ class TinyParams(Section):
     steps: PositiveInt
     batch_size: PositiveInt
     learning_rate: PositiveFloat
+    tuning_learning_rate: PositiveFloat
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:
@@ -37,7 +39,7 @@ class TinyParams(Section):
 class BaseModelParams(Section):
     """Section `base_model`."""
 
-    source: Literal["tiny", "huggingface", "modelscope", "path"]
+    source: Source
     name: str
     revision: str
     path: str = Field(min_length=1)

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from wenmo.config.learning_rate import LearningRate
 from wenmo.config.params_file import (
     PARAMS_FILE,
     Count,
@@ -47,7 +48,8 @@ class TrainParams(Section):
     packing: bool
     per_device_train_batch_size: PositiveInt
     gradient_accumulation_steps: PositiveInt
-    learning_rate: PositiveFloat
+    max_learning_rate: PositiveFloat
+    learning_rate: LearningRate
     lr_scheduler_type: Literal["constant", "linear", "cosine"]
     warmup_steps: Count
     weight_decay: float = Field(ge=0)

@@ -202,6 +202,7 @@ def trainer_arguments(params: TrainParams, checkpoints: Checkpoints, seed: int) 
 
     ours = {
         "launcher",
+        "max_learning_rate",
         "max_truncated",
         "precision",
         "quantization",

@@ -1,0 +1,77 @@
+"""The peak learning rate of training: what `auto` stands for, and which rates are refused.
+
+A rate that suits the embedded base ruins a model of a billion parameters. The embedded base's own
+rate therefore stands beside its other settings, and no other base gets more than
+`max_learning_rate`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, ValidationInfo
+
+from wenmo.config.base_model import Source
+from wenmo.config.params_file import PositiveFloat, Section, section
+
+USUAL = 2e-4
+"""For any base but the embedded one, as in the QLoRA paper: https://arxiv.org/abs/2305.14314"""
+
+
+Context = ValidationInfo[tuple[Mapping[str, Any], Path]]
+
+
+class EmbeddedBase(Section):
+    """What training reads of section `base_model.tiny`."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    tuning_learning_rate: PositiveFloat
+
+
+class TunedBase(Section):
+    """What training reads of section `base_model`: no other key there makes it stale."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    source: Source
+    tiny: EmbeddedBase
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the base is the one that comes with the clone."""
+        return self.source == "tiny"
+
+
+def _number_for_auto(value: Any, info: Context) -> Any:
+    if not isinstance(value, str):
+        return value
+    if value != "auto":
+        raise ValueError("expected a number above 0, or auto")
+    base = _tuned_base(info)
+    return base.tiny.tuning_learning_rate if base.is_embedded else USUAL
+
+
+def _refuse_ruinous(value: float, info: Context) -> float:
+    # Without the rest of params.yaml no base is known. The key is missing if it is wrong itself.
+    most = info.data.get("max_learning_rate")
+    if info.context and most and value > most and not _tuned_base(info).is_embedded:
+        raise ValueError(
+            f"above max_learning_rate ({most:g}), which ruins a pretrained model; set it to auto,"
+            " or raise train.max_learning_rate as well"
+        )
+    return value
+
+
+def _tuned_base(info: Context) -> TunedBase:
+    content, path = info.context
+    return section(TunedBase, content, "base_model", path=path)
+
+
+LearningRate = Annotated[
+    PositiveFloat, BeforeValidator(_number_for_auto), AfterValidator(_refuse_ruinous)
+]
+"""A number in params.yaml, or `auto`; always a number once section `train` is read.
+
+A model names it after `max_learning_rate`, which is then known when the rate is validated.
+"""
