@@ -7,9 +7,11 @@ removed any output.
 """
 
 import shutil
+import sys
 
 from wenmo.config import all_sections, params_file
 from wenmo.config.generate import ENGINES
+from wenmo.config.overrides import committed_params, unreached
 from wenmo.config.params_file import TASKS
 from wenmo.core.fingerprints import WRITTEN, all_fingerprints
 from wenmo.core.records import write_text
@@ -23,6 +25,8 @@ if __name__ == "__main__":
         content = params_file.read()
         all_sections.check(content)
         all_sections.refuse_missing(content)
+        for warning in unreached(committed_params(), content):
+            print(f"check: warning: {warning}", file=sys.stderr)
         code = all_fingerprints(LOADABLE)
         # DVC leaves the outputs of this stage in place, those of a stage that is gone as well.
         shutil.rmtree(WRITTEN.parent, ignore_errors=True)

@@ -1,0 +1,83 @@
+"""Shared parameters that were changed and do not reach a task, since the task has its own."""
+
+import json
+import re
+import shlex
+import subprocess
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from wenmo.config.params_file import TASKS
+
+Missing = object()
+
+NO_STRINGS = ("true", "false", "null", "nan", "inf")
+"""Words that Hydra's grammar reads as something else unless they are quoted."""
+
+
+def committed_params() -> Mapping[str, Any]:
+    """params.yaml as git's last commit has it; empty without git, a commit or a readable file."""
+    try:
+        run = subprocess.run(
+            ["git", "show", "HEAD:./params.yaml"],  # noqa: S607
+            capture_output=True,
+            check=True,
+            timeout=30,
+        )
+        content = YAML(typ="safe").load(run.stdout)
+    except (OSError, subprocess.SubprocessError, YAMLError, ValueError):
+        return {}
+    return content if isinstance(content, Mapping) else {}
+
+
+def unreached(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    """A warning for each shared key that has changed, and each task in `tasks` whose own value won.
+
+    Nothing is said of a task whose own value was changed too, or is the new one already. `now` fits
+    every section; of `before`, which may be anything, only an empty one says nothing at all.
+    """
+    if not before:
+        return
+    for task in (task for task in TASKS if task in now["tasks"]):
+        for keys, own in _leaves(now[task]):
+            shared = _at(now, keys)
+            is_outranked = shared not in (Missing, own, _at(before, keys))
+            if is_outranked and _at(before, (task, *keys)) == own:
+                key = ".".join(keys)
+                yield (
+                    f"{key}={_word(shared)} does not reach {task}, whose {task}.{key} is"
+                    f" {_word(own)}; set that: -S {_override(f'{task}.{key}', shared)}"
+                )
+
+
+def _leaves(content: Mapping[str, Any], *above: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    for key, value in content.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, *above, key)
+        else:
+            yield (*above, key), value
+
+
+def _at(content: Any, keys: tuple[str, ...]) -> Any:
+    for key in keys:
+        if not isinstance(content, Mapping) or key not in content:
+            return Missing
+        content = content[key]
+    return content
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _override(key: str, value: Any) -> str:
+    """The assignment for -S, in Hydra's grammar and quoted for the shell.
+
+    https://hydra.cc/docs/advanced/override_grammar/basic/
+    """
+    is_word = isinstance(value, str) and re.fullmatch("[a-z_]+", value)
+    plain = is_word and value not in NO_STRINGS
+    return shlex.quote(f"{key}={value if plain else json.dumps(value, ensure_ascii=False)}")
