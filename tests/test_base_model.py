@@ -238,17 +238,19 @@ def test_bytes_damaged_on_their_way_are_fetched_anew(workplace: Workplace, hub: 
     assert (workplace.base / "model.safetensors").read_bytes() == WEIGHTS
 
 
-@pytest.mark.parametrize("source", HUBS)
-def test_a_branch_is_refused_with_the_commit_to_pin(
-    workplace: Workplace, hub: HubServer, source: str
+@pytest.mark.parametrize(
+    ("source", "revision"),
+    [("huggingface", "main"), ("huggingface", ""), ("modelscope", "master"), ("modelscope", "")],
+)
+def test_what_is_no_commit_is_refused_with_the_commit_and_the_command_that_pins_it(
+    workplace: Workplace, hub: HubServer, source: str, revision: str
 ) -> None:
     commit = hub.repositories[NAME].commit
-    branch = {"huggingface": "main", "modelscope": "master"}[source]
-    run = workplace.provide(source=source, name=NAME, revision=branch)
+    run = workplace.provide(source=source, name=NAME, revision=revision)
     assert run.returncode == 2
     said = only_line(run)
-    assert f"params.yaml: base_model.revision: '{branch}': expected a commit" in said
-    assert said.endswith(f"today it is {commit}")
+    assert f"params.yaml: base_model.revision: '{revision}': expected a commit" in said
+    assert said.endswith(f"`wenmo preset --pin` enters today's, {commit}")
     assert not hub.sent
 
 

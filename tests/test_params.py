@@ -96,10 +96,6 @@ WRONG = {
         set_value("base_model.source", "huggingface"),
         "base_model.name: '': source huggingface needs a repository such as Qwen/",
     ),
-    "a hub without a commit": (
-        lambda content: content["base_model"].update(source="modelscope", name="Qwen/Qwen2-0.5B"),
-        "base_model.revision: '': source modelscope needs a commit",
-    ),
     "no path": (set_value("base_model.path", ""), "base_model.path: '': "),
     "an unknown source": (set_value("base_model.source", "web"), "base_model.source: 'web': "),
     "an unknown provider": (

@@ -46,12 +46,11 @@ class BaseModelParams(Section):
     template_kwargs: dict[str, bool | int | str]
     tiny: TinyParams
 
-    @field_validator("name", "revision")
+    @field_validator("name")
     @classmethod
     def _needed_by_a_hub(cls, value: str, info: ValidationInfo) -> str:
         # An unknown source has its own complaint and is not among the data.
         source = info.data.get("source")
         if source in HUBS and not value:
-            what = {"name": "a repository such as Qwen/Qwen2-1.5B-Instruct", "revision": "a commit"}
-            raise ValueError(f"source {source} needs {what[str(info.field_name)]}")
+            raise ValueError(f"source {source} needs a repository such as Qwen/Qwen3-4B")
         return value

@@ -21,7 +21,7 @@ from wenmo.model.provenance import sha256
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
     from huggingface_hub.hf_api import RepoFile, RepoSibling
-    from modelscope_hub import HubApi
+    from modelscope_hub import HubApi, HubConfig
 
 COMMIT = re.compile(r"[0-9a-f]{40}")
 
@@ -34,6 +34,17 @@ class Snapshot:
     names: list[str]
 
 
+def latest_commit(source: str, name: str, revision: str = "") -> str:
+    """The commit at which a branch or tag of repository `name` stands, by default its main branch.
+
+    Raises UserError if the hub `source` does not tell it.
+    """
+    commit = {"huggingface": _hugging_face_commit, "modelscope": _model_scope_commit}[source]
+    if found := commit(name, revision):
+        return found
+    raise UserError(f"the hub names no commit of {name}; enter one as base_model.revision")
+
+
 def from_hugging_face(name: str, revision: str) -> Snapshot:
     """Fetch repository `name` at commit `revision`, going on where a broken download stopped.
 
@@ -41,13 +52,11 @@ def from_hugging_face(name: str, revision: str) -> Snapshot:
     no full commit, with the commit if the hub names it, and UserError if the hub does not give the
     files. https://huggingface.co/docs/huggingface_hub/guides/download
     """
-    from huggingface_hub import HfApi, constants, snapshot_download
+    from huggingface_hub import constants, snapshot_download
 
-    api = HfApi(token=secret("HF_TOKEN") or False)
-    if not COMMIT.fullmatch(revision):
-        with hugging_face_errors(name, revision):
-            commit = api.model_info(name, revision=revision, timeout=30).sha
-        raise moving_revision(revision, commit)
+    if not is_commit(revision):
+        raise moving_revision(revision, latest_commit("huggingface", name, revision))
+    api = _hugging_face()
     cache = Path(constants.HF_HUB_CACHE)
     origin = f"{name} at {revision}"
     with hugging_face_errors(name, revision), disk_errors_in_one_line(cache):
@@ -66,34 +75,27 @@ def from_model_scope(name: str, revision: str) -> Snapshot:
     against the sha256 that is listed for that commit. Raises as `from_hugging_face` does.
     https://modelscope.cn/docs/models/download
     """
-    # The client logs each failure as well, in a format of its own.
-    os.environ.setdefault("MODELSCOPE_LOG_LEVEL", "CRITICAL")
-    try:
-        from modelscope_hub import HubApi, HubConfig
-    except ImportError:
-        raise UserError(
-            "base_model.source: modelscope needs its client; pip install -e '.[hub]'"
-        ) from None
-
-    # Without a token, even an empty one, the client unpickles a saved login.
-    config = HubConfig(token=secret("MODELSCOPE_API_TOKEN"))
-    api = HubApi(config)
+    if not is_commit(revision):
+        raise moving_revision(revision, latest_commit("modelscope", name, revision))
+    api, config = _model_scope()
     hub = str(config.endpoint)
     with disk_errors_in_one_line(config.cache_dir), model_scope_errors(name, revision, hub):
-        if not COMMIT.fullmatch(revision):
-            raise moving_revision(revision, _latest_commit(api, name, revision))
         files = api.list_repo_files(name, "model", revision=revision)
         names = select((file.path for file in files), f"{name} at {revision}")
         folder = api.download_repo(name, "model", revision=revision, allow_patterns=names)
     return Snapshot(folder, names)
 
 
-def moving_revision(revision: str, commit: str | None) -> ParamsError:
-    """The complaint about a branch, a tag or a shortened commit."""
-    found = f"; today it is {commit}" if commit else ""
+def is_commit(revision: str) -> bool:
+    """Whether a revision is a whole commit, which never moves."""
+    return bool(COMMIT.fullmatch(revision))
+
+
+def moving_revision(revision: str, commit: str) -> ParamsError:
+    """The complaint about no revision, a branch, a tag or a shortened commit."""
     return ParamsError(
         f"params.yaml: base_model.revision: {revision!r}: expected a commit of 40 hexadecimal"
-        f" digits, since a branch or tag can move{found}"
+        f" digits, since a branch or tag can move; `wenmo preset --pin` enters today's, {commit}"
     )
 
 
@@ -235,8 +237,38 @@ def _fetch_weights(
         part.replace(blob)
 
 
-def _latest_commit(api: "HubApi", name: str, revision: str) -> str | None:
+def _hugging_face() -> "HfApi":
+    from huggingface_hub import HfApi
+
+    return HfApi(token=secret("HF_TOKEN") or False)
+
+
+def _hugging_face_commit(name: str, revision: str) -> str | None:
+    revision = revision or "main"
+    with hugging_face_errors(name, revision):
+        return _hugging_face().model_info(name, revision=revision, timeout=30).sha
+
+
+def _model_scope() -> "tuple[HubApi, HubConfig]":
+    # The client logs each failure as well, in a format of its own.
+    os.environ.setdefault("MODELSCOPE_LOG_LEVEL", "CRITICAL")
+    try:
+        from modelscope_hub import HubApi, HubConfig
+    except ImportError:
+        raise UserError(
+            "base_model.source: modelscope needs its client; pip install -e '.[hub]'"
+        ) from None
+
+    # Without a token, even an empty one, the client unpickles a saved login.
+    config = HubConfig(token=secret("MODELSCOPE_API_TOKEN"))
+    return HubApi(config), config
+
+
+def _model_scope_commit(name: str, revision: str) -> str | None:
     """The commit that a branch or tag of ModelScope stands at: that of its newest file."""
-    files = api.legacy.list_repo_files(name, "model", revision=revision)
+    api, config = _model_scope()
+    revision = revision or "master"
+    with model_scope_errors(name, revision, str(config.endpoint)):
+        files = api.legacy.list_repo_files(name, "model", revision=revision)
     newest = max(files, key=lambda file: file.get("CommittedDate") or 0, default=None)
     return newest.get("Revision") if newest else None
