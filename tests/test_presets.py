@@ -1,9 +1,11 @@
 """Presets: params.yaml becomes a published configuration, and nothing but values changes in it."""
 
+import json
 import re
 import shutil
 from collections.abc import Iterator, Mapping
 from io import StringIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
 from tests.conftest import ROOT
+from tests.hub_server import HubServer, Repository
 from wenmo.config import all_sections, params_file, train
 from wenmo.config.train import TrainParams
 from wenmo.core.errors import ParamsError
@@ -88,8 +91,45 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "train.launcher": "accelerate launch --config_file configs/fsdp.yaml",
         "poetry.train.learning_rate": 1e-4,
     },
-    "tiny": {"base_model.source": "tiny"},
+    "tiny": {"base_model.source": "tiny", "train.learning_rate": "auto"},
 }
+USUAL = {
+    "train.max_steps": -1,
+    "train.learning_rate": 2e-4,
+    "train.gradient_checkpointing": True,
+    "train.lora.target_modules": "all-linear",
+    "merge_weights.precision": "bf16",
+    "generate.precision": "bf16",
+}
+OURS: dict[str, dict[str, Any]] = {
+    "novel-qwen3-4b": {"base_model.name": "Qwen/Qwen3-4B", "train.packing": True},
+    "novel-qwen3-8b": {"base_model.name": "Qwen/Qwen3-8B", "train.packing": True},
+    "novel-qwen3.5-4b": {"base_model.name": "Qwen/Qwen3.5-4B", "train.packing": False},
+    "novel-glm4-9b": {"base_model.name": "zai-org/GLM-4-9B-0414", "train.packing": True},
+    "fairytale-qwen3-1.7b": {"base_model.name": "Qwen/Qwen3-1.7B", "train.packing": True},
+    "poetry-qwen3-1.7b": {"base_model.name": "Qwen/Qwen3-1.7B", "train.packing": True},
+    "poetry-minicpm3-4b": {"base_model.name": "openbmb/MiniCPM3-4B", "train.packing": True},
+    "path": {
+        "base_model.source": "path",
+        "train.packing": False,
+        "train.precision": "auto",
+        "novel.prepare.passages.maximum": 800,
+    },
+}
+FIGURES = PUBLISHED | {name: USUAL | figures for name, figures in OURS.items()}
+COMMITS = {
+    "Qwen/Qwen1.5-1.8B-Chat": "e482ee3f73c375a627a16fdf66fd0c8279743ca6",
+    "Qwen/Qwen2-1.5B-Instruct": "ba1cf1846d7df0a0591d6c00649f57e798519da8",
+    "Qwen/Qwen2.5-1.5B-Instruct": "989aa7980e4cf806f80c7fef2b1adb7bc71aa306",
+    "Qwen/Qwen2.5-7B-Instruct": "a09a35458c702b33eeacc393d103063234e8bc28",
+    "Qwen/Qwen3-1.7B": "70d244cc86ccca08cf5af4e1e306ecf908b1ad5e",
+    "Qwen/Qwen3-4B": "1cfa9a7208912126459214e8b04321603b3df60c",
+    "Qwen/Qwen3-8B": "b968826d9c46dd6066d109eabc6255188de91218",
+    "Qwen/Qwen3.5-4B": "851bf6e806efd8d0a36b00ddf55e13ccb7b8cd0a",
+    "openbmb/MiniCPM3-4B": "",
+    "zai-org/GLM-4-9B-0414": "645b8482494e31b6b752272bf7f7f273ef0f3caf",
+}
+"""Each was found in several public repositories; without one, the hub is asked."""
 
 
 @pytest.fixture
@@ -134,15 +174,22 @@ def effective(content: dict[str, Any], dotted: str) -> Any:
 
 
 def test_every_preset_is_checked_here() -> None:
-    assert sorted(PUBLISHED) == NAMES
+    assert sorted(FIGURES) == NAMES
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_preset_has_the_published_figures(root: Path, name: str) -> None:
+def test_a_preset_has_its_figures(root: Path, name: str) -> None:
     preset(name)
     content = params_file.read()
     all_sections.check(content)
-    assert {key: effective(content, key) for key in PUBLISHED[name]} == PUBLISHED[name]
+    assert {key: effective(content, key) for key in FIGURES[name]} == FIGURES[name]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_model_of_a_preset_is_pinned(root: Path, name: str) -> None:
+    preset(name)
+    base = params_file.read()["base_model"]
+    assert base["revision"] == (COMMITS[base["name"]] if base["name"] else "")
 
 
 def test_the_default_is_what_is_committed(root: Path) -> None:
@@ -155,7 +202,8 @@ def test_a_preset_twice_is_a_preset_once_whatever_was_there_before(root: Path) -
     made = {name: preset(name) for name in NAMES}
     assert [name for name in NAMES if made[name] == COMMITTED] == ["tiny"]
     for name in reversed(NAMES):
-        assert preset(name) == preset(name) == made[name]
+        assert preset(name) == made[name]
+    assert preset(NAMES[0]) == made[NAMES[0]]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -164,13 +212,18 @@ def test_the_default_holds_each_key_that_a_preset_changes(name: str) -> None:
     assert set(leaves(params_file.read(ROOT / f"presets/{name}.yaml"))) <= default
 
 
+def changes(path: Path) -> dict[str, Any]:
+    """What a preset lays over params.yaml."""
+    return {name: each for name, each in params_file.read(path).items() if name != "about"}
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_only_values_change_and_the_output_shows_them(root: Path, name: str) -> None:
     before = params_file.read()
     output = wenmo("preset", name).output
     after = Path("params.yaml").read_text(encoding="utf-8")
     assert comments(after) == comments(COMMITTED)
-    expected = params_file.deep_merge(before, params_file.read(root / f"presets/{name}.yaml"))
+    expected = params_file.deep_merge(before, changes(root / f"presets/{name}.yaml"))
     assert params_file.read() == expected
     assert list(leaves(params_file.read())) == list(leaves(before))
     if name == "tiny":
@@ -264,11 +317,38 @@ def test_a_wrong_value_that_the_preset_sets_is_mended(root: Path) -> None:
     assert preset("tiny") == COMMITTED
 
 
+def listed() -> dict[str, list[str]]:
+    """The columns of the list, by preset."""
+    head, *lines = wenmo("preset").output.splitlines()
+    columns = [head.index(title) for title in ("MODEL", "PARAM", "METHOD", "GPU", "LICENCE")]
+    bounds = list(pairwise([0, *columns, 200]))
+    rows = [[line[start:end].strip() for start, end in bounds] for line in lines]
+    return {name: row for name, *row in rows}
+
+
 def test_without_a_name_they_are_listed_with_what_they_are(root: Path) -> None:
-    lines = wenmo("preset").output.splitlines()
-    assert lines[0].split("  ")[0] == "tiny"
-    assert sorted(line.split()[0] for line in lines) == NAMES
-    assert all(len(line.split("  ", 1)[1].strip()) > 20 for line in lines)
+    rows = listed()
+    assert [*rows] == ["tiny", *(name for name in NAMES if name != "tiny")]
+    assert rows["novel-qwen3-8b"] == [
+        "Qwen/Qwen3-8B",
+        "8.2B",
+        "QLoRA, 4 bits",
+        "24 GB",
+        "Apache-2.0",
+    ]
+    assert rows["path"] == ["your own", "", "LoRA", "by the model", ""]
+    assert all(all(row) for name, row in rows.items() if name != "path")
+    embedded = json.loads((ROOT / "metrics/base_model.json").read_text())["parameters"]
+    assert rows["tiny"][:2] == ["embedded", f"{embedded / 1e6:.1f}M"]
+
+
+def test_a_preset_of_ones_own_needs_to_tell_nothing_of_itself(root: Path) -> None:
+    write_preset("own", "base_model:\n  source: path\ntrain:\n  quantization: 8bit\n")
+    assert listed()["own"] == ["your own", "", "QLoRA, 8 bits", "", ""]
+    write_preset("own", "about:\n  licens: MIT\n")
+    run = wenmo("preset")
+    assert run.exit_code == 2
+    assert run.stderr.startswith("preset: presets/own.yaml: about.licens: unknown key; known are ")
 
 
 def test_outside_of_the_repository_it_says_where_to_run(
@@ -348,6 +428,70 @@ def test_a_preset_is_set_though_its_packages_are_missing_and_training_is_refused
         all_sections.refuse_missing(params_file.read())
     assert wenmo("preset", "tiny").stderr == ""
     all_sections.refuse_missing(params_file.read())
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
+    """A stand-in for both hubs, which has a model that no preset pins."""
+    with HubServer({"openbmb/MiniCPM3-4B": Repository({"config.json": b"{}"})}) as server:
+        monkeypatch.setattr("huggingface_hub.constants.ENDPOINT", server.url)
+        monkeypatch.setenv("MODELSCOPE_ENDPOINT", server.url)
+        yield server
+
+
+@pytest.mark.parametrize("source", ["huggingface", "modelscope"])
+@pytest.mark.parametrize("revision", ['""', "main"])
+def test_a_commit_of_the_hub_is_entered_and_nothing_else(
+    root: Path, hub: HubServer, source: str, revision: str
+) -> None:
+    text = preset("poetry-minicpm3-4b").replace("source: huggingface", f"source: {source}")
+    text = text.replace('revision: ""', f"revision: {revision}")
+    Path("params.yaml").write_text(text, encoding="utf-8")
+    (commit,) = (each.commit for each in hub.repositories.values())
+    run = wenmo("preset", "--pin")
+    assert (run.exit_code, run.stderr) == (0, "")
+    quote = '"' if revision == '""' else ""
+    pinned = f"  revision: {quote}{commit}{quote}"
+    assert f"+{pinned}" in run.output.splitlines()
+    after = Path("params.yaml").read_text(encoding="utf-8")
+    assert after == text.replace(f"  revision: {revision}", pinned)
+    assert wenmo("preset", "--pin").output == "base_model.revision is a commit already\n"
+
+
+def test_a_preset_is_set_and_pinned_at_once(root: Path, hub: HubServer) -> None:
+    (commit,) = (each.commit for each in hub.repositories.values())
+    assert wenmo("preset", "poetry-minicpm3-4b", "--pin").exit_code == 0
+    base = params_file.read()["base_model"]
+    assert (base["name"], base["revision"]) == ("openbmb/MiniCPM3-4B", commit)
+    assert isinstance(base["revision"], str)
+
+
+def test_what_looks_like_a_number_is_entered_as_the_commit_that_it_is(
+    root: Path, hub: HubServer
+) -> None:
+    for commit in ("0" * 40, "1" * 40, "1e" + "5" * 38):
+        hub.repositories["openbmb/MiniCPM3-4B"].commit = commit
+        assert wenmo("preset", "poetry-minicpm3-4b", "--pin").exit_code == 0
+        assert params_file.read()["base_model"]["revision"] == commit
+
+
+@pytest.mark.parametrize("name", ["tiny", "path"])
+def test_a_model_from_no_hub_has_no_commit(root: Path, name: str) -> None:
+    preset(name)
+    run = wenmo("preset", "--pin")
+    assert run.exit_code == 2
+    assert run.stderr == (
+        f"preset: params.yaml: base_model.source: '{name}': only a model from huggingface or"
+        " modelscope has a commit to pin\n"
+    )
+
+
+def test_a_hub_that_has_no_such_model_is_told(root: Path, hub: HubServer) -> None:
+    hub.repositories.clear()
+    run = wenmo("preset", "poetry-minicpm3-4b", "--pin")
+    assert run.exit_code == 1
+    assert "no repository openbmb/MiniCPM3-4B" in run.stderr and run.stderr.count("\n") == 1
+    assert params_file.read()["base_model"]["revision"] == ""
 
 
 def test_a_preset_reaches_the_stages(root: Path) -> None:

@@ -161,19 +161,26 @@ def preset(
     name: Annotated[
         str, typer.Argument(help="preset; without it they are listed", show_default=False)
     ] = "",
+    pin: Annotated[
+        bool, typer.Option("--pin", help="enter the commit at which the hub has the base model now")
+    ] = False,
 ) -> None:
-    """Make params.yaml a published configuration, presets/NAME.yaml, and show what changed in it.
+    """Lay a preset, presets/NAME.yaml, over params.yaml and show what changed in it.
 
-    `wenmo preset tiny` brings the default back.
+    `wenmo preset tiny` brings the default back. `wenmo preset --pin` sets no preset and pins the
+    model that params.yaml names, at base_model.revision or, without one, at the main branch.
     """
     from wenmo.tools import presets
 
-    if not name:
+    if not name and not pin:
         typer.echo(presets.table())
         return
-    changes = presets.apply(name)
-    typer.echo(changes or f"params.yaml is {name} already; nothing changed\n", nl=False)
-    if missing := presets.missing_libraries():
+    if name:
+        changes = presets.apply(name)
+        typer.echo(changes or f"params.yaml is {name} already; nothing changed\n", nl=False)
+    if pin:
+        typer.echo(presets.pin() or "base_model.revision is a commit already\n", nl=False)
+    if name and (missing := presets.missing_libraries()):
         typer.echo(f"it is set, but this machine cannot train it yet: {missing}", err=True)
 
 

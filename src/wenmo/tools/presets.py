@@ -1,8 +1,9 @@
-"""Published configurations: presets/<name>.yaml, laid over params.yaml.
+"""Presets: presets/<name>.yaml, configurations that are laid over params.yaml.
 
-A preset holds only what it changes. The default holds each key that any preset changes and is laid
-over params.yaml first, so that nothing of the preset before remains. Only values change: the
-comments, the order and the layout of params.yaml stay.
+A preset holds only what it changes, and `about`, which tells what it is and is not laid over. The
+default holds each key that any preset changes and is laid over params.yaml first, so that nothing
+of the preset before remains. Only values change: the comments, the order and the layout of
+params.yaml stay.
 """
 
 from difflib import unified_diff
@@ -15,30 +16,42 @@ from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.tokens import CommentToken
 
 from wenmo.config import all_sections, params_file
-from wenmo.config.params_file import PARAMS_FILE
+from wenmo.config.base_model import HUBS, BaseModelParams
+from wenmo.config.params_file import PARAMS_FILE, Section, section
 from wenmo.core.errors import ParamsError, UserError, WrongArgumentsError
 from wenmo.core.records import write_text
+from wenmo.model.hubs import is_commit, latest_commit
 
 FOLDER = Path("presets")
 DEFAULT = "tiny"
 
 
-def descriptions() -> dict[str, str]:
-    """The first line of each preset's comment by the preset's name, the default first.
+class About(Section):
+    """Section `about` of a preset: the facts that do not follow from its parameters."""
 
-    Raises UserError where there is no preset.
-    """
-    paths = sorted(FOLDER.glob("*.yaml"), key=lambda path: (path.stem != DEFAULT, path.stem))
-    if not paths:
+    parameters: str = ""
+    memory: str = ""
+    licence: str = ""
+
+
+def names() -> list[str]:
+    """The presets, the default first. Raises UserError where there is none."""
+    found = sorted((path.stem for path in FOLDER.glob("*.yaml")), key=lambda n: (n != DEFAULT, n))
+    if not found:
         raise UserError(f"{FOLDER}: no presets; run in the repository's root")
-    return {path.stem: _first_comment(path) for path in paths}
+    return found
 
 
 def table() -> str:
-    """A line per preset with its description. Raises UserError if there are no presets."""
-    described = descriptions()
-    width = max(map(len, described))
-    return "\n".join(f"{name:<{width}}  {what}" for name, what in described.items())
+    """A line per preset: model, its parameters, method, memory of a GPU, licence of the model.
+
+    Raises UserError if there are no presets and ParamsError for one that is no preset.
+    """
+    head = ("PRESET", "MODEL", "PARAMETERS", "METHOD", "GPU MEMORY", "LICENCE")
+    rows = [head, *map(_row, names())]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(map(str.ljust, row, widths)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def apply(name: str) -> str:
@@ -48,20 +61,31 @@ def apply(name: str) -> str:
     Raises UserError for an unknown name and ParamsError for a preset that does not fit the
     parameters; params.yaml is then as it was.
     """
-    known = descriptions()
+    known = names()
     if name not in known:
         raise WrongArgumentsError(f"{name!r} is no preset; there are {', '.join(known)}")
-    yaml, stream = _round_trip(), StringIO()
-    document = _load(yaml, PARAMS_FILE)
-    for each in dict.fromkeys((DEFAULT, name)):
-        lay_over(document, _load(yaml, FOLDER / f"{each}.yaml"))
-    yaml.dump(document, stream)
-    before, after = PARAMS_FILE.read_text(encoding="utf-8"), stream.getvalue()
-    _check(before, after, FOLDER / f"{name}.yaml")
-    if after != before:
-        write_text(PARAMS_FILE, after)
-    lines = before.splitlines(keepends=True), after.splitlines(keepends=True)
-    return "".join(unified_diff(*lines, str(PARAMS_FILE), str(PARAMS_FILE)))
+    yaml = _round_trip()
+    paths = [FOLDER / f"{each}.yaml" for each in dict.fromkeys((DEFAULT, name))]
+    return _change(yaml, [_load(yaml, path) for path in paths], paths[-1])
+
+
+def pin() -> str:
+    """Enter the commit at which the hub's model of params.yaml stands, and return the change.
+
+    The model is that of base_model.name at base_model.revision, a branch or tag, by default the
+    main branch. A commit stays. Raises ParamsError if the base is from no hub, and UserError if the
+    hub does not tell the commit.
+    """
+    base = BaseModelParams.load("base_model")
+    if base.source not in HUBS:
+        raise ParamsError(
+            f"{PARAMS_FILE}: base_model.source: {base.source!r}: only a model from"
+            f" {' or '.join(HUBS)} has a commit to pin"
+        )
+    if is_commit(base.revision):
+        return ""
+    commit = latest_commit(base.source, base.name, base.revision)
+    return _change(_round_trip(), [CommentedMap(base_model=CommentedMap(revision=commit))])
 
 
 def missing_libraries() -> str:
@@ -89,10 +113,30 @@ def lay_over(document: CommentedMap, overlay: CommentedMap) -> None:
             _put_comment(document, key, comment)
 
 
-def _first_comment(path: Path) -> str:
-    # Bytes that are not UTF-8 are reported when the preset is applied.
-    first, *_ = path.read_text(encoding="utf-8", errors="replace").splitlines() or [""]
-    return first.removeprefix("#").strip() if first.startswith("#") else ""
+def _row(name: str) -> tuple[str, ...]:
+    default, own = (params_file.read(FOLDER / f"{each}.yaml") for each in (DEFAULT, name))
+    about = section(About, {"about": {}} | own, "about", path=FOLDER / f"{name}.yaml")
+    whole = params_file.deep_merge(default, own)
+    train = whole["train"]
+    base, bits = whole["base_model"], train["quantization"].removesuffix("bit")
+    model = base["name"] or {"tiny": "embedded"}.get(base["source"], "your own")
+    method = "LoRA" if bits == "none" else f"QLoRA, {bits} bits"
+    return name, model, about.parameters, method, about.memory, about.licence
+
+
+def _change(yaml: YAML, overlays: list[CommentedMap], preset: Path = PARAMS_FILE) -> str:
+    """Lay overlays over params.yaml, write it if it changes, and return the unified diff."""
+    document, stream = _load(yaml, PARAMS_FILE), StringIO()
+    for overlay in overlays:
+        overlay.pop("about", None)
+        lay_over(document, overlay)
+    yaml.dump(document, stream)
+    before, after = PARAMS_FILE.read_text(encoding="utf-8"), stream.getvalue()
+    _check(before, after, preset)
+    if after != before:
+        write_text(PARAMS_FILE, after)
+    lines = before.splitlines(keepends=True), after.splitlines(keepends=True)
+    return "".join(unified_diff(*lines, str(PARAMS_FILE), str(PARAMS_FILE)))
 
 
 def _round_trip() -> YAML:
