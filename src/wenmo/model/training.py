@@ -27,6 +27,7 @@ from wenmo.model.checkpoints import (
 from wenmo.model.cost import training_cost
 from wenmo.model.curves import curves_callback, keep_curves
 from wenmo.model.loading import load_tokenizer, load_trainable, refuse_without_model, resolved
+from wenmo.model.packing import refuse_mixed_rows
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -68,6 +69,8 @@ def train(
     none is left, and StoppedError after a signal.
     """
     refuse_without_model(base)
+    if params.packing:
+        refuse_mixed_rows(base)
     tokenizer = load_tokenizer(base)
     learnt = lengths.measure(rows, tokenizer, chat, params.max_length)
     held_out = lengths.measure(eval_rows, tokenizer, chat, params.max_length)
