@@ -1,4 +1,4 @@
-"""The published configurations at work: each preset's run, on a model of its architecture.
+"""The presets at work: each one's run, on a model of its architecture.
 
 The models have random weights and a few layers, the rows are the sample's, and two steps are
 trained; all else is as the preset says, and must be found again in what the run leaves behind.
@@ -22,7 +22,7 @@ from wenmo.config.train import TrainParams
 from wenmo.core.records import Row, read_records
 from wenmo.model.chat import conversation
 from wenmo.model.checkpoints import Checkpoints
-from wenmo.model.loading import load_tokenizer
+from wenmo.model.loading import load_model, load_tokenizer, resolved
 from wenmo.model.training import new_trainer
 
 pytestmark = pytest.mark.full
@@ -32,6 +32,14 @@ RUNS = {
     "fairytale-qwen2.5-1.5b": ("fairytale", "Qwen2.5-1.5B-Instruct"),
     "fairytale-8gb": ("fairytale", "Qwen2.5-1.5B-Instruct"),
     "poetry-qwen1.5-1.8b-qlora": ("poetry", "Qwen1.5-1.8B-Chat"),
+    "fairytale-qwen3-1.7b": ("fairytale", "Qwen3-1.7B"),
+    "poetry-qwen3-1.7b": ("poetry", "Qwen3-1.7B"),
+    "novel-qwen3-4b": ("novel", "Qwen3-4B"),
+    "novel-qwen3-8b": ("novel", "Qwen3-8B"),
+    "novel-qwen3.5-4b": ("novel", "Qwen3.5-4B"),
+    "novel-glm4-9b": ("novel", "GLM-4-9B-0414"),
+    "poetry-minicpm3-4b": ("poetry", "MiniCPM3-4B"),
+    "path": ("fairytale", "Qwen2.5-1.5B-Instruct"),
 }
 STEPS = 2
 
@@ -69,12 +77,18 @@ def run(
     preset_file = params_file.read(folder / f"presets/{preset}.yaml")
     own = preset_file.get(task, {}).get("train", {})
     shrink(folder / "params.yaml", model)
-    succeed(folder, "stages/check.py")
-    succeed(folder, "stages/base_model.py")
-    succeed(folder, "stages/prepare.py", task, f"data/sample/{task}")
-    for stage in ("summarize", "merge", "train", "merge_weights"):
-        succeed(folder, f"stages/{stage}.py", task)
+    stages = [f"{stage}.py {task}" for stage in ("summarize", "merge", "train", "merge_weights")]
+    first = ["check.py", "base_model.py", f"prepare.py {task} data/sample/{task}"]
+    succeed(folder, "-c", ONE_AFTER_THE_OTHER, *first, *stages)
     return Run(folder, task, params_file.deep_merge(preset_file["train"], own))
+
+
+# A process for all stages of a run, since most of the time goes into importing torch.
+ONE_AFTER_THE_OTHER = """
+import runpy, sys
+for sys.argv in [line.split() for line in sys.argv[1:]]:
+    runpy.run_path(f"stages/{sys.argv[0]}", run_name="__main__")
+"""
 
 
 def succeed(folder: Path, *arguments: str) -> None:
@@ -83,11 +97,12 @@ def succeed(folder: Path, *arguments: str) -> None:
 
 
 def shrink(path: Path, model: Path) -> None:
-    """Another base model, two steps, few held-out rows, and no endpoint to ask for prompts."""
+    """Another base model, two steps, few rows, and no endpoint to ask for prompts."""
     yaml = YAML()
     content = yaml.load(path.read_text(encoding="utf-8"))
     content["base_model"].update(source="path", path=str(model))
     content["train"]["max_steps"] = STEPS
+    content["merge"]["max_train_rows"] = 8
     content["merge"]["max_eval_rows"] = content["merge_weights"]["compared_rows"] = 2
     content["summarize"]["provider"] = "offline"
     yaml.dump(content, path)
@@ -111,6 +126,7 @@ def test_every_setting_of_the_preset_reached_the_trainer(run: Run) -> None:
         (arguments["bf16"], arguments["fp16"]), "fp32"
     )
     wanted = run.params.model_dump(exclude=set(NOT_AN_ARGUMENT))
+    wanted["precision"] = resolved(run.params.precision)
     assert {key: arguments[key] for key in wanted} == wanted
     assert wanted["max_steps"] == STEPS
     # Nothing lies between the preset and the parameters that the trainer was given.
@@ -121,15 +137,22 @@ def test_every_setting_of_the_preset_reached_the_trainer(run: Run) -> None:
 def test_every_setting_of_the_adapter_is_the_adapters(run: Run) -> None:
     config = run.read("models/adapters/{task}/adapter_config.json")
     wanted = run.params.lora.model_dump()
-    found = {key: config[key] for key in wanted}
-    assert found | {"target_modules": set(found["target_modules"])} == wanted | {
-        "target_modules": set(wanted["target_modules"])
-    }
+    modules = wanted.pop("target_modules")
+    assert {key: config[key] for key in wanted} == wanted
+    if modules == "all-linear":
+        modules = linear_layers(run.folder / "models/base")
     with safe_open(
         run.folder / f"models/adapters/{run.task}/adapter_model.safetensors", "pt"
     ) as adapter:
         adapted = {name.split(".")[-3] for name in adapter.keys()}  # noqa: SIM118
-    assert adapted == set(wanted["target_modules"])
+    assert adapted == set(modules)
+
+
+def linear_layers(base: Path) -> set[str]:
+    """The names of a model's linear layers, but for the output layer's."""
+    layers = load_model(base, "fp32").named_modules()
+    names = {name.split(".")[-1] for name, layer in layers if type(layer).__name__ == "Linear"}
+    return names - {"lm_head"}
 
 
 def test_the_base_is_loaded_as_the_preset_says(run: Run, tmp_path: Path) -> None:
@@ -141,7 +164,7 @@ def test_the_base_is_loaded_as_the_preset_says(run: Run, tmp_path: Path) -> None
     tokenizer = load_tokenizer(base)
     told = [conversation(tokenizer, row, chat) for row in rows]
     trainer = new_trainer(base, tokenizer, told, told, params, 1, checkpoints)
-    layer = trainer.model.base_model.model.model.layers[0].self_attn.q_proj.base_layer
+    layer = next(each.base_layer for each in trainer.model.modules() if hasattr(each, "base_layer"))
     assert trainer.model.config._attn_implementation == params.attn_implementation
     if run.says.get("quantization", "none") == "none":
         assert type(layer).__name__ == "Linear"
