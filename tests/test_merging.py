@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from transformers import GenerationConfig
 
 from tests.small_training import CHAT, ROWS, fit
 from wenmo.config.merge_weights import MergeWeightsParams
 from wenmo.core.errors import UserError
-from wenmo.model.loading import load_model, load_tokenizer
+from wenmo.model.loading import end_tokens, load_model, load_tokenizer
 from wenmo.model.merge_weights import compare, logits, merge_adapter, refuse_difference
 
 FP32 = MergeWeightsParams(precision="fp32", max_shard_size="2GB", compared_rows=4)
@@ -131,6 +132,47 @@ def test_the_folder_holds_all_that_an_engine_needs(
     assert {path.name for path in small_base.iterdir()} <= {path.name for path in folder.iterdir()}
     own = (folder / "generation_config.json").read_text()
     assert json.loads(own)["eos_token_id"] == load_tokenizer(folder).eos_token_id
+
+
+def published(base: Path, folder: Path, file: str, **settings: Any) -> Path:
+    """The base with a publisher's settings in generation_config.json, or in config.json alone."""
+    shutil.copytree(base, folder)
+    if file == "config.json":
+        (folder / "generation_config.json").unlink()
+    content = json.loads((folder / file).read_text()) | settings
+    (folder / file).write_text(json.dumps(content))
+    return folder
+
+
+@pytest.mark.parametrize("file", ["generation_config.json", "config.json"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"temperature": 0.7, "top_p": 0.8, "top_k": 20},
+        {"do_sample": False, "min_p": 0.1},
+        {"length_penalty": 1.5},
+        {"output_scores": True},
+        {"pad_token_id": -1},
+    ],
+)
+def test_settings_that_contradict_each_other_stop_no_merge_and_the_end_stays(
+    small_base: Path, adapter: Path, tmp_path: Path, file: str, settings: dict[str, Any]
+) -> None:
+    base = published(small_base, tmp_path / "base", file, **settings)
+    folder, agreement = merged(base, adapter, tmp_path)
+    assert agreement["relative_logit_difference"] < 1e-5
+    GenerationConfig.from_pretrained(folder).save_pretrained(tmp_path / "again")
+    assert end_tokens(folder) == end_tokens(small_base)
+
+
+def test_settings_that_fit_each_other_are_kept(
+    small_base: Path, adapter: Path, tmp_path: Path
+) -> None:
+    settings = {"do_sample": True, "temperature": 0.7, "top_k": 20, "repetition_penalty": 1.1}
+    base = published(small_base, tmp_path / "base", "generation_config.json", **settings)
+    folder, _ = merged(base, adapter, tmp_path)
+    kept = json.loads((folder / "generation_config.json").read_text())
+    assert settings.items() <= kept.items()
 
 
 def test_weights_that_are_not_the_trained_ones_are_refused(

@@ -1,5 +1,6 @@
 """Adapter into base: one folder of weights that any engine serves without knowing of LoRA."""
 
+import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from wenmo.model.loading import load_model, load_tokenizer, refuse_without_adapt
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedModel
+    from transformers import GenerationConfig, PreTrainedModel
 
 COMPARED_TOKENS = 128
 """Tokens compared at the end of each row; logits over a large vocabulary take much memory."""
@@ -64,6 +65,7 @@ def merge_adapter(
         model = PeftModel.from_pretrained(model, adapter).eval()
     expected = logits(model, base, compared, chat)
     merged = model.merge_and_unload(progressbar=True, safe_merge=True)
+    merged.generation_config = savable(merged.generation_config)
     merged.save_pretrained(output, max_shard_size=params.max_shard_size)
     load_tokenizer(base).save_pretrained(output)
     del model, merged
@@ -71,6 +73,32 @@ def merge_adapter(
     agreement = compare(expected, found)
     refuse_difference(agreement, output, params.precision)
     return {"compared_rows": len(compared)} | asdict(agreement)
+
+
+def savable(published: "GenerationConfig") -> "GenerationConfig":
+    """A model's generation config, or its special tokens alone if transformers would not save it.
+
+    transformers reads settings that contradict each other, such as a temperature without do_sample,
+    but refuses to write them:
+    https://huggingface.co/docs/transformers/main_classes/text_generation
+    """
+    from tqdm import tqdm
+    from transformers import GenerationConfig
+
+    try:
+        published.validate(strict=True)
+    except ValueError:
+        tqdm.write(
+            "the base's generation_config.json contradicts itself; the merged weights keep its"
+            " special tokens alone",
+            file=sys.stderr,
+        )
+        names = ("bos_token_id", "eos_token_id", "pad_token_id")
+        tokens = {name: getattr(published, name) for name in names}
+        if tokens["pad_token_id"] is not None and tokens["pad_token_id"] < 0:
+            tokens["pad_token_id"] = None
+        return GenerationConfig(**tokens)
+    return published
 
 
 def logits(
