@@ -24,6 +24,7 @@ class StreamingServer(LoopbackServer):
     breaks_off: bool = False
     field_of_pieces: str = "content"
     instead: Callable[[], web.StreamResponse] | None = None
+    finish_reason: str = "stop"
     asked: list[dict[str, Any]] = field(default_factory=list)
     keys: list[str] = field(default_factory=list)
     left: int = 0
@@ -57,7 +58,7 @@ class StreamingServer(LoopbackServer):
                 if not self.endless:
                     break
                 await asyncio.sleep(0.02)
-            await self._send(answer, {}, "stop")
+            await self._send(answer, {}, self.finish_reason)
             await answer.write(b"data: [DONE]\n\n")
         except ConnectionResetError:
             self.left += 1

@@ -74,6 +74,22 @@ def test_a_server_of_one_s_own_is_asked_each_time(server: FaultServer) -> None:
         assert server.calls == calls
 
 
+@pytest.mark.parametrize(
+    ("sent", "reason", "text"),
+    [
+        ("夜雪压柴门。灯\ufffd", "length", "夜雪压柴门。灯"),
+        ("夜雪\ufffd门\ufffd\ufffd\ufffd", "length", "夜雪\ufffd门"),
+        ("夜雪压柴门。\ufffd", "stop", "夜雪压柴门。\ufffd"),
+    ],
+)
+def test_a_character_that_the_length_cuts_in_two_is_left_out(
+    server: FaultServer, sent: str, reason: str, text: str
+) -> None:
+    server.reply = lambda _: (sent, reason)  # type: ignore[method-assign]
+    (found,), _ = answers(server, prompts(1))
+    assert (found.text, found.finish_reason) == (text, reason)
+
+
 def test_base_and_tuned_are_asked_by_the_endpoint_s_names(server: FaultServer) -> None:
     asked = prompts(3)
     base, _ = answers(server, asked, BASE, base="small", tuned="large")

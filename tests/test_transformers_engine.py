@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models
+from transformers import PreTrainedTokenizerFast
 
 from tests.conftest import make_row, run_python
 from tests.small_generation import completions, greedy, prompts, settings
@@ -17,7 +21,7 @@ from wenmo.config.generate import GenerateParams
 from wenmo.config.merge_weights import MergeWeightsParams
 from wenmo.core.errors import UserError
 from wenmo.engines import transformers as engine_module
-from wenmo.engines.engine import Completion, Model, Prompt, prompt_seed
+from wenmo.engines.engine import Completion, Model, Prompt, completion, prompt_seed
 from wenmo.engines.transformers import TransformersEngine
 from wenmo.model.chat import chat_text, prompt_messages
 from wenmo.model.loading import load_model, load_tokenizer
@@ -91,6 +95,41 @@ def test_a_text_of_the_longest_length_has_the_reason_length(tiny_model: Path) ->
         assert each.tokens <= 24
         assert (each.finish_reason == "length") == (each.tokens == 24)
         assert "<|im_end|>" not in each.text
+
+
+def byte_fallback() -> PreTrainedTokenizerFast:
+    """A tokenizer as of Llama 2 and Gemma, which spells characters that it lacks in bytes."""
+    vocabulary = {"<unk>": 0} | {f"<0x{byte:02X}>": byte + 1 for byte in range(256)} | {"山": 257}
+    bpe = models.BPE(vocabulary, [], unk_token="<unk>", byte_fallback=True)
+    tokenizer = Tokenizer(bpe)
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    return PreTrainedTokenizerFast(tokenizer_object=tokenizer, unk_token="<unk>")
+
+
+@pytest.fixture(scope="module", params=["byte-level", "byte-fallback"])
+def byte_tokenizer(request: pytest.FixtureRequest, tiny_model: Path) -> Any:
+    return byte_fallback() if request.param == "byte-fallback" else load_tokenizer(tiny_model)
+
+
+@given(st.text("山雪饕é😀", max_size=8), st.data())
+def test_an_answer_cut_anywhere_ends_with_its_last_whole_character(
+    byte_tokenizer: Any, text: str, data: st.DataObject
+) -> None:
+    tokens = byte_tokenizer.encode(text, add_special_tokens=False)
+    kept = tokens[: data.draw(st.integers(0, len(tokens)))]
+    prompt, starts = prompts(1)[0], [text[:end] for end in range(len(text) + 1)]
+    counts = [len(byte_tokenizer.encode(each, add_special_tokens=False)) for each in starts]
+    whole = [each for each, count in zip(starts, counts, strict=True) if count <= len(kept)][-1]
+    assert completion(prompt, kept, False, byte_tokenizer, []).text == whole
+    assert completion(prompt, tokens, True, byte_tokenizer, []).text == text
+
+
+def test_no_text_of_the_longest_length_ends_in_a_part_of_a_character(tiny_model: Path) -> None:
+    params = settings(sampling={"temperature": 5.0, "top_p": 1.0, "top_k": 0})
+    texts = answers(tiny_model, params, prompts(40)).values()
+    cut = [each.text for each in texts if each.finish_reason == "length"]
+    assert any("\ufffd" in text for text in cut)  # a part of a character within a text stays
+    assert not any(text.endswith("\ufffd") for text in cut)
 
 
 def test_a_text_ends_before_the_first_stop_string(small_base: Path) -> None:

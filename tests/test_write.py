@@ -281,6 +281,12 @@ def test_a_servers_text_comes_piece_by_piece() -> None:
         assert server.asked[0]["seed"] == server.asked[2]["seed"]
 
 
+def test_a_character_that_a_server_cuts_in_two_is_left_out() -> None:
+    with StreamingServer(pieces=("一篙春", "水\ufffd"), finish_reason="length") as server:
+        parts, text = streamed(endpoint_writer(server), "tuned", text_request())
+    assert (parts[-1], text.text, text.finish_reason) == ("一篙春水", "一篙春水", "length")
+
+
 def test_a_stopped_text_ends_the_servers_request() -> None:
     with StreamingServer(endless=True) as server:
         part = endpoint_writer(server).write("tuned", text_request(), lambda text: len(text) < 100)

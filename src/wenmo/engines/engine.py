@@ -15,6 +15,9 @@ from wenmo.model.loading import refuse_without_adapter, refuse_without_model
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+CUT_CHARACTER = "\N{REPLACEMENT CHARACTER}"
+"""What a decoder writes for a part of a character."""
+
 
 @dataclass(frozen=True)
 class Model:
@@ -115,6 +118,27 @@ def prompt_tokens(
     return tokens
 
 
+def without_cut_character(text: str) -> str:
+    """A text that was cut, without the part of a character that it ends in."""
+    return text.rstrip(CUT_CHARACTER)
+
+
+def unfinished_text(tokens: Sequence[int], tokenizer: "PreTrainedTokenizerBase") -> str:
+    """The text of an unfinished answer, without the part of a character at its end.
+
+    A byte-level decoder writes U+FFFD for that part. A byte-fallback decoder writes one for each
+    byte of the whole run of bytes, whole characters included
+    (https://huggingface.co/docs/tokenizers/api/decoders), so the text is also decoded without its
+    last tokens. Of a character of UTF-8 at most 3 bytes, hence tokens, can be there.
+    """
+    text: str = tokenizer.decode(tokens, skip_special_tokens=True)
+    if not text.endswith(CUT_CHARACTER):
+        return text
+    starts = [tokens[: len(tokens) - missing] for missing in range(1, min(3, len(tokens)) + 1)]
+    texts = [text, *(tokenizer.decode(start, skip_special_tokens=True) for start in starts)]
+    return max((without_cut_character(each) for each in texts), key=len)
+
+
 def completion(
     prompt: Prompt,
     tokens: list[int],
@@ -122,8 +146,15 @@ def completion(
     tokenizer: "PreTrainedTokenizerBase",
     stop: Sequence[str],
 ) -> Completion:
-    """The tokens of an answer as text, cut before the first `stop` string."""
-    text = tokenizer.decode(tokens, skip_special_tokens=True)
+    """The tokens of an answer as text, cut before the first `stop` string.
+
+    Of an answer that has not `ended`, a character that its length cut in two is left out.
+    """
+    text = (
+        tokenizer.decode(tokens, skip_special_tokens=True)
+        if ended
+        else unfinished_text(tokens, tokenizer)
+    )
     cut = min((at for each in stop if (at := text.find(each)) >= 0), default=None)
     return Completion(
         id=prompt.id,

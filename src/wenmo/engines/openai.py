@@ -14,7 +14,7 @@ from typing import Any, Self
 from wenmo.config.endpoints import Endpoint, RequestFields, access
 from wenmo.config.generate import GenerateParams, Sampling
 from wenmo.core.errors import UserError
-from wenmo.engines.engine import Completion, Model, Prompt
+from wenmo.engines.engine import Completion, Model, Prompt, without_cut_character
 from wenmo.llm.client import Client, Usage
 from wenmo.llm.faults import FilteredError, RefusedError, UnreachableError
 from wenmo.llm.fields import fitted
@@ -169,6 +169,8 @@ def _completion(prompt_id: str, reply: Reply) -> Completion:
     """The answer without thinking; thinking that does not end leaves none, as a cut at `length`."""
     text = without_thinking(reply.text)
     reason = "length" if text is None else reply.finish_reason
+    if reason != "stop":
+        text = without_cut_character(text or "")
     return Completion(prompt_id, (text or "").strip(), reason, reply.completion_tokens)
 
 

@@ -10,7 +10,7 @@ from wenmo.config import params_file
 from wenmo.config.endpoints import DEFAULTS, Access, Endpoint, access, endpoints
 from wenmo.config.generate import GenerateParams
 from wenmo.core.errors import ParamsError, UserError
-from wenmo.engines.engine import Completion
+from wenmo.engines.engine import Completion, without_cut_character
 from wenmo.engines.openai import DEFAULT_FIELDS
 from wenmo.engines.openai import request as chat_body
 from wenmo.llm.connection import api_key, failure, show_hidden_status_of_stream
@@ -94,8 +94,9 @@ class EndpointWriter:
             raise UserError(f"{self.url}: {one_line(error.message, self.key)}") from None
         if not pieces:
             raise UserError(f"{self.url}: no text came, and no error")
-        answer = (without_thinking(text) or "").strip()
-        has_thought |= answer != text.strip()
+        whole = text if reason == "stop" else without_cut_character(text)
+        answer = (without_thinking(whole) or "").strip()
+        has_thought |= answer != whole.strip()
         reason = "length" if has_thought and not answer else reason
         return Completion(prompt.id, answer, reason, pieces)
 

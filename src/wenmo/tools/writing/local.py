@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import wenmo.core.stage  # noqa: F401
 from wenmo.config.generate import GenerateParams
 from wenmo.core.errors import UserError
-from wenmo.engines.engine import Completion, Model, completion, prompt_tokens
+from wenmo.engines.engine import Completion, Model, completion, prompt_tokens, unfinished_text
 from wenmo.model.folder import WEIGHTS
 from wenmo.model.provenance import digests, settings_digest
 from wenmo.tools.writing.writer import (
@@ -115,7 +115,7 @@ class LocalWriter:
             nonlocal going_on
             if is_stopped(answer, self.tokenizer, sampling.stop):
                 return True
-            text = self.tokenizer.decode(answer, skip_special_tokens=True)
+            text = unfinished_text(answer, self.tokenizer)
             with self.lock.released():
                 going_on = on_text(stable_prefix(text, sampling.stop))
             self._activate(wanted)

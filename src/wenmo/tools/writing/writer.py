@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from wenmo.config.chat import ChatParams
 from wenmo.config.generate import GenerateParams, Sampling
 from wenmo.core.errors import ParamsError
-from wenmo.engines.engine import Completion, Prompt, prompt_seed
+from wenmo.engines.engine import Completion, Prompt, prompt_seed, without_cut_character
 from wenmo.model.chat import prompt_messages
 
 ModelName = Literal["base", "tuned"]
@@ -90,7 +90,7 @@ def stable_prefix(text: str, stop: list[str]) -> str:
     It leaves out an incomplete character, white space at either end, and what may be the beginning
     of a `stop` string.
     """
-    text = text.lstrip().rstrip("\N{REPLACEMENT CHARACTER}")
+    text = without_cut_character(text.lstrip())
     cut = min((_start_of(each, text) for each in stop), default=len(text))
     return text[:cut].rstrip()
 
