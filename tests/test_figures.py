@@ -61,6 +61,16 @@ def test_the_comparison_has_the_primary_score_of_each_task(words: Words, poetry:
     assert rows[1] == poetry
 
 
+@pytest.mark.parametrize(
+    ("words", "gain"), [(ENGLISH, "none, since both are 0"), (CHINESE, "两者均为 0，无从比较")]
+)
+def test_a_score_of_0_for_both_is_no_comparison(words: Words, gain: str) -> None:
+    delta = {"primary": 0.0, "ci_low": 0.0, "ci_high": 0.0}
+    floor = {"base": {"form": 0.0}, "tuned": {"form": 0.0}, "delta": delta}
+    _, _, row = cells(comparison_table({"poetry": floor}, words))
+    assert row[2:] == ["0.000", "0.000", gain]
+
+
 def test_figures_replace_what_stands_between_their_markers() -> None:
     page = "a\n<!-- scores -->\nold\n<!-- /scores -->\nb\n"
     path = Path("README.md")

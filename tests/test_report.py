@@ -3,6 +3,7 @@
 import html
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.small_report import (
 )
 from wenmo.report.names import SCORE_MEANINGS, SCORE_NAMES, better_direction
 from wenmo.report.page import Report, write_page
-from wenmo.report.wording import number, p_value, signed, verdict
+from wenmo.report.wording import changes, number, p_value, signed, verdict
 from wenmo.scoring.overlap import signatures
 
 MODELS = ("base", "tuned")
@@ -51,22 +52,97 @@ def test_the_headline_says_whether_tuned_writes_better_by_how_much_and_how_surel
         (-0.3, -0.5, -0.1, 0.01, "Tuned writes worse than base."),
         (0.3, 0.1, 0.5, 0.06, "Tuned seems to write better than base, but that is not certain."),
         (-0.3, -0.7, 0.1, 0.04, "Tuned seems to write worse than base, but that is not certain."),
-        (0.0, 0.0, 0.0, 1.0, "Tuned writes neither better nor worse than base."),
+        (0.0, -0.2, 0.2, 1.0, "Tuned writes neither better nor worse than base."),
     ],
 )
 def test_a_verdict_is_sure_only_if_test_and_interval_are(
     primary: float, low: float, high: float, p: float, said: str
 ) -> None:
     delta = {"primary": primary, "ci_low": low, "ci_high": high, "p_value": p}
-    assert verdict(delta, "form") == said
+    assert verdict(of_rows(4, 4, 4, **delta), "form") == said
+
+
+def of_rows(wins: int, ties: int, losses: int, **delta: float) -> dict[str, Any]:
+    """Scores of so many rows, whose primary score is 0 for both models."""
+    won = {"wins": wins, "ties": ties, "losses": losses}
+    same = {"primary": 0.0, "ci_low": 0.0, "ci_high": 0.0, "p_value": 1.0}
+    return {"base": {"form": 0.0}, "tuned": {"form": 0.0}, "delta": same | delta | won}
+
+
+def gain(improvement: float, low: float, high: float, p: float) -> dict[str, float]:
+    return {"improvement": improvement, "ci_low": low, "ci_high": high, "p_holm": p}
+
+
+def test_a_primary_score_that_is_0_for_both_decides_nothing_and_others_are_named() -> None:
+    floor = of_rows(0, 38, 0)
+    assert verdict(floor, "form") == (
+        "Exact form is 0 for base and tuned in all 38 rows, so it does not tell them apart."
+    )
+    surely = {"ended": gain(0.5, 0.4, 0.6, 0.001), "rouge_1": gain(0.1, 0.05, 0.2, 0.01)}
+    worse = {"copied": gain(-0.2, -0.3, -0.1, 0.02)}
+    maybe = {"rhyme": gain(0.1, 0.01, 0.2, 0.2)}
+    none = {"tones": gain(0.0, 0.0, 0.0, 1.0)}
+    for deltas, said in (
+        (
+            surely | worse | maybe | none,
+            "By other scores, tuned is better in ROUGE-1 and ends properly, and worse in copied"
+            " texts.",
+        ),
+        (worse, "By other scores, tuned is worse in copied texts."),
+        (maybe | none, "By other scores, tuned seems better in rhyme (平水), but that is not"),
+        (none, "No other score tells them apart."),
+    ):
+        assert changes(floor | {"deltas": deltas}, "form").startswith(said)
+    assert changes(floor, "form") == ""
+    certain = of_rows(38, 0, 0, primary=0.5, ci_low=0.4, ci_high=0.6, p_value=0.01)
+    assert changes(certain | {"deltas": surely}, "form") == ""
+
+
+def test_the_page_names_what_changed_where_the_primary_score_does_not(tmp_path: Path) -> None:
+    scores = SCORES | of_rows(0, 2, 0)
+    scores["deltas"] = {"rouge_1": gain(0.1, 0.05, 0.2, 0.06)}
+    page = words(written(tmp_path, report(scores=scores)))
+    assert "Exact form is 0 for base and tuned in all 2 rows, too few to tell them apart." in page
+    assert "By other scores, tuned seems better in ROUGE-1, but that is not certain." in page
+
+
+@pytest.mark.parametrize(
+    ("primary", "scores", "said"),
+    [
+        (0.3, of_rows(4, 1, 0), "Tuned seems to write better than base, but 5 rows are too few to"),
+        (-0.3, of_rows(0, 0, 2), "Tuned seems to write worse than base, but 2 rows are too few to"),
+        (0.3, of_rows(6, 0, 0), "Tuned seems to write better than base, but that is not certain."),
+        (
+            0.3,
+            of_rows(90, 0, 10) | {"books": 5},
+            "Tuned seems to write better than base, but 5 books are too few to be certain.",
+        ),
+        (
+            0.3,
+            of_rows(90, 0, 10) | {"books": 1},
+            "Tuned seems to write better than base, but that is not certain.",
+        ),
+    ],
+)
+def test_too_few_rows_for_any_certainty_are_told(
+    primary: float, scores: dict[str, Any], said: str
+) -> None:
+    scores["delta"] |= {"primary": primary, "ci_low": primary, "ci_high": primary, "p_value": 0.06}
+    assert verdict(scores, "form").startswith(said)
+
+
+def test_what_is_the_same_in_all_rows_and_not_0_is_told_likewise() -> None:
+    scores = of_rows(0, 40, 0) | {"base": {"form": 1.0}}
+    assert verdict(scores, "form").startswith("Exact form is the same for base and tuned in all 40")
 
 
 def test_who_has_the_lower_loss_predicts_better_and_need_not_write_better() -> None:
     delta = {"primary": 0.3, "ci_low": 0.1, "ci_high": 0.5, "p_value": 0.01}
-    assert verdict(delta, "loss_per_character") == (
+    assert verdict(of_rows(9, 0, 3, **delta), "loss_per_character") == (
         "Tuned predicts the held-out texts better than base."
     )
-    assert verdict(delta | {"p_value": 0.2}, "loss_per_character") == (
+    unsure = of_rows(9, 0, 3, **delta | {"p_value": 0.2})
+    assert verdict(unsure, "loss_per_character") == (
         "Tuned seems to predict the held-out texts better than base, but that is not certain."
     )
 

@@ -22,17 +22,20 @@ class Words:
 
     columns: tuple[str, str, str, str, str]
     interval: str
+    floor: str
     names: Mapping[str, str]
 
 
 ENGLISH = Words(
     columns=("task", "primary score", "base", "tuned", "gain (95% interval)"),
     interval="{:.3f} ({:.3f} to {:.3f})",
+    floor="none, since both are 0",
     names={task: task for task in TASKS} | SCORE_NAMES,
 )
 CHINESE = Words(
     columns=("任务", "主要指标", "微调前", "微调后", "提升（95% 置信区间）"),
     interval="{:.3f}（{:.3f} 至 {:.3f}）",
+    floor="两者均为 0，无从比较",
     names={
         "novel": "小说",
         "fairytale": "童话",
@@ -71,8 +74,10 @@ def comparison_table(scores: Mapping[str, Scores], words: Words = ENGLISH) -> st
     rows = []
     for task, of_task in scores.items():
         key, delta = primary_score(task), of_task["delta"]
-        gain = words.interval.format(delta["primary"], delta["ci_low"], delta["ci_high"])
-        models = (f"{of_task[model][key]:.3f}" for model in ("base", "tuned"))
+        values = [of_task[model][key] for model in ("base", "tuned")]
+        interval = words.interval.format(delta["primary"], delta["ci_low"], delta["ci_high"])
+        gain = interval if any(values) else words.floor
+        models = (f"{value:.3f}" for value in values)
         rows.append([words.names[task], _label(key, words), *models, gain])
     table = pd.DataFrame(rows, columns=words.columns)
     alignment = ["left", "left", "right", "right", "left"]
