@@ -322,3 +322,42 @@ def test_base_answers_and_is_measured_on_the_held_out_rows(
     assert {each: made for each, made in written(workplace).items() if each in uninterrupted} == (
         uninterrupted
     )
+
+
+PIECES = """
+import resource
+from pathlib import Path
+import wenmo.core.stage
+import torch
+from transformers import Qwen2Config, Qwen2ForCausalLM
+from wenmo.core.errors import UserError
+from wenmo.model.answer_loss import AnswerLoss
+
+VOCABULARY, PROMPT, ANSWER = 150_000, 30, 200
+torch.manual_seed(1)
+config = Qwen2Config(
+    vocab_size=VOCABULARY, hidden_size=16, intermediate_size=16, num_hidden_layers=1,
+    num_attention_heads=1, num_key_value_heads=1, max_position_embeddings=256,
+)
+model = Qwen2ForCausalLM(config).eval()
+ids = torch.randint(VOCABULARY, (PROMPT + ANSWER,)).tolist()
+for room in (2**40, 100 * 2**20, 0):
+    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + room, -1))
+    loss = AnswerLoss(model)
+    try:
+        print(loss.nats(ids[:PROMPT], ids[PROMPT:]), loss.positions)
+    except UserError as error:
+        print(error)
+"""
+
+
+def test_scores_that_do_not_fit_into_memory_are_computed_in_pieces() -> None:
+    """The process's memory is limited, so that an allocation really fails."""
+    run = run_python("-c", PIECES)
+    whole, pieces, none = run.stdout.splitlines()
+    assert run.stderr.startswith("out of memory with the scores of 200 tokens; going on with 100")
+    (expected, _), (found, positions) = whole.split(), pieces.split()
+    assert float(found) == pytest.approx(float(expected), rel=1e-5)
+    assert int(positions) < 100
+    assert none.startswith("out of memory for the held-out loss of a text of 200 tokens; set")

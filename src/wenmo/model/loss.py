@@ -6,6 +6,7 @@ from pathlib import Path
 from wenmo.config.chat import ChatParams
 from wenmo.config.params_file import Precision
 from wenmo.core.records import HeldOutLoss, Row
+from wenmo.model.answer_loss import AnswerLoss
 from wenmo.model.chat import conversation, end_token
 from wenmo.model.loading import load_model, load_tokenizer
 
@@ -20,21 +21,14 @@ def held_out_losses(
     Raises UserError if `folder` holds no whole model.
     """
     import numpy as np
-    import torch
     from tqdm import tqdm
 
     model, tokenizer = load_model(folder, precision).eval(), load_tokenizer(folder)
-    end = end_token(tokenizer)
-    losses = []
+    of_answer, end, losses = AnswerLoss(model), end_token(tokenizer), []
     for row in tqdm(rows, desc=label, unit="row"):
         tokens = conversation(tokenizer, row, chat)
         # A template may write a newline after the end, which no engine waits for.
         answer = tokens.answer[: np.flatnonzero(tokens.answer == end)[-1] + 1]
-        ids = torch.tensor([[*tokens.prompt, *answer]], dtype=torch.long, device=model.device)
-        with torch.inference_mode():
-            scores = model(input_ids=ids).logits[0, -len(answer) - 1 : -1].float()
-        surprise = torch.nn.functional.cross_entropy(
-            scores, ids[0, -len(answer) :], reduction="sum"
-        )
-        losses.append(HeldOutLoss(row.id, surprise.item() / len(row.output)))
+        nats = of_answer.nats(tokens.prompt.tolist(), answer.tolist())
+        losses.append(HeldOutLoss(row.id, nats / len(row.output)))
     return losses
