@@ -23,8 +23,16 @@ from wenmo.config.generate import GenerateParams, Length, Sampling
 from wenmo.config.params_file import section
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.core.records import Generation, HeldOutLoss, Row, read_records, write_records
+from wenmo.engines import progress
 from wenmo.engines.answering import Answerer, open_journal, submission, summary
-from wenmo.engines.engine import Completion, Model, Prompt, prompt_seed
+from wenmo.engines.engine import (
+    Completion,
+    Model,
+    OnTokens,
+    Prompt,
+    ignore,
+    prompt_seed,
+)
 from wenmo.engines.journal import Journal
 
 CHAT = ChatParams(system_prompt="你是一位诗人。")
@@ -50,9 +58,14 @@ class Scripted:
         pass
 
     def generate(
-        self, model: Model, prompts: Sequence[Prompt], sampling: Sampling
+        self,
+        model: Model,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        on_tokens: OnTokens = ignore,
     ) -> Iterator[Completion]:
         self.asked.append(len(prompts))
+        on_tokens(1234)
         for number, prompt in reversed(list(enumerate(prompts))):
             text = f"雪{prompt.seed % 1000}"
             if number == 0 and len(self.asked) <= self.empty_rounds:
@@ -84,6 +97,17 @@ def test_a_row_has_as_many_texts_as_asked_for_of_which_the_first_is_that_of_one(
     assert [each.id for each in three] == [row.id for row in ROWS for _ in range(3)]
     assert three[::3] == one
     assert len({each.text for each in three}) == 3 * len(ROWS)
+
+
+def test_the_bar_shows_tokens_before_any_prompt_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(progress, "INTERVAL", 0)
+    writer(Scripted(), tmp_path).answer(ROWS, "tuned", 1)
+    shown = [line for line in capfd.readouterr().err.split("\r") if "tokens" in line]
+    assert "0/6" in shown[0]
+    assert "1,234 tokens, " in shown[0]
+    assert "6/6" in shown[-1]
 
 
 def test_a_seed_is_a_draw_s_own() -> None:

@@ -90,6 +90,18 @@ def test_sampling_comes_from_params_alone(tiny_model: Path, tmp_path: Path) -> N
     )
 
 
+@pytest.mark.parametrize("threads", [1, 3])
+def test_tokens_are_told_as_they_are_written(tiny_model: Path, threads: int) -> None:
+    params, told = settings(transformers={"threads": threads}), list[int]()
+    with TransformersEngine(params) as engine:
+        asked = Model("base", tiny_model), prompts(20), params.sampling
+        texts = engine.generate(*asked, on_tokens=told.append)
+        first = next(texts)
+        assert sum(told) > first.tokens
+        written = first.tokens + sum(each.tokens for each in texts)
+    assert sum(told) == written
+
+
 def test_a_text_of_the_longest_length_has_the_reason_length(tiny_model: Path) -> None:
     for each in answers(tiny_model, settings(), prompts(20)).values():
         assert each.tokens <= 24

@@ -74,6 +74,15 @@ def agreement(found: dict[str, Completion], expected: dict[str, Completion]) -> 
     return sum(found[key] == expected[key] for key in found) / len(found)
 
 
+def test_tokens_are_told_as_they_are_written(engine: VllmEngine, base: Model) -> None:
+    told: list[int] = []
+    texts = engine.generate(base, ASKED, SEEDED, told.append)
+    first = next(texts)
+    assert sum(told) > first.tokens
+    written = first.tokens + sum(each.tokens for each in texts)
+    assert sum(told) == written
+
+
 def test_greedy_text_is_that_of_transformers(engine: VllmEngine, base: Model) -> None:
     found = completions(engine, base, ASKED, GREEDY)
     assert agreement(found, transformers_texts(base, greedy())) >= 0.95

@@ -8,8 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import fmean
 
-from tqdm import tqdm
-
 from wenmo.config.chat import ChatParams
 from wenmo.config.generate import GenerateParams, Length
 from wenmo.core.errors import UserError
@@ -17,6 +15,7 @@ from wenmo.core.fingerprints import module_fingerprint
 from wenmo.core.records import Generation, Row
 from wenmo.engines.engine import Completion, Engine, Model, Prompt, prompt_seed
 from wenmo.engines.journal import Journal
+from wenmo.engines.progress import Progress
 from wenmo.model.chat import prompt_messages
 from wenmo.model.provenance import digests, settings_digest
 
@@ -117,17 +116,13 @@ class Answerer:
     def _complete(self, prompts: Sequence[Prompt], label: str) -> None:
         """Ask the engine for every completion that the journal lacks."""
         missing = [prompt for prompt in prompts if prompt.id not in self.journal.kept]
-        started, tokens = time.monotonic(), 0
-        with tqdm(
-            total=len(prompts), initial=len(prompts) - len(missing), desc=label, unit="prompt"
-        ) as progress:
+        started, tokens, sampling = time.monotonic(), 0, self.params.sampling
+        with Progress(label, len(prompts), len(prompts) - len(missing)) as progress:
             if missing:
-                for each in self.engine.generate(self.model, missing, self.params.sampling):
+                for each in self.engine.generate(self.model, missing, sampling, progress.wrote):
                     self.journal.put(each)
                     tokens += each.tokens
-                    speed = tokens / (time.monotonic() - started)
-                    progress.set_postfix_str(f"{speed:,.0f} tokens/s", refresh=False)
-                    progress.update()
+                    progress.answered(each.tokens)
         self.cost["prompts"] += len(missing)
         self.cost["tokens"] += tokens
         self.cost["seconds"] += round(time.monotonic() - started, 2)

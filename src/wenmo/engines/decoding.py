@@ -13,6 +13,7 @@ import torch
 
 from wenmo.config.generate import Sampling
 from wenmo.engines.cache import new_cache
+from wenmo.engines.engine import OnTokens, ignore
 from wenmo.engines.sampling import next_tokens, penalised, random_numbers
 
 if TYPE_CHECKING:
@@ -42,11 +43,13 @@ def decode(
     sampling: Sampling,
     ends: frozenset[int],
     is_stopped: Callable[[list[int]], bool],
+    on_tokens: OnTokens = ignore,
 ) -> Iterator[tuple[int, list[int]]]:
     """(index of the prompt, tokens of its answer), in order of completion.
 
     An answer ends with a token of `ends`, when `is_stopped` is true of its tokens so far, or after
-    `sampling.max_new_tokens`. All prompts must have the same padded length.
+    `sampling.max_new_tokens`. All prompts must have the same padded length. `on_tokens` is called
+    once per step.
     """
     # Owner is the index of a row's prompt; rows that fill up the batch or have ended have none.
     multiple = row_multiple(model.device)
@@ -76,6 +79,7 @@ def decode(
             seen.scatter_(1, torch.where(padding, inputs[:, -1:], inputs), True)
             scores = penalised(scores, seen, sampling.repetition_penalty)
         tokens = next_tokens(scores, numbers[:, step], sampling)
+        on_tokens(sum(owner is not None for owner in owners))
 
         for place, token in enumerate(tokens.tolist()):
             owner = owners[place]

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -58,6 +58,14 @@ class Completion:
     tokens: int
 
 
+OnTokens = Callable[[int], None]
+"""Gets the number of tokens written since its last call; any thread may call it."""
+
+
+def ignore(_: int) -> None:
+    """Nobody looks at the progress."""
+
+
 class Engine(Protocol):
     """Runs models. A model is loaded at its first prompt and freed at the end.
 
@@ -67,10 +75,15 @@ class Engine(Protocol):
     cost: dict[str, Any]
 
     def generate(
-        self, model: Model, prompts: Sequence[Prompt], sampling: Sampling
+        self,
+        model: Model,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        on_tokens: OnTokens = ignore,
     ) -> Iterator[Completion]:
         """One completion per prompt, in order of completion; `sampling.n` is up to the caller.
 
+        `on_tokens` is told of tokens as they are written, if the engine knows.
         A prompt's completion does not depend on the other prompts: on CPUs always, on GPUs with
         vLLM's `batch_invariant`. Raises UserError if the model or endpoint fails or the context is
         too small.

@@ -14,7 +14,14 @@ from typing import Any, Self
 from wenmo.config.endpoints import Endpoint, RequestFields, access
 from wenmo.config.generate import GenerateParams, Sampling
 from wenmo.core.errors import UserError
-from wenmo.engines.engine import Completion, Model, Prompt, without_cut_character
+from wenmo.engines.engine import (
+    Completion,
+    Model,
+    OnTokens,
+    Prompt,
+    ignore,
+    without_cut_character,
+)
 from wenmo.llm.client import Client, Usage
 from wenmo.llm.faults import FilteredError, RefusedError, UnreachableError
 from wenmo.llm.fields import fitted
@@ -53,9 +60,16 @@ class OpenAIEngine:
         self.store.__exit__()
 
     def generate(
-        self, model: Model, prompts: Sequence[Prompt], sampling: Sampling
+        self,
+        model: Model,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        on_tokens: OnTokens = ignore,
     ) -> Iterator[Completion]:
-        """One completion per prompt; a stored answer is not asked for again."""
+        """One completion per prompt; a stored answer is not asked for again.
+
+        An endpoint tells the tokens of whole answers alone, so `on_tokens` is not called.
+        """
         name = self.params.base if model.name == "base" else self.params.tuned
         missing: list[tuple[Prompt, Request]] = []
         for prompt in prompts:

@@ -17,8 +17,10 @@ from wenmo.engines.decoding import decode, padded_length, row_multiple
 from wenmo.engines.engine import (
     Completion,
     Model,
+    OnTokens,
     Prompt,
     completion,
+    ignore,
     prompt_tokens,
     refuse_without,
 )
@@ -55,7 +57,11 @@ class TransformersEngine:
         self.model = self.folder = None
 
     def generate(
-        self, model: Model, prompts: Sequence[Prompt], sampling: Sampling
+        self,
+        model: Model,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        on_tokens: OnTokens = ignore,
     ) -> Iterator[Completion]:
         """One completion per prompt, short prompts first, as many at a time as fit into memory."""
         weights = self.activate(model)
@@ -85,6 +91,7 @@ class TransformersEngine:
                         sampling,
                         ends,
                         stopped,
+                        on_tokens,
                     ):
                         waiting.remove(batch[at])
                         prompt, ended = prompts[batch[at]], answer[-1] in ends

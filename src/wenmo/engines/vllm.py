@@ -25,8 +25,10 @@ from wenmo.core.errors import UserError
 from wenmo.engines.engine import (
     Completion,
     Model,
+    OnTokens,
     Prompt,
     completion,
+    ignore,
     prompt_tokens,
     refuse_without,
 )
@@ -57,6 +59,20 @@ class Job:
 Answer = tuple[str, list[int], bool]
 """Id of the prompt, tokens of its answer, and whether the answer ended by itself."""
 
+NEWS_SECONDS = 0.5
+"""Time between two messages of a replica about its progress (seconds)."""
+
+NEWS_TOKENS = 16
+"""Tokens of an answer between two outputs of vLLM; each output costs a little time."""
+
+
+@dataclass(frozen=True)
+class News:
+    """The answers that a replica has finished since its last message, and the tokens written."""
+
+    answers: list[Answer]
+    tokens: int
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -82,7 +98,11 @@ class VllmEngine:
         self._stop()
 
     def generate(
-        self, model: Model, prompts: Sequence[Prompt], sampling: Sampling
+        self,
+        model: Model,
+        prompts: Sequence[Prompt],
+        sampling: Sampling,
+        on_tokens: OnTokens = ignore,
     ) -> Iterator[Completion]:
         """One completion per prompt, as vLLM finishes them."""
         tokenizer = load_tokenizer(model.folder)
@@ -107,8 +127,11 @@ class VllmEngine:
         while waiting:
             ready = set(wait(connections))
             for connection in connections:
-                answers: list[Answer] = _received(connection) if connection in ready else []
-                for prompt_id, answer, ended in answers:
+                if connection not in ready:
+                    continue
+                news: News = _received(connection)
+                on_tokens(news.tokens)
+                for prompt_id, answer, ended in news.answers:
                     prompt = waiting.pop(prompt_id)
                     yield completion(prompt, answer, ended, tokenizer, sampling.stop)
 
@@ -206,15 +229,20 @@ def _answer_jobs(connection: Connection, arguments: dict[str, Any]) -> None:
                 sampling_params(job.sampling, seed, job.ends),
                 lora_request=adapter,
             )
+        written: dict[str, list[int]] = {prompt_id: [] for prompt_id in job.ids}
+        unsent, sent = 0, time.monotonic()
         while engine.has_unfinished_requests():
-            answers: list[Answer] = [
-                (each.request_id, list(output.token_ids), output.finish_reason == "stop")
-                for each in engine.step()
-                if each.finished
-                for output in each.outputs
-            ]
-            if answers:
-                connection.send(answers)
+            answers: list[Answer] = []
+            for each in engine.step():
+                (output,) = each.outputs
+                written[each.request_id] += output.token_ids
+                unsent += len(output.token_ids)
+                if each.finished:
+                    ended = output.finish_reason == "stop"
+                    answers.append((each.request_id, written.pop(each.request_id), ended))
+            if answers or time.monotonic() - sent > NEWS_SECONDS:
+                connection.send(News(answers, unsent))
+                unsent, sent = 0, time.monotonic()
 
 
 def sampling_params(sampling: Sampling, seed: int, ends: list[int]) -> "SamplingParams":
@@ -232,7 +260,9 @@ def sampling_params(sampling: Sampling, seed: int, ends: list[int]) -> "Sampling
         stop_token_ids=ends,
         # The parent process decodes the tokens; vLLM needs the text only for stop strings.
         detokenize=bool(sampling.stop),
-        output_kind=RequestOutputKind.FINAL_ONLY,
+        # The new tokens of an answer alone, not all of them again.
+        output_kind=RequestOutputKind.DELTA,
+        stream_interval=NEWS_TOKENS,
     )
 
 
