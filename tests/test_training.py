@@ -22,7 +22,7 @@ from wenmo.model import lengths
 from wenmo.model.adapted_layers import Coverage, coverage
 from wenmo.model.chat import conversation
 from wenmo.model.checkpoints import Checkpoints
-from wenmo.model.loading import load_model, load_tokenizer
+from wenmo.model.loading import load_model, load_tokenizer, resolved
 from wenmo.model.loss import held_out_losses
 from wenmo.model.training import Outputs, new_trainer, train
 
@@ -196,6 +196,25 @@ def test_too_many_overlong_rows_stop_the_training_before_it_starts(
     with pytest.raises(UserError, match=r"all 2 rows are longer than train\.max_length \(128"):
         fit(small_base, tmp_path, [*ROWS, LONG, LONG])
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("units", "precision"),
+    [
+        ({"avx512_bf16": True, "amx_bf16": False}, "bf16"),
+        ({"avx512_bf16": False, "amx_bf16": True}, "bf16"),
+        ({"avx2": True, "avx512_f": True, "avx512_bf16": False}, "fp32"),
+        ({"neon": True}, "fp32"),
+    ],
+)
+def test_auto_takes_bf16_on_a_cpu_that_has_units_for_it(
+    units: dict[str, bool], precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stand-in for the processor."""
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: units)
+    assert resolved("auto") == precision
+    assert resolved("fp32") == "fp32"
 
 
 # Ways to fit an adapter

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+CPU_BF16_UNITS = ("avx512_bf16", "amx_bf16")
+
 
 def resolved(precision: Precision | Literal["auto"]) -> Precision:
     """The dtype to compute in: `auto` is the best one that this machine's hardware has."""
@@ -23,7 +25,10 @@ def resolved(precision: Precision | Literal["auto"]) -> Precision:
     import torch
 
     if not torch.cuda.is_available():
-        return "fp32"
+        # oneDNN multiplies matrices and looks for these units by itself: ATEN_CPU_CAPABILITY, which
+        # a stage pins, binds torch's own kernels alone.
+        capabilities = torch.cpu.get_capabilities()
+        return "bf16" if any(capabilities.get(unit) for unit in CPU_BF16_UNITS) else "fp32"
     return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
 
 
