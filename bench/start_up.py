@@ -31,7 +31,7 @@ POEMS, ROUNDS = 12, 3
 LEAST = {
     "base_model": {"path": str(ROOT / "data/sample/general"), "tiny": {"steps": 1}},
     "merge": {"group_by": "row", "eval_fraction": 0.5},
-    "poetry": {"merge": {"group_by": "row"}},
+    "poetry": {"merge": {"group_by": "row"}, "generate": {"length": {"min_chars": 1}}},
     "train": {"max_steps": 1},
     "generate": {"sampling": {"max_new_tokens": 1}},
     "evaluate": {"resamples": 100},

@@ -13,6 +13,7 @@ from wenmo.config.generate import GenerateParams
 from wenmo.core.reading import read_rows
 from wenmo.core.records import write_json, write_records
 from wenmo.core.stage import parse_arguments, run_stage
+from wenmo.engines.answer_length import check_answer_length
 from wenmo.engines.answering import BASE, Answerer, load_engine, open_journal, summary
 from wenmo.engines.journal import JOURNALS, finish
 from wenmo.model.loss import held_out_losses
@@ -24,6 +25,7 @@ if __name__ == "__main__":
         rows = read_rows(Path(f"data/merged/{task}/eval.jsonl"), f"merge@{task}")
         journals = JOURNALS / "baseline" / task
         with load_engine(params, [BASE]) as engine:
+            check_answer_length(rows, BASE.folder, params)
             journal = open_journal(journals, BASE, params)
             base = Answerer(engine, BASE, params, chat, params_file.seed(), journal)
             texts = base.answer(rows, "base", params.seeds)

@@ -11,6 +11,7 @@ from wenmo.config.generate import GenerateParams
 from wenmo.core.reading import read_prompts, read_rows
 from wenmo.core.records import write_json, write_json_lines, write_records
 from wenmo.core.stage import parse_arguments, run_stage
+from wenmo.engines.answer_length import check_answer_length
 from wenmo.engines.answering import (
     Answerer,
     load_engine,
@@ -31,6 +32,7 @@ if __name__ == "__main__":
         test = read_prompts(Path(f"data/test/{task}.jsonl"), f"prepare@{task}") or rows
         journals, model = JOURNALS / "generate" / task, tuned_model(task, params)
         with load_engine(params, [model]) as engine:
+            check_answer_length(rows, model.folder, params)
             journal = open_journal(journals, model, params)
             tuned = Answerer(engine, model, params, chat, params_file.seed(), journal)
             texts = tuned.answer(rows, "tuned", params.seeds)

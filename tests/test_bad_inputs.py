@@ -269,7 +269,14 @@ CASES: dict[str, list[tuple[Spoil, int, str]]] = {
         (PICKLED_ADAPTER, 1, "adapter_model.bin is a pickle, which can run code"),
         (update(f"{ADAPTER}/adapter_config.json", r=7), 1, f"{ADAPTER}: the weights do not fit"),
     ],
-    "baseline poetry": [(remove(BASE), 1, f"{BASE}: no such folder{WAY_OUT}")],
+    "baseline poetry": [
+        (remove(BASE), 1, f"{BASE}: no such folder{WAY_OUT}"),
+        (
+            param("poetry.generate.length.min_chars", 20),
+            1,
+            r"max_new_tokens \(4\) holds .* set it to",
+        ),
+    ],
     "generate poetry": [
         (remove(TEST), 1, f"{TEST}: no such file; run `dvc repro prepare@poetry`"),
         (write(TEST, "\n{\n"), 1, f"{TEST}:2: not JSON"),
@@ -443,6 +450,7 @@ def write_params(urls: dict[str, str]) -> None:
     # A model that has learnt nothing may end at once, more than once.
     content["generate"]["max_attempts"] = 50
     content["poetry"]["generate"]["sampling"]["max_new_tokens"] = 4
+    content["poetry"]["generate"]["length"]["min_chars"] = 1
     content["evaluate"]["resamples"] = 10
     YAML(typ="safe").dump(content, Path("params.yaml"))
 

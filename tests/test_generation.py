@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -24,6 +25,7 @@ from wenmo.config.params_file import section
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.core.records import Generation, HeldOutLoss, Row, read_records, write_records
 from wenmo.engines import progress
+from wenmo.engines.answer_length import check_answer_length, length_warning
 from wenmo.engines.answering import Answerer, open_journal, submission, summary
 from wenmo.engines.engine import (
     Completion,
@@ -238,6 +240,7 @@ def workplace(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("generate")
     content = YAML().load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     content["generate"]["sampling"].update(max_new_tokens=100)
+    content["novel"]["generate"]["length"]["min_chars"] = 60
     content["generate"]["transformers"]["batch_size"] = 8
     YAML().dump(content, folder / "params.yaml")
     shutil.copytree(tiny_model, folder / "models/base")
@@ -286,7 +289,7 @@ def test_the_stage_writes_a_valid_submission(
     assert list(metrics) == ["tuned", "submit"]
     assert metrics["submit"]["texts"] == len(test)
     lengths = [len("".join(each["output"].split())) for each in answers]
-    within = sum(150 <= length <= 300 for length in lengths) / len(lengths)
+    within = sum(60 <= length <= 300 for length in lengths) / len(lengths)
     assert metrics["submit"]["within_length"] == pytest.approx(within, abs=1e-4)
     log = json.loads((workplace / "logs/generate/novel.json").read_text())
     assert log["tuned"]["prompts"] == len(ROWS) + len(test)
@@ -346,6 +349,62 @@ def test_base_answers_and_is_measured_on_the_held_out_rows(
     assert {each: made for each, made in written(workplace).items() if each in uninterrupted} == (
         uninterrupted
     )
+
+
+def lengths(
+    max_new_tokens: int, min_chars: int = 1, engine: str = "transformers"
+) -> GenerateParams:
+    return settings(
+        sampling={"max_new_tokens": max_new_tokens}, length={"min_chars": min_chars}, engine=engine
+    )
+
+
+def test_texts_that_would_be_cut_are_told_with_the_number_of_tokens_that_would_do() -> None:
+    texts, tokens = ["雪 落\n" * 300, "雪落" * 300], [705, 695]  # 600 characters each
+    holds = r"generate.sampling.max_new_tokens (320) holds about 274 characters of this tokenizer"
+    least = f"{holds} (0.86 per token); generate.length.min_chars is 600: set it to 710"
+    with pytest.raises(UserError, match=f"^{re.escape(least)}$"):
+        length_warning(texts, tokens, lengths(320, 600))
+    assert length_warning(texts, tokens, lengths(698, 600)).endswith("is 600: set it to 710")
+    assert length_warning(texts, tokens, lengths(320)) == (
+        f"{holds} (0.86 per token); 2 of 2 held-out texts are longer: set it to 710"
+    )
+    assert length_warning(texts, tokens, lengths(700)).endswith(
+        "1 of 2 held-out texts are longer: set it to 710"
+    )
+    for enough in (705, 710):
+        assert length_warning(texts, tokens, lengths(enough, 600)) == ""
+
+
+@given(
+    st.lists(st.tuples(st.integers(1, 900), st.integers(1, 900)), min_size=1, max_size=5),
+    st.integers(1, 1000),
+    st.integers(0, 2000),
+)
+def test_the_number_of_tokens_that_would_do_does(
+    rows: list[tuple[int, int]], limit: int, least: int
+) -> None:
+    texts, tokens = ["雪" * characters for characters, _ in rows], [each for _, each in rows]
+    try:
+        warning = length_warning(texts, tokens, lengths(limit, least))
+    except UserError as error:
+        warning = str(error)
+    if warning:
+        enough = int(warning.rpartition(" ")[2])
+        assert enough > limit
+        assert length_warning(texts, tokens, lengths(enough, least)) == ""
+
+
+def test_the_tokenizer_of_the_model_measures_the_rows(
+    tiny_model: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    rows = [make_row(0, "雪落千山静，风来万树轻。"), make_row(1, "龘" * 20)]  # a character in bytes
+    check_answer_length(rows, tiny_model, lengths(64))
+    assert capsys.readouterr().err == ""
+    check_answer_length(rows, tiny_model, lengths(24))
+    assert "1 of 2 held-out texts are longer: set it to 50" in capsys.readouterr().err
+    check_answer_length(rows, tmp_path, lengths(24, engine="openai"))
+    assert capsys.readouterr().err == ""
 
 
 PIECES = """

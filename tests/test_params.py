@@ -70,6 +70,20 @@ WRONG = {
         set_value("novel.prepare.passages.minimum", 500),
         "novel.prepare.passages: expected minimum <= target <= maximum",
     ),
+    "passages longer than any text may be": (
+        lambda content: content["novel"]["prepare"]["passages"].update(
+            target=800, minimum=600, maximum=900
+        ),
+        "novel.generate.length.max_chars: 300: every text that is learnt is longer"
+        " (novel.prepare.passages.minimum is 600); set it to 900",
+    ),
+    "tales shorter than any text may be": (
+        lambda content: content["fairytale"]["prepare"].update(
+            min_tale_chars=20, max_tale_chars=49
+        ),
+        "fairytale.generate.length.min_chars: 50: every text that is learnt is shorter"
+        " (fairytale.prepare.max_tale_chars is 49); set it to 20",
+    ),
     "values of a section that do not fit each other": (
         lambda content: content["train"].update(load_best_model_at_end=True, save_steps=7),
         "params.yaml: train: load_best_model_at_end needs",

@@ -14,6 +14,7 @@ from wenmo.config.chat import ChatParams
 from wenmo.config.endpoints import endpoints
 from wenmo.config.evaluate import EvaluateParams
 from wenmo.config.generate import GenerateParams
+from wenmo.config.lengths import refuse_excluded_texts
 from wenmo.config.merge import MergeParams
 from wenmo.config.merge_weights import MergeWeightsParams
 from wenmo.config.params_file import PARAMS_FILE, TASKS, Section, section, unknown_key, value
@@ -62,6 +63,9 @@ def check(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
         sections = {"prepare": PREPARE_SECTIONS[task], **TASK_SECTIONS}
         for name, model in sections.items():
             section(model, content, name, task, path)
+        prepare = section(PREPARE_SECTIONS[task], content, "prepare", task, path)
+        written = section(GenerateParams, content, "generate", task, path)
+        refuse_excluded_texts(task, prepare, written.length, path)
         for key in content[task]:
             if key not in sections:
                 raise ParamsError(unknown_key(f"{task}.{key}", sections, path))
