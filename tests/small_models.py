@@ -8,8 +8,6 @@ from typing import Any
 
 from tests.chat_families import FAMILIES, Family
 
-from tests.chat_families import Family
-
 TEMPLATES = Path(__file__).parent / "chat_templates"
 
 

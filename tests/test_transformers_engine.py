@@ -136,6 +136,24 @@ def test_an_answer_cut_anywhere_ends_with_its_last_whole_character(
     assert completion(prompt, tokens, True, byte_tokenizer, []).text == text
 
 
+@pytest.mark.parametrize(
+    ("written", "text", "finish_reason"),
+    [
+        ("<think>先想格律。</think>\n\n雪落千山静。", "雪落千山静。", "stop"),
+        # The prompt of a thinking model may end with the opening tag.
+        ("先想格律。\n</think>\n\n雪落千山静。", "雪落千山静。", "stop"),
+        ("<think>先想格律，再想", "", "length"),
+    ],
+)
+def test_what_a_model_thinks_is_no_part_of_its_text(
+    tiny_model: Path, written: str, text: str, finish_reason: str
+) -> None:
+    tokenizer = load_tokenizer(tiny_model)
+    tokens = tokenizer.encode(written, add_special_tokens=False)
+    found = completion(prompts(1)[0], tokens, True, tokenizer, [])
+    assert (found.text, found.finish_reason) == (text, finish_reason)
+
+
 def test_no_text_of_the_longest_length_ends_in_a_part_of_a_character(tiny_model: Path) -> None:
     params = settings(sampling={"temperature": 5.0, "top_p": 1.0, "top_k": 0})
     texts = answers(tiny_model, params, prompts(40)).values()

@@ -11,6 +11,7 @@ from wenmo.config.generate import Sampling
 from wenmo.core.errors import UserError
 from wenmo.model.chat import Message, chat_text
 from wenmo.model.loading import refuse_without_adapter, refuse_without_model
+from wenmo.text.thinking import without_thinking
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -159,19 +160,23 @@ def completion(
     tokenizer: "PreTrainedTokenizerBase",
     stop: Sequence[str],
 ) -> Completion:
-    """The tokens of an answer as text, cut before the first `stop` string.
+    """The tokens of an answer as text, without thinking, cut before the first `stop` string.
 
-    Of an answer that has not `ended`, a character that its length cut in two is left out.
+    Of an answer that has not `ended`, a character that its length cut in two is left out. Thinking
+    that does not end leaves no text, as a cut at `length`.
     """
     text = (
         tokenizer.decode(tokens, skip_special_tokens=True)
         if ended
         else unfinished_text(tokens, tokenizer)
     )
+    answer = without_thinking(text)
+    text = answer or ""
     cut = min((at for each in stop if (at := text.find(each)) >= 0), default=None)
+    ended = answer is not None and (ended or cut is not None)
     return Completion(
         id=prompt.id,
         text=text[:cut].strip(),
-        finish_reason="stop" if ended or cut is not None else "length",
+        finish_reason="stop" if ended else "length",
         tokens=len(tokens),
     )

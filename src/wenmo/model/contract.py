@@ -197,7 +197,8 @@ def _published(tokenizer: "PreTrainedTokenizerBase") -> str:
 
 
 def _mentions(template: str, name: str) -> bool:
-    return re.search(rf"\b{name}\b", template) is not None
+    code = re.sub(r"\{#.*?#\}", "", template, flags=re.DOTALL)
+    return re.search(rf"\b{name}\b", code) is not None
 
 
 def _knows_system(tokenizer: "PreTrainedTokenizerBase", kwargs: Mapping[str, Any]) -> bool:

@@ -16,7 +16,7 @@ from wenmo.engines.openai import request as chat_body
 from wenmo.llm.connection import api_key, failure, show_hidden_status_of_stream
 from wenmo.llm.faults import one_line
 from wenmo.llm.reply import has_thinking, joined
-from wenmo.text.thinking import CLOSING, OPENING, after_thinking, without_thinking
+from wenmo.text.thinking import without_thinking
 from wenmo.tools.writing.writer import (
     STOPPED,
     ModelName,
@@ -80,8 +80,8 @@ class EndpointWriter:
                         pieces += 1
                         has_thought |= has_thinking(choice.delta.model_extra or {})
                         reason = choice.finish_reason or reason
-                    if not on_text(growing_answer(text)):
-                        return Completion(prompt.id, growing_answer(text), STOPPED, pieces)
+                    if not on_text(stable_prefix(text, [])):
+                        return Completion(prompt.id, stable_prefix(text, []), STOPPED, pieces)
         except openai.APIStatusError as error:
             failed = failure(self.url, error, self.key)
             said = str(failed).removeprefix(f"{self.url}: ")
@@ -99,11 +99,6 @@ class EndpointWriter:
         has_thought |= answer != whole.strip()
         reason = "length" if has_thought and not answer else reason
         return Completion(prompt.id, answer, reason, pieces)
-
-
-def growing_answer(text: str) -> str:
-    """The part of an unfinished text that no later token can change and that is no thinking."""
-    return stable_prefix(after_thinking(text), [*OPENING, *CLOSING])
 
 
 def entry_at(url: str) -> Endpoint | None:

@@ -11,6 +11,7 @@ from wenmo.config.generate import GenerateParams, Sampling
 from wenmo.core.errors import ParamsError
 from wenmo.engines.engine import Completion, Prompt, prompt_seed, without_cut_character
 from wenmo.model.chat import prompt_messages
+from wenmo.text.thinking import CLOSING, OPENING, after_thinking
 
 ModelName = Literal["base", "tuned"]
 MODELS: tuple[ModelName, ...] = get_args(ModelName)
@@ -87,11 +88,11 @@ def sampling_with(sampling: Sampling, **values: float) -> Sampling:
 def stable_prefix(text: str, stop: list[str]) -> str:
     """The part of an unfinished answer that no later token can change.
 
-    It leaves out an incomplete character, white space at either end, and what may be the beginning
-    of a `stop` string.
+    It leaves out thinking, an incomplete character, white space at either end, and what may be the
+    beginning of a `stop` string.
     """
-    text = without_cut_character(text.lstrip())
-    cut = min((_start_of(each, text) for each in stop), default=len(text))
+    text = without_cut_character(after_thinking(text).lstrip())
+    cut = min(_start_of(each, text) for each in (*stop, *OPENING, *CLOSING))
     return text[:cut].rstrip()
 
 
