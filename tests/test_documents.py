@@ -46,7 +46,7 @@ COMMENTED = [
 
 NOT_IN_GIT = {
     *("data/raw", ".env", ".venv", ".dvc/config.local"),
-    *("wheels", "checkpoints", "journals", "logs"),
+    *("wheels", "checkpoints", "journals", "logs", "exports"),
 }
 """Folders and files that git ignores and DVC does not know."""
 
@@ -186,8 +186,8 @@ CHECKS: dict[str, Callable[[list[str], Path], None]] = {
     "python3": check_python,
     **dict.fromkeys(
         [
-            *("accelerate", "cd", "curl", "echo", "git", "mkdir", "mkdocs", "pre-commit"),
-            *("pytest", "source", "torchrun", "vllm"),
+            *("accelerate", "cd", "curl", "echo", "git", "gto", "llama-cli", "llama-server"),
+            *("mkdir", "mkdocs", "ollama", "pre-commit", "pytest", "source", "torchrun", "vllm"),
         ],
         check_files,
     ),

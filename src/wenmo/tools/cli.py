@@ -5,10 +5,11 @@ so that `wenmo --help` and completion start without pydantic, pandas, torch or g
 """
 
 import os
+import shlex
 import shutil
 from contextlib import chdir
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -154,6 +155,40 @@ def push(
     from wenmo.tools.push import push
 
     typer.echo(push(task, to, adapter=adapter, private=private))
+
+
+@app.command()
+def export(
+    task: TaskName,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="folder to write into", file_okay=False, show_default="exports/TASK"),
+    ] = None,
+    weight_type: Annotated[
+        Literal["f16", "bf16", "f32", "q8_0"],
+        typer.Option("--type", help="number format of the weights; q8_0 is half as large as f16"),
+    ] = "f16",
+) -> None:
+    """Write a task's merged model as a GGUF file for llama.cpp, and a Modelfile for Ollama.
+
+    Both hold the task's system prompt, the chat format and the tokens that end an answer. After
+    `wenmo export poetry`:
+
+    llama-cli -m exports/poetry/poetry-f16.gguf --jinja
+
+    ollama create wenmo-poetry -f exports/poetry/Modelfile
+
+    ollama run wenmo-poetry
+
+    Reads what `dvc repro merge_weights` wrote.
+    """
+    from wenmo.tools.export.export import export
+
+    weights, modelfile = export(task, output or Path("exports") / task, weight_type)
+    typer.echo(f"{weights} and {modelfile} are written; to write with them:")
+    typer.echo(f"  llama-cli -m {shlex.quote(str(weights))} --jinja")
+    typer.echo(f"  ollama create wenmo-{task} -f {shlex.quote(str(modelfile))}")
+    typer.echo(f"  ollama run wenmo-{task}")
 
 
 @app.command()
