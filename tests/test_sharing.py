@@ -1,15 +1,20 @@
 """Sharing by a real S3 server: a colleague pulls what the owner pushed, and has nothing to run.
 
-The commands for S3 and for raw texts in docs/sharing.md are those that run here.
+The commands for S3, for a web server, for models by name and for raw texts in docs/sharing.md are
+those that run here.
 """
 
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aiohttp import web
 
-from tests.conftest import dvc, git
+from tests.conftest import digests, dvc, git
+from tests.loopback import LoopbackServer
 from tests.s3_remote import (
     add_remote,
     become_writer,
@@ -79,6 +84,57 @@ def test_one_model_can_be_pulled_alone(colleague: Path) -> None:
     succeed(colleague, "pull", "models/merged/poetry")
     assert (colleague / "models/merged/poetry/model.safetensors").is_file()
     assert not (colleague / "models/base").exists()
+
+
+def test_a_model_is_had_by_its_name_and_version(built: Path, pushed: Path, tmp_path: Path) -> None:
+    """Somebody who has neither a clone nor credentials; the version is a tag of git."""
+    owner = clone_of(pushed, tmp_path / "owner")
+    git(owner, "config", "user.name", "owner")
+    git(owner, "config", "user.email", "owner@example.org")
+    gto = Path(sys.executable).with_name("gto")
+    for task in TASKS:
+        subprocess.run([gto, "register", task, "--version", "v1.0.0"], cwd=owner, check=True)
+        succeed(tmp_path, "artifacts", "get", str(owner), task, "--rev", "v1.0.0")
+        assert digests(tmp_path / task) == digests(built / "models/merged" / task)
+    assert "poetry@v1.0.0" in git(owner, "tag")
+
+
+class WebServer(LoopbackServer):
+    """A web server that knows nothing of DVC: it serves the files of a folder to be read."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def application(self) -> web.Application:
+        application = web.Application()
+        application.router.add_static("/wenmo", self.folder)
+        return application
+
+
+def test_a_web_server_is_enough_to_read(built: Path, pushed: Path, tmp_path: Path) -> None:
+    """Pushed into the server's folder; pulled in a clone, copied and followed from elsewhere."""
+    (tmp_path / "served").mkdir()
+    owner = clone_of(pushed, tmp_path / "owner")
+    succeed(owner, "cache", "dir", "--local", str(built / ".dvc/cache"))
+    with WebServer(tmp_path / "served") as server:
+        succeed(owner, "remote", "add", "--default", "public", f"{server.address}/wenmo")
+        git(owner, "commit", "--quiet", "--message", "Name our web server", ".dvc/config")
+        succeed(owner, "remote", "add", "--local", "writable", str(tmp_path / "served"))
+        succeed(owner, "push", "--remote", "writable")
+
+        colleague = clone_of(owner, tmp_path / "colleague")
+        succeed(colleague, "pull")
+        assert stages_run(dvc(colleague, "repro")) == []
+
+        succeed(tmp_path, "get", str(owner), "models/merged/poetry")
+        assert digests(tmp_path / "poetry") == digests(built / "models/merged/poetry")
+        other = tmp_path / "other"
+        other.mkdir()
+        git(other, "init", "--quiet")
+        succeed(other, "init", "--quiet")
+        succeed(other, "import", str(owner), "models/merged/poetry")
+        assert digests(other / "poetry") == digests(built / "models/merged/poetry")
+        assert "didn't change" in succeed(other, "update", "poetry.dvc")
 
 
 def test_raw_texts_from_elsewhere_are_imported_used_and_followed(
