@@ -139,16 +139,11 @@ def family_model(folder: Path, family: Family, tiny_model: Path) -> Path:
 
     For base_model.source: path. What a folder says of ends is what the family's published one says.
     """
-    from tokenizers import AddedToken
     from transformers import GenerationConfig
 
     from wenmo.model.loading import load_model
 
-    tokenizer = with_template(folder, family.template, tiny_model)
-    tokenizer.add_tokens([AddedToken(each, special=True) for each in family.special_tokens])
-    tokenizer.add_tokens([AddedToken(each, special=False) for each in family.plain_tokens])
-    tokenizer.eos_token, tokenizer.bos_token = family.eos_token, family.bos_token
-    tokenizer.save_pretrained(folder)
+    tokenizer = family_tokenizer(folder, family, tiny_model)
     ends = tokenizer.convert_tokens_to_ids(list(family.generation_eos_tokens))
     model = load_model(tiny_model, "fp32")
     model.resize_token_embeddings(len(tokenizer), mean_resizing=False)
