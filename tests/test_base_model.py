@@ -405,6 +405,21 @@ NO_MODEL = {
     ),
     "no configuration": (MODEL.keys() - {"config.json"}, {}, "no config.json"),
     "no tokenizer": (MODEL.keys() - {"tokenizer.json"}, {}, "no tokenizer"),
+    "an architecture of its own code": (
+        MODEL.keys() - {"config.json"},
+        {
+            "config.json": json.dumps(
+                {"model_type": "own", "auto_map": {"AutoConfig": "own.Config"}}
+            ).encode(),
+            "own.py": b"raise SystemExit('run')",
+        },
+        "it cannot be opened: ",
+    ),
+    "an architecture for other things": (
+        MODEL.keys() - {"config.json"},
+        {"config.json": b'{"model_type": "t5"}'},
+        "'t5' is no causal language model of transformers",
+    ),
     "a git-lfs pointer": (
         MODEL.keys(),
         {"model.safetensors": b"version https://git-lfs.github.com/spec/v1"},
@@ -432,6 +447,7 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path: Path, case: str) -> None
     assert str(refusal.value).startswith(f"base_model.path: {folder}: ")
     assert complaint in str(refusal.value)
     assert "\n" not in str(refusal.value)
+    assert "dvc checkout" not in str(refusal.value)
     assert not (tmp_path / "base").exists()
 
 

@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.chat_families import FAMILIES, Family
-from tests.conftest import make_row
+from tests.conftest import ROOT, make_row
 from tests.small_generation import greedy
 from tests.small_models import family_model, with_template
 from wenmo.config.base_model import BaseModelParams
@@ -159,6 +159,16 @@ def test_the_record_says_what_was_found(base: Path, family: Family) -> None:
 
 def family_template(family: Family) -> str:
     return (Path(__file__).parent / f"chat_templates/{family.template}.jinja").read_text()
+
+
+def test_the_documentation_says_what_was_found(base: Path, family: Family) -> None:
+    name = next(name for name, each in FAMILIES.items() if each is family)
+    page = (ROOT / "docs/training.md").read_text(encoding="utf-8").replace("\\|", "¦")
+    row = next(line for line in page.splitlines() if line.startswith(f"| {name} |"))
+    _, _, _, template, end, _ = (cell.strip(" `").replace("¦", "|") for cell in row.split("|"))
+    assert end == family.end
+    change = json.loads((base / "wenmo.json").read_text())["chat"]["change"] or "as published"
+    assert template.replace("`", "").startswith(change.partition(":")[0])
 
 
 def test_the_prompt_that_is_trained_is_the_prompt_that_is_asked(

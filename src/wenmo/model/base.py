@@ -11,7 +11,7 @@ from wenmo.core.records import write_json, write_text
 from wenmo.model import gguf, hubs, tiny
 from wenmo.model.contract import Contract, find_contract
 from wenmo.model.folder import place, select
-from wenmo.model.loading import open_tokenizer
+from wenmo.model.loading import WAY_OUT, open_tokenizer, refuse_unknown_architecture
 from wenmo.model.provenance import write_record
 from wenmo.model.shapes import read_shapes
 
@@ -77,11 +77,14 @@ def _copy_folder(output: Path, folder: Path) -> None:
 
 def _settle(folder: Path, params: BaseModelParams, origin: str) -> Contract:
     """Find the chat model's contract and let the folder's own files say it."""
-    tokenizer = open_tokenizer(folder)
     try:
+        refuse_unknown_architecture(folder)
+        tokenizer = open_tokenizer(folder)
         contract = find_contract(tokenizer, _named_ends(folder), params.template_kwargs)
     except UserError as error:
-        raise UserError(f"{origin}: {error}") from None
+        # The folder is gone by the time that the line is read, and nothing makes it.
+        reason = str(error).removeprefix(f"{folder}: ").removesuffix(WAY_OUT)
+        raise UserError(f"{origin}: {reason}") from None
     if contract.change:
         _replace_template(folder, contract.template)
     if sorted(_named_ends(folder, "generation_config.json")) != sorted(contract.ends):

@@ -252,9 +252,9 @@ def _agreeing(
 ) -> tuple[str, str]:
     """A template that asks and teaches in these pieces, and how it differs from the published."""
     if not pieces.has_system_role:
-        return template_of(pieces), "written anew: it knows no system role"
+        return template_of(pieces), "written anew: no system role"
     if _mentions(published, "strftime_now"):
-        return template_of(pieces), f"written anew: it says today's date, now always {DATE}"
+        return template_of(pieces), f"written anew: today's date, which is now {DATE}"
     if _agrees(tokenizer, published, pieces):
         return published, ""
     if kwargs:
@@ -262,7 +262,7 @@ def _agreeing(
         template = "\n".join([*settings, published])
         if _agrees(tokenizer, template, pieces):
             return template, "set: " + ", ".join(f"{name}={kwargs[name]}" for name in kwargs)
-    return template_of(pieces), "written anew: it asks otherwise than it words an answered prompt"
+    return template_of(pieces), "written anew: its prompt does not begin an answered conversation"
 
 
 def _agrees(tokenizer: "PreTrainedTokenizerBase", template: str, pieces: Pieces) -> bool:

@@ -35,7 +35,7 @@ def dequantise(file: Path, output: Path) -> None:
     try:
         import gguf  # noqa: F401
     except ImportError:
-        raise UserError(f"{file}: GGUF needs its package; pip install -e '.[gguf]'") from None
+        raise UserError(f"{file}: GGUF needs its package; pip install -e '.[export]'") from None
     print(
         f"{file.name} is dequantised to bf16; what its quantization rounded away stays lost, so"
         " prefer the published safetensors where you have them",

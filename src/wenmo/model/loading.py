@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 CPU_BF16_UNITS = ("avx512_bf16", "amx_bf16")
 
+WAY_OUT = "; `dvc repro` makes it, `dvc checkout` brings it back"
+"""How a folder that a stage has written comes to be whole again."""
+
 
 def resolved(precision: Precision | Literal["auto"]) -> Precision:
     """The dtype to compute in: `auto` is the best one that this machine's hardware has."""
@@ -44,7 +47,11 @@ def load_model(folder: Path, precision: Precision) -> "PreTrainedModel":
     choose_deterministic_algorithms()
     with refusing_misfits(folder):
         model = AutoModelForCausalLM.from_pretrained(
-            folder, dtype=_dtype(precision), local_files_only=True, use_safetensors=True
+            folder,
+            dtype=_dtype(precision),
+            local_files_only=True,
+            trust_remote_code=False,
+            use_safetensors=True,
         )
     return model.to("cuda" if torch.cuda.is_available() else "cpu")
 
@@ -91,7 +98,7 @@ def _refuse_incomplete(folder: Path, configuration: str) -> None:
 
 
 def _unusable(folder: Path, fault: str) -> UserError:
-    return UserError(f"{folder}: {fault}; `dvc repro` makes it, `dvc checkout` brings it back")
+    return UserError(f"{folder}: {fault}{WAY_OUT}")
 
 
 @contextmanager
@@ -135,6 +142,7 @@ def load_trainable(
         "dtype": _dtype(precision),
         "attn_implementation": attn_implementation,
         "local_files_only": True,
+        "trust_remote_code": False,
         "use_safetensors": True,
     }
     refuse_without_model(folder)
@@ -163,6 +171,19 @@ def load_trainable(
             layer.support_avx512bf16_for_cpu = False
     # Activation checkpointing is turned on by the trainer.
     return prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+
+
+def refuse_unknown_architecture(folder: Path) -> None:
+    """Raise UserError if transformers itself has no causal language model for a configuration.
+
+    Some repositories bring code of their own for it, which is never run.
+    """
+    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
+
+    with refusing_misfits(folder):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
+            raise ValueError(f"{config.model_type!r} is no causal language model of transformers")
 
 
 def context_length(folder: Path) -> int:
@@ -208,7 +229,9 @@ def open_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
     from transformers import AutoTokenizer
 
     with refusing_misfits(folder):
-        return AutoTokenizer.from_pretrained(folder, local_files_only=True, padding_side="left")
+        return AutoTokenizer.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False, padding_side="left"
+        )
 
 
 def _dtype(precision: Precision) -> "torch.dtype":
