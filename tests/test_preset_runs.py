@@ -176,10 +176,11 @@ def test_the_base_is_loaded_as_the_preset_says(run: Run, tmp_path: Path) -> None
     assert str(layer.compute_dtype) == "torch.bfloat16"
 
 
-def test_training_took_its_steps_and_left_no_row_out(run: Run) -> None:
+def test_training_took_its_steps_and_left_no_row_and_no_layer_out(run: Run) -> None:
     ledger = run.read("metrics/train/{task}.json")
     assert ledger["steps"] == STEPS
     assert ledger["rows_over_length"] == 0
+    assert ledger["layers_short_of_adapters"] == 0
 
 
 def test_the_merged_weights_are_whole_and_in_the_presets_format(run: Run) -> None:

@@ -108,15 +108,18 @@ def test_a_held_out_loss_that_rose_is_told(
     assert told in capsys.readouterr().err
 
 
+MIXERS = {"a": ["q_proj", "o_proj"], "d": ["in_proj_qkv", "in_proj_z", "out_proj"]}
+EVERY_LINEAR = [*MIXERS["a"], *MIXERS["d"], "up_proj", "down_proj"]
+
+
 class Mixed(torch.nn.Module):
     """Decoder layers of two kinds, as in Qwen3.5: attention, and a gated delta rule."""
 
     def __init__(self, kinds: str) -> None:
         super().__init__()
-        mixers = {"a": ["q_proj", "o_proj"], "d": ["in_proj_qkv", "out_proj"]}
         self.layers = torch.nn.ModuleList(
             torch.nn.ModuleDict(
-                {name: torch.nn.Linear(4, 4) for name in [*mixers[kind], "up_proj", "down_proj"]}
+                {name: torch.nn.Linear(4, 4) for name in [*MIXERS[kind], "up_proj", "down_proj"]}
             )
             for kind in kinds
         )
@@ -128,10 +131,17 @@ class Mixed(torch.nn.Module):
         ("aaaa", ["q_proj", "o_proj", "up_proj", "down_proj"], 0, []),
         # Attention alone, in every layer: a choice, and no oversight.
         ("aaaa", ["q_proj", "o_proj"], 0, []),
-        ("ddda", ["q_proj", "o_proj", "up_proj", "down_proj"], 3, ["in_proj_qkv", "out_proj"]),
-        ("ddda", ["q_proj", "o_proj"], 3, ["in_proj_qkv", "out_proj"]),
+        (
+            "ddda",
+            ["q_proj", "o_proj", "up_proj", "down_proj"],
+            3,
+            ["in_proj_qkv", "in_proj_z", "out_proj"],
+        ),
+        ("ddda", ["q_proj", "o_proj"], 3, ["in_proj_qkv", "in_proj_z", "out_proj"]),
         ("ddda", ["q_proj", "o_proj", "in_proj_qkv", "out_proj"], 0, []),
         ("ddda", ["in_proj_qkv", "out_proj", "up_proj"], 1, ["o_proj", "q_proj"]),
+        # Every linear layer, of which one kind has more than the other.
+        ("ddda", EVERY_LINEAR, 0, []),
     ],
 )
 def test_layers_that_get_fewer_adapters_than_others_are_counted_and_what_they_lack_is_named(

@@ -45,7 +45,9 @@ def coverage(model: "nn.Module") -> Coverage:
             bare[layer].add(path)
     layers = adapted.keys() | bare.keys()
     most = max((len(adapted[layer]) for layer in layers), default=0)
-    short = [layer for layer in layers if len(adapted[layer]) < most]
-    known = {path for layer in layers - set(short) for path in bare[layer]}
+    fewer = {layer for layer in layers if len(adapted[layer]) < most}
+    known = {path for layer in layers - fewer for path in bare[layer]}
+    # A kind of layer with fewer linear modules than another lacks nothing if each has its adapter.
+    short = {layer for layer in fewer if bare[layer] - known}
     missed = {path.rpartition(".")[2] for layer in short for path in bare[layer] - known}
     return Coverage(len(layers), len(short), sorted(missed))
