@@ -14,15 +14,18 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
+from tests.chat_families import FAMILIES
 from tests.conftest import dvc
 from tests.server_process import VLLM_IS_MISSING, ask, free_port, wait_until_healthy
 from tests.small_generation import completions, greedy, prompts, settings
+from tests.small_models import with_template
 from wenmo.config.chat import ChatParams
 from wenmo.core.records import Row, read_records
 from wenmo.engines import openai, transformers
 from wenmo.engines.engine import Model
 from wenmo.llm.store import Store
-from wenmo.model.chat import chat_text, prompt_messages
+from wenmo.model.chat import chat_text, prompt_messages, token_ids
+from wenmo.model.contract import find_contract
 from wenmo.model.loading import load_tokenizer
 
 if VLLM_IS_MISSING:
@@ -50,6 +53,7 @@ def vllm_url(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     # vLLM 0.32 ends on CPUs when a prompt with a seed is read in parts.
     command += ["--no-enable-chunked-prefill", "--max-num-batched-tokens", "4096"]
     command += ["--generation-config", "vllm", "--chat-template", str(template)]
+    command += ["--trust-request-chat-template"]
     offline = {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "VLLM_CPU_KVCACHE_SPACE": "1"}
     with log.open("w") as out:
         server = subprocess.Popen(
@@ -75,6 +79,26 @@ def test_vllm_reads_the_same_tokens_as_the_transformers_engine(built: Path, vllm
         asked = {"model": "models/merged/novel", "messages": messages, "max_tokens": 1}
         answer = ask(f"{vllm_url}/chat/completions", asked)
         assert answer["usage"]["prompt_tokens"] == len(ours)
+
+
+def test_vllm_reads_each_familys_chat_as_we_do(built: Path, vllm_url: str, tmp_path: Path) -> None:
+    """vLLM renders the templates that base_model writes by a template engine of its own."""
+    messages = prompt_messages("你是一位诗人。", "写雪。\n\n两行 {{ 1 }}")
+    seen = 0
+    for name, family in FAMILIES.items():
+        tokenizer = with_template(tmp_path / name, family.template, built / "models/merged/novel")
+        if "bos_token" in tokenizer.chat_template:  # the server's tokenizer has none
+            continue
+        tokenizer.chat_template = find_contract(tokenizer, {tokenizer.eos_token_id}, {}).template
+        told = {
+            "messages": messages,
+            "add_generation_prompt": True,
+            "chat_template": tokenizer.chat_template,
+        }
+        read = ask(vllm_url.removesuffix("/v1") + "/tokenize", told)["tokens"]
+        assert read == token_ids(tokenizer, chat_text(tokenizer, messages)), name
+        seen += 1
+    assert seen >= 12
 
 
 def test_summarize_talks_to_vllm_and_stops_cleanly_where_its_answers_will_not_do(
