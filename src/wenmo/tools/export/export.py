@@ -39,7 +39,7 @@ def export(task: str, output: Path, weight_type: WeightType) -> tuple[Path, Path
     system_prompt = ChatParams.load("chat", task).system_prompt
     weights = output / f"{task}-{weight_type}.gguf"
     tokenizer = load_tokenizer(folder)
-    ends = _end_tokens(folder, tokenizer)
+    ends = ending_tokens(folder, tokenizer)
     try:
         text = modelfile(
             weights.name,
@@ -67,17 +67,7 @@ def export(task: str, output: Path, weight_type: WeightType) -> tuple[Path, Path
     return weights, output / MODELFILE
 
 
-def with_system_prompt(chat_template: str, system_prompt: str) -> str:
-    """A chat template that opens a conversation with the task's system prompt if it has none."""
-    prompt = json.dumps(system_prompt, ensure_ascii=False)
-    return (
-        "{% if messages[0]['role'] != 'system' %}"
-        f"{{% set messages = [{{'role': 'system', 'content': {prompt}}}] + messages %}}"
-        "{% endif %}" + chat_template
-    )
-
-
-def _end_tokens(folder: Path, tokenizer: Any) -> list[int]:
+def ending_tokens(folder: Path, tokenizer: Any) -> list[int]:
     """The tokens that end a turn, the tokenizer's own end first."""
     ends = sorted(end_tokens(folder), key=lambda each: (each != tokenizer.eos_token_id, each))
     if not 1 <= len(ends) <= len(conversion.END_KEYS):
@@ -86,6 +76,16 @@ def _end_tokens(folder: Path, tokenizer: Any) -> list[int]:
             f" name 1 to {len(conversion.END_KEYS)}"
         )
     return ends
+
+
+def with_system_prompt(chat_template: str, system_prompt: str) -> str:
+    """A chat template that opens a conversation with the task's system prompt if it has none."""
+    prompt = json.dumps(system_prompt, ensure_ascii=False)
+    return (
+        "{% if messages[0]['role'] != 'system' %}"
+        f"{{% set messages = [{{'role': 'system', 'content': {prompt}}}] + messages %}}"
+        "{% endif %}" + chat_template
+    )
 
 
 def _convert(weights: Path, task: conversion.Conversion) -> None:
