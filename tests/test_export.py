@@ -297,12 +297,13 @@ def up_to_end(tokens: list[int], ends: int | list[int]) -> list[int]:
 @pytest.mark.full
 @needs_converter
 @needs_llama_cpp
+@pytest.mark.parametrize("name", ["Qwen1.5-1.8B-Chat", "Qwen3-8B"])
 def test_llama_cpp_reads_our_own_vocabulary_and_ends_where_transformers_ends(
-    workplace: Workplace, tiny_model: Path
+    name: str, workplace: Workplace, tiny_model: Path
 ) -> None:
     """Random weights; two tokens end a turn, of which the tokenizer names one."""
     shutil.rmtree(workplace.model)
-    random_weight_model(workplace.model, "Qwen1.5-1.8B-Chat", tiny_model)
+    random_weight_model(workplace.model, name, tiny_model)
     tokenizer = load_tokenizer(workplace.model)
     system_prompt = ChatParams.load("chat", "poetry").system_prompt
     prompts = ["写雪。", "写一首五言绝句。", "Tell me 123!"]

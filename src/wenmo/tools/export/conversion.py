@@ -58,6 +58,8 @@ def convert(conversion: Conversion) -> None:
     folder = Path(conversion["folder"])
     settings = ModelBase.load_hparams(folder, False)
     kind = get_model_class(get_model_architecture(settings, ModelType.TEXT))
+    # transformers leaves out the layers that guess several tokens ahead, whatever config.json says.
+    kind.no_mtp = kind.supports_mtp_export
     with torch.inference_mode():
         model = kind(
             folder,
@@ -133,5 +135,5 @@ if __name__ == "__main__":
     try:
         convert(json.load(sys.stdin))
     except Exception as error:
-        print(" ".join(f"{error or type(error).__name__}".split()))
+        print(" ".join(f"{type(error).__name__}: {error}".split()).removesuffix(":"))
         sys.exit(1)
