@@ -272,8 +272,11 @@ def _agrees(tokenizer: "PreTrainedTokenizerBase", template: str, pieces: Pieces)
     """
     for system, prompt, answer in product(("", *SYSTEMS), PROMPTS, ANSWERS):
         messages, ours = prompt_messages(system, prompt), {"chat_template": template}
-        asked = render(tokenizer, messages, ours, ask=True)
-        told = render(tokenizer, messages + answer_messages(answer), ours)
+        try:
+            asked = render(tokenizer, messages, ours, ask=True)
+            told = render(tokenizer, messages + answer_messages(answer), ours)
+        except Exception:  # some need a variable or a system prompt
+            return False
         expected = pieces.prompt(system, prompt)
         if (asked != expected and system) or len(asked) > len(expected):
             return False
