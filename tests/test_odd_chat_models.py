@@ -9,6 +9,7 @@ import pytest
 from tests.chat_families import FAMILIES, Family
 from tests.small_models import family_model
 from wenmo.config.base_model import BaseModelParams
+from wenmo.core.errors import UserError
 from wenmo.model.base import provide
 from wenmo.model.chat import chat_text, prompt_messages
 from wenmo.model.loading import load_tokenizer
@@ -74,3 +75,16 @@ def test_a_template_that_fails_without_its_variables_or_a_system_prompt_is_mende
         assert chat_text(tokenizer, prompt_messages(system, "问")).endswith(
             f"{system}<|im_end|>\n<|im_start|>user\n问<|im_end|>\n<|im_start|>assistant\n"
         )
+
+
+def test_templates_by_name_with_none_for_conversations_are_refused_in_one_line(
+    bench: Bench,
+) -> None:
+    bench.publish(CHATML)
+    (bench.own / "chat_template.jinja").unlink()
+    named = [{"name": name, "template": CHATML} for name in ("rag", "tool_use")]
+    bench.edit("tokenizer_config.json", chat_template=named)
+    with pytest.raises(UserError, match=r"several chat templates \(rag, tool_use\), none"):
+        bench.provide()
+    (bench.own / "chat_template.jinja").write_text(CHATML)
+    assert bench.provide()["end"] == "<|im_end|>"

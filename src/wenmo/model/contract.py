@@ -192,6 +192,12 @@ def _published(tokenizer: "PreTrainedTokenizerBase") -> str:
             "no chat template; choose a chat or instruct model, or put a chat_template.jinja beside"
             " the weights"
         )
+    named = tokenizer.chat_template
+    if isinstance(named, dict) and "default" not in named:
+        raise UserError(
+            f"several chat templates ({', '.join(sorted(named))}), none of them the default; put"
+            " the one for conversations into a chat_template.jinja beside the weights"
+        )
     # A model may have several by name; this is the one for conversations without tools.
     return str(tokenizer.get_chat_template())
 
