@@ -1,6 +1,8 @@
 """Chat models that are published otherwise than the families of tests/chat_families.py."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,10 @@ from tests.chat_families import FAMILIES, Family
 from tests.small_models import family_model
 from wenmo.config.base_model import BaseModelParams
 from wenmo.core.errors import UserError
+from wenmo.engines.engine import Prompt, completion
 from wenmo.model.base import provide
-from wenmo.model.chat import chat_text, prompt_messages
-from wenmo.model.loading import load_tokenizer
+from wenmo.model.chat import chat_text, end_token, prompt_messages
+from wenmo.model.loading import end_tokens, load_tokenizer
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -87,4 +90,57 @@ def test_templates_by_name_with_none_for_conversations_are_refused_in_one_line(
     with pytest.raises(UserError, match=r"several chat templates \(rag, tool_use\), none"):
         bench.provide()
     (bench.own / "chat_template.jinja").write_text(CHATML)
+    assert bench.provide()["end"] == "<|im_end|>"
+
+
+PLAIN = replace(QWEN, special_tokens=("<|endoftext|>",), eos_token="<|endoftext|>")
+PLAIN_END = ("<|im_end|>", "<|im_start|>")
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        replace(PLAIN, plain_tokens=PLAIN_END, generation_eos_tokens=("<|im_end|>",)),
+        replace(PLAIN, plain_tokens=PLAIN_END, generation_eos_tokens=("<|endoftext|>",)),
+        replace(
+            PLAIN,
+            plain_tokens=("<|im_end|>",),
+            special_tokens=("<|endoftext|>", "<|im_start|>"),
+        ),
+    ],
+    ids=["named as an end", "not named", "beside special tokens"],
+)
+def test_an_added_token_that_ends_a_turn_is_the_end_though_it_is_no_special_one(
+    bench: Bench, family: Family
+) -> None:
+    bench.publish(CHATML, family)
+    # The tiny model's own turns end by special tokens of the same names.
+    demote(bench.own / "tokenizer.json", family.plain_tokens)
+    demote(bench.own / "tokenizer_config.json", family.plain_tokens)
+    found = bench.provide()
+    assert (found["end"], found["change"]) == ("<|im_end|>", "")
+    tokenizer = load_tokenizer(bench.base)
+    end = end_token(tokenizer)
+    assert end in end_tokens(bench.base)
+    assert tokenizer.convert_ids_to_tokens(end) == "<|im_end|>"
+    answer = [*tokenizer("雪落。", add_special_tokens=False)["input_ids"], end]
+    written = completion(Prompt([], 1), answer, True, tokenizer, [])
+    assert (written.text, written.tokens) == ("雪落。", len(answer))
+
+
+def demote(path: Path, tokens: Sequence[str]) -> None:
+    """Let added tokens be no special ones."""
+    content = json.loads(path.read_text())
+    added = content.get("added_tokens") or [*content.get("added_tokens_decoder", {}).values()]
+    for each in added:
+        if each["content"] in tokens:
+            each["special"] = False
+    path.write_text(json.dumps(content))
+
+
+def test_a_text_that_ends_by_line_breaks_ends_by_the_tokenizer_s_own_end(bench: Bench) -> None:
+    # Gemma and others have added tokens for runs of line breaks.
+    text = "{% for m in messages %}{{ m.role }}: {{ m.content }}\n\n{% endfor %}"
+    asking = "{% if add_generation_prompt %}assistant: {% endif %}"
+    bench.publish(text + asking, replace(QWEN, plain_tokens=("\n\n",)))
     assert bench.provide()["end"] == "<|im_end|>"

@@ -166,7 +166,7 @@ def completion(
     that does not end leaves no text, as a cut at `length`.
     """
     text = (
-        tokenizer.decode(tokens, skip_special_tokens=True)
+        tokenizer.decode(_without_end(tokens, tokenizer), skip_special_tokens=True)
         if ended
         else unfinished_text(tokens, tokenizer)
     )
@@ -180,3 +180,9 @@ def completion(
         finish_reason="stop" if ended else "length",
         tokens=len(tokens),
     )
+
+
+def _without_end(tokens: list[int], tokenizer: "PreTrainedTokenizerBase") -> list[int]:
+    """An answer that has ended, less its end: some models do not mark it as a special token."""
+    marked = tokens and tokens[-1] in tokenizer.added_tokens_decoder
+    return tokens[:-1] if marked else tokens

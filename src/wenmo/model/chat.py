@@ -82,10 +82,16 @@ def end_token(tokenizer: Any) -> int:
 
 
 def first_special(tokenizer: Any, text: str) -> int | None:
-    """The id of the first token in a text that stands for no words; None if there is none."""
-    special = {at for at, token in tokenizer.added_tokens_decoder.items() if token.special}
-    special.add(tokenizer.eos_token_id)
-    return next((each for each in token_ids(tokenizer, text) if each in special), None)
+    """The id of the first token in a text that stands for no words; None if there is none.
+
+    It is a special token if there is one. Some models mark the tokens of their turns as added ones
+    only, which others also have for runs of white space.
+    """
+    added = tokenizer.added_tokens_decoder.items()
+    special = {at for at, token in added if token.special} | {tokenizer.eos_token_id}
+    plain = {at for at, token in added if token.content.strip()}
+    ids = token_ids(tokenizer, text)
+    return next((each for kind in (special, plain) for each in ids if each in kind), None)
 
 
 def token_ids(tokenizer: Any, text: str) -> list[int]:
