@@ -15,7 +15,7 @@ from wenmo.core.errors import UserError
 from wenmo.engines.engine import Prompt, completion
 from wenmo.model.base import provide
 from wenmo.model.chat import chat_text, end_token, prompt_messages
-from wenmo.model.loading import end_tokens, load_tokenizer
+from wenmo.model.loading import end_tokens, load_tokenizer, open_tokenizer
 
 CHATML = (
     "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
@@ -144,3 +144,16 @@ def test_a_text_that_ends_by_line_breaks_ends_by_the_tokenizer_s_own_end(bench: 
     asking = "{% if add_generation_prompt %}assistant: {% endif %}"
     bench.publish(text + asking, replace(QWEN, plain_tokens=("\n\n",)))
     assert bench.provide()["end"] == "<|im_end|>"
+
+
+def test_a_model_without_a_token_of_some_kind_gets_none_by_another_template(bench: Bench) -> None:
+    bench.publish("{{ 'a' if style is defined else 'b' }}" + CHATML)
+    # Classes of tokenizers have defaults, which a null overrides.
+    bench.edit("config.json", model_type="llama")
+    nulls = {"bos_token": None, "unk_token": None, "pad_token": None}
+    bench.edit("tokenizer_config.json", tokenizer_class="LlamaTokenizer", **nulls)
+    before = open_tokenizer(bench.own)
+    assert bench.provide(style="x")["change"]
+    after = open_tokenizer(bench.base)
+    assert len(after) == len(before)
+    assert after.special_tokens_map == before.special_tokens_map

@@ -114,8 +114,10 @@ def _replace_template(folder: Path, template: str) -> None:
 
 
 def _change(path: Path, **changes: object) -> None:
+    """Set keys of a JSON file; None removes a key, and a null that the file has stays there."""
     content = json.loads(path.read_bytes()) if path.is_file() else {}
-    content |= changes
+    kept = {key: value for key, value in content.items() if key not in changes}
+    kept |= {key: value for key, value in changes.items() if value is not None}
     # A second name of a file in a hub's cache must not be written through.
     path.unlink(missing_ok=True)
-    write_json(path, {key: value for key, value in content.items() if value is not None})
+    write_json(path, kept)
