@@ -157,3 +157,16 @@ def test_a_model_without_a_token_of_some_kind_gets_none_by_another_template(benc
     after = open_tokenizer(bench.base)
     assert len(after) == len(before)
     assert after.special_tokens_map == before.special_tokens_map
+
+
+@pytest.mark.parametrize("method", ["gptq", "awq", "fp8", "compressed-tensors", "bitsandbytes"])
+def test_quantised_weights_are_refused_in_one_line(bench: Bench, method: str) -> None:
+    bench.publish(CHATML)
+    bench.edit("config.json", quantization_config={"quant_method": method, "bits": 4})
+    with pytest.raises(UserError) as refused:
+        bench.provide()
+    assert str(refused.value).startswith(
+        f"base_model.path: {bench.own}: its weights are quantised ({method})"
+    )
+    assert "train.quantization" in str(refused.value)
+    assert not bench.base.exists()

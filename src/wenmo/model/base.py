@@ -78,6 +78,7 @@ def _copy_folder(output: Path, folder: Path) -> None:
 def _settle(folder: Path, params: BaseModelParams, origin: str) -> Contract:
     """Find the chat model's contract and let the folder's own files say it."""
     try:
+        _refuse_quantised(folder)
         refuse_unknown_architecture(folder)
         tokenizer = open_tokenizer(folder)
         contract = find_contract(tokenizer, _named_ends(folder), params.template_kwargs)
@@ -90,6 +91,22 @@ def _settle(folder: Path, params: BaseModelParams, origin: str) -> Contract:
     if sorted(_named_ends(folder, "generation_config.json")) != sorted(contract.ends):
         _change(folder / "generation_config.json", eos_token_id=contract.ends)
     return contract
+
+
+def _refuse_quantised(folder: Path) -> None:
+    """Raise UserError if config.json says that the weights have been rounded to fewer bits.
+
+    Most kinds need a GPU or a library of their own to be opened, and an adapter merged into such
+    weights would be rounded as they are.
+    https://huggingface.co/docs/transformers/quantization/overview
+    """
+    config = json.loads((folder / "config.json").read_bytes())
+    for each in (config, config.get("text_config") or {}):
+        if quantised := each.get("quantization_config"):
+            raise UserError(
+                f"its weights are quantised ({quantised.get('quant_method', 'by any method')});"
+                " choose the model that they were made of, and train.quantization for fewer bits"
+            )
 
 
 def _named_ends(folder: Path, *names: str) -> set[int]:
