@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 
 from tests.chat_families import FAMILIES, Family
-from tests.small_models import family_model
+from tests.conftest import make_row
+from tests.small_models import family_model, family_tokenizer
 from wenmo.config.base_model import BaseModelParams
+from wenmo.config.chat import ChatParams
 from wenmo.core.errors import UserError
 from wenmo.engines.engine import Prompt, completion
 from wenmo.model.base import provide
-from wenmo.model.chat import chat_text, end_token, prompt_messages
+from wenmo.model.chat import chat_text, conversation, end_token, prompt_messages
 from wenmo.model.loading import end_tokens, load_tokenizer, open_tokenizer
 
 CHATML = (
@@ -170,3 +172,21 @@ def test_quantised_weights_are_refused_in_one_line(bench: Bench, method: str) ->
     )
     assert "train.quantization" in str(refused.value)
     assert not bench.base.exists()
+
+
+@pytest.mark.parametrize("family", ["qwen3", "qwen3.5", "deepseek-v3.1"])
+@pytest.mark.parametrize("output", ["雪</think>落了。", "<think>\n想\n</think>\n\n雪落了。"])
+def test_a_row_whose_text_a_template_takes_for_thinking_is_named(
+    tiny_model: Path, tmp_path: Path, family: str, output: str
+) -> None:
+    family_tokenizer(tmp_path, FAMILIES[family], tiny_model)
+    tokenizer = open_tokenizer(tmp_path)
+    kwargs = "{%- set enable_thinking = false -%}{%- set thinking = false -%}\n"
+    tokenizer.chat_template = kwargs + str(tokenizer.chat_template)
+    chat = ChatParams(system_prompt="系统")
+    row = make_row(7, output)
+    with pytest.raises(UserError, match=f"{row.source} row 7: the chat template alters its text"):
+        conversation(tokenizer, row, chat)
+    for kept in ("雪落了。", "\n 雪落了。\n"):
+        tokens = conversation(tokenizer, make_row(0, kept), chat)
+        assert "雪落了。" in tokenizer.decode(tokens.answer)

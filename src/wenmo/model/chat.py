@@ -55,17 +55,26 @@ class Conversation:
 
 
 def conversation(tokenizer: Any, row: Row, chat: ChatParams) -> Conversation:
-    """A row's tokens by a chat template that base_model has found to ask as it teaches."""
+    """A row's tokens by a chat template that base_model has found to ask as it teaches.
+
+    Raises UserError if the template alters this very row: some take out what looks like thinking.
+    """
     import numpy as np
 
     messages = prompt_messages(chat.system_prompt, row.prompt)
     asked = chat_text(tokenizer, messages)
     whole = _text(tokenizer, messages + answer_messages(row.output))
+    rest = whole.removeprefix(asked)
+    # Many templates strip white space off a text.
+    if not whole.startswith(asked) or not rest.lstrip().startswith(row.output.strip()):
+        raise UserError(
+            f"{row.source} row {row.position}: the chat template alters its text; remove what looks"
+            " like a tag, such as <think>"
+        )
     prompt, ids = token_ids(tokenizer, asked), token_ids(tokenizer, whole)
-    if ids[: len(prompt)] == prompt:
-        answer = ids[len(prompt) :]
-    else:  # A token spans the boundary. No engine can write it: the prompt is asked without it.
-        answer = token_ids(tokenizer, whole[len(asked) :])
+    # No engine can write a token that spans the boundary: the prompt is asked without it.
+    spanned = ids[: len(prompt)] != prompt
+    answer = token_ids(tokenizer, rest) if spanned else ids[len(prompt) :]
     return Conversation(np.array(prompt, np.int32), np.array(answer, np.int32))
 
 
