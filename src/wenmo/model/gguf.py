@@ -1,5 +1,6 @@
 """GGUF, the one-file format of llama.cpp: a base model for training has to be dequantised."""
 
+import struct
 import sys
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def dequantise(file: Path, output: Path) -> None:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
-    from wenmo.model.loading import refusing_misfits
+    from wenmo.model.loading import WAY_OUT, refusing_misfits
 
     try:
         import gguf  # noqa: F401
@@ -41,17 +42,22 @@ def dequantise(file: Path, output: Path) -> None:
         " prefer the published safetensors where you have them",
         file=sys.stderr,
     )
-    with refusing_misfits(file):
-        model = AutoModelForCausalLM.from_pretrained(
-            file.parent,
-            gguf_file=file.name,
-            quantization_config=GgufConfig(dequantize=True),
-            dtype=torch.bfloat16,
-            local_files_only=True,
-        )
-        tokenizer = AutoTokenizer.from_pretrained(
-            file.parent, gguf_file=file.name, local_files_only=True
-        )
+    try:
+        with refusing_misfits(file):
+            model = AutoModelForCausalLM.from_pretrained(
+                file.parent,
+                gguf_file=file.name,
+                quantization_config=GgufConfig(dequantize=True),
+                dtype=torch.bfloat16,
+                local_files_only=True,
+            )
+            tokenizer = AutoTokenizer.from_pretrained(
+                file.parent, gguf_file=file.name, local_files_only=True
+            )
+    except UserError as error:  # No stage makes a user's own file.
+        raise UserError(str(error).removesuffix(WAY_OUT)) from None
+    except (struct.error, IndexError) as error:  # what the package raises in a header cut short
+        raise UserError(f"{file}: it cannot be opened: {error}") from None
     template = file.parent / "chat_template.jinja"
     if template.is_file():
         tokenizer.chat_template = template.read_text(encoding="utf-8")
