@@ -3,6 +3,7 @@
 import struct
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from wenmo.core.errors import UserError
@@ -25,3 +26,25 @@ def test_a_file_cut_short_is_refused_without_a_stage_that_would_make_it(
     assert str(refused.value).startswith(f"{file}: it cannot be opened: ")
     assert "\n" not in str(refused.value)
     assert "dvc" not in str(refused.value)
+
+
+def test_one_part_of_a_split_model_is_refused(tmp_path: Path) -> None:
+    gguf = pytest.importorskip("gguf")
+    file = tmp_path / "own-00001-of-00002.gguf"
+    writer = gguf.GGUFWriter(str(file), "llama")
+    writer.add_block_count(2)
+    writer.add_context_length(64)
+    writer.add_embedding_length(32)
+    writer.add_feed_forward_length(64)
+    writer.add_head_count(2)
+    writer.add_head_count_kv(2)
+    writer.add_vocab_size(16)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_tensor("token_embd.weight", np.zeros((16, 32), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    with pytest.raises(UserError, match=r"it lacks 19 tensors .*llama-gguf-split --merge"):
+        dequantise(file, tmp_path / "base")
+    assert not (tmp_path / "base").exists()

@@ -2,6 +2,7 @@
 
 import struct
 import sys
+from collections.abc import Collection
 from pathlib import Path
 
 from wenmo.core.errors import UserError
@@ -25,7 +26,8 @@ def dequantise(file: Path, output: Path) -> None:
     """Write the model of a GGUF file as safetensors in bf16, with tokenizer and chat template.
 
     A chat_template.jinja beside the file stands for the one within. Raises UserError if the
-    package gguf is missing or transformers does not know the file's architecture.
+    package gguf or some of the weights are missing, or if transformers does not know the file's
+    architecture.
     https://huggingface.co/docs/transformers/gguf
     """
     import torch
@@ -44,13 +46,15 @@ def dequantise(file: Path, output: Path) -> None:
     )
     try:
         with refusing_misfits(file):
-            model = AutoModelForCausalLM.from_pretrained(
+            model, loading = AutoModelForCausalLM.from_pretrained(
                 file.parent,
                 gguf_file=file.name,
                 quantization_config=GgufConfig(dequantize=True),
                 dtype=torch.bfloat16,
                 local_files_only=True,
+                output_loading_info=True,
             )
+            _refuse_missing(loading["missing_keys"], file)
             tokenizer = AutoTokenizer.from_pretrained(
                 file.parent, gguf_file=file.name, local_files_only=True
             )
@@ -63,3 +67,12 @@ def dequantise(file: Path, output: Path) -> None:
         tokenizer.chat_template = template.read_text(encoding="utf-8")
     model.save_pretrained(output)
     tokenizer.save_pretrained(output)
+
+
+def _refuse_missing(names: Collection[str], file: Path) -> None:
+    """Raise UserError if weights are missing, which transformers would draw at random."""
+    if names:
+        raise UserError(
+            f"{file}: it lacks {len(names)} tensors of the model, such as {min(names)}; if it is"
+            " one part of several, `llama-gguf-split --merge` joins them"
+        )
