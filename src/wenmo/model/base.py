@@ -27,10 +27,10 @@ def provide(output: Path, params: BaseModelParams, seed: int) -> dict[str, float
     source is not to be had, is no model, or has a chat template that cannot be used; no half model
     is left behind.
     """
+    ledger = _place(output, params, seed)
+    origin = {"tiny": "the tiny model", "path": f"base_model.path: {params.path}"}
+    source = origin.get(params.source, f"{params.name} at {params.revision}")
     try:
-        ledger = _place(output, params, seed)
-        origin = {"tiny": "the tiny model", "path": f"base_model.path: {params.path}"}
-        source = origin.get(params.source, f"{params.name} at {params.revision}")
         shapes = read_shapes(output, source)
         contract = _settle(output, params, source)
     except BaseException:
@@ -50,7 +50,7 @@ def provide(output: Path, params: BaseModelParams, seed: int) -> dict[str, float
 
 
 def _place(output: Path, params: BaseModelParams, seed: int) -> dict[str, float]:
-    """Put the model's files into `output`."""
+    """Put the model's files into `output`, which stays as it is if they are not to be had."""
     match params.source:
         case "tiny":
             return tiny.build(Path(params.path), output, params.tiny, seed)

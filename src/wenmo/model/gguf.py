@@ -1,11 +1,14 @@
 """GGUF, the one-file format of llama.cpp: a base model for training has to be dequantised."""
 
+import shutil
 import struct
 import sys
 from collections.abc import Collection
 from pathlib import Path
 
 from wenmo.core.errors import UserError
+from wenmo.model.folder import disk_errors_in_one_line
+from wenmo.model.loading import WAY_OUT, refusing_misfits
 
 
 def only_file(folder: Path) -> Path | None:
@@ -32,8 +35,6 @@ def dequantise(file: Path, output: Path) -> None:
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-
-    from wenmo.model.loading import WAY_OUT, refusing_misfits
 
     try:
         import gguf  # noqa: F401
@@ -65,8 +66,14 @@ def dequantise(file: Path, output: Path) -> None:
     template = file.parent / "chat_template.jinja"
     if template.is_file():
         tokenizer.chat_template = template.read_text(encoding="utf-8")
-    model.save_pretrained(output)
-    tokenizer.save_pretrained(output)
+    shutil.rmtree(output, ignore_errors=True)
+    try:
+        with disk_errors_in_one_line(output):
+            model.save_pretrained(output)
+            tokenizer.save_pretrained(output)
+    except BaseException:
+        shutil.rmtree(output, ignore_errors=True)
+        raise
 
 
 def _refuse_missing(names: Collection[str], file: Path) -> None:
