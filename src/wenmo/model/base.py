@@ -10,7 +10,7 @@ from wenmo.core.errors import UserError
 from wenmo.core.records import write_json, write_text
 from wenmo.model import gguf, hubs, tiny
 from wenmo.model.contract import Contract, find_contract
-from wenmo.model.folder import place, select
+from wenmo.model.folder import place, select, weights_metadata
 from wenmo.model.loading import WAY_OUT, open_tokenizer, refuse_unknown_architecture
 from wenmo.model.provenance import write_record
 from wenmo.model.shapes import read_shapes
@@ -50,7 +50,7 @@ def provide(output: Path, params: BaseModelParams, seed: int) -> dict[str, float
 
 
 def _place(output: Path, params: BaseModelParams, seed: int) -> dict[str, float]:
-    """Put the model's files into `output`, which stays as it is if they are not to be had."""
+    """Put the model's files into `output`, which stays as it is if they are not whole."""
     match params.source:
         case "tiny":
             return tiny.build(Path(params.path), output, params.tiny, seed)
@@ -58,6 +58,7 @@ def _place(output: Path, params: BaseModelParams, seed: int) -> dict[str, float]
             _copy_folder(output, Path(params.path))
         case hub:
             snapshot = FETCH[hub](params.name, params.revision)
+            weights_metadata(snapshot.folder, f"{params.name} at {params.revision}")
             place(snapshot.folder, snapshot.names, output, link_weights=True)
     return {}
 
@@ -72,6 +73,7 @@ def _copy_folder(output: Path, folder: Path) -> None:
         gguf.dequantise(file, output)
         return
     names = select((path.name for path in folder.iterdir() if path.is_file()), origin)
+    weights_metadata(folder, origin)
     place(folder, names, output, link_weights=False)
 
 
