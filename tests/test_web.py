@@ -195,6 +195,10 @@ def test_a_link_calls_up_the_very_texts(
     temperature = page.get_by_role("spinbutton", name="Temperature").locator("visible=true")
     temperature.fill("1.3")
     temperature.press("Tab")
+    # The page has taken the number over once its slider stands there.
+    expect(page.get_by_role("slider", name="Temperature").locator("visible=true")).to_have_value(
+        "1.3"
+    )
     ask(page, "秋夜 & <雪>")
     texts = whole_texts(page)
     link = page.locator(".link input:visible").input_value()
