@@ -27,8 +27,8 @@ from wenmo.core.errors import UserError
 from wenmo.engines.engine import Model, Prompt
 from wenmo.engines.transformers import TransformersEngine
 from wenmo.model.base import provide
-from wenmo.model.chat import chat_text, conversation, end_token, prompt_messages
-from wenmo.model.contract import Pieces, render, template_of
+from wenmo.model.chat import chat_text, conversation, end_token, prompt_messages, render
+from wenmo.model.contract import Pieces, template_of
 from wenmo.model.loading import end_tokens, load_model, load_tokenizer
 from wenmo.model.loss import held_out_losses
 from wenmo.model.training import labelled
@@ -280,11 +280,11 @@ def test_a_template_that_is_written_anew_writes_its_pieces(
     plain_tokenizer.chat_template = template_of(pieces)
     told = [*prompt_messages(system, prompt), {"role": "assistant", "content": answer}]
     before = pieces.prompt(system, prompt)
-    assert render(plain_tokenizer, told[:2], {}, ask=True) == before
-    assert render(plain_tokenizer, told, {}) == before + answer + pieces.answer_closing
+    assert render(plain_tokenizer, told[:2], ask=True) == before
+    assert render(plain_tokenizer, told) == before + answer + pieces.answer_closing
     longer = [*told, {"role": "user", "content": again}]
     asked = before + answer + pieces.next_prompt + again + pieces.answer_opening
-    assert render(plain_tokenizer, longer, {}, ask=True) == asked
+    assert render(plain_tokenizer, longer, ask=True) == asked
 
 
 @pytest.fixture(scope="module")

@@ -10,10 +10,10 @@ from wenmo.core.errors import UserError
 from wenmo.core.records import write_json, write_text
 from wenmo.model import gguf, hubs, tiny
 from wenmo.model.contract import Contract, find_contract
-from wenmo.model.folder import place, select, weights_metadata
+from wenmo.model.folder import place, select
 from wenmo.model.loading import WAY_OUT, open_tokenizer, refuse_unknown_architecture
 from wenmo.model.provenance import write_record
-from wenmo.model.shapes import read_shapes
+from wenmo.model.shapes import Shapes, read_shapes
 
 FETCH = {"huggingface": hubs.from_hugging_face, "modelscope": hubs.from_model_scope}
 
@@ -27,12 +27,11 @@ def provide(output: Path, params: BaseModelParams, seed: int) -> dict[str, float
     source is not to be had, is no model, or has a chat template that cannot be used; no half model
     is left behind.
     """
-    ledger = _place(output, params, seed)
-    origin = {"tiny": "the tiny model", "path": f"base_model.path: {params.path}"}
-    source = origin.get(params.source, f"{params.name} at {params.revision}")
+    origins = {"tiny": "the tiny model", "path": f"base_model.path: {params.path}"}
+    origin = origins.get(params.source, f"{params.name} at {params.revision}")
+    ledger, shapes = _place(output, params, seed, origin)
     try:
-        shapes = read_shapes(output, source)
-        contract = _settle(output, params, source)
+        contract = _settle(output, params, origin)
     except BaseException:
         shutil.rmtree(output, ignore_errors=True)
         raise
@@ -49,32 +48,35 @@ def provide(output: Path, params: BaseModelParams, seed: int) -> dict[str, float
     return {"parameters": shapes.parameters} | ledger
 
 
-def _place(output: Path, params: BaseModelParams, seed: int) -> dict[str, float]:
+def _place(
+    output: Path, params: BaseModelParams, seed: int, origin: str
+) -> tuple[dict[str, float], Shapes]:
     """Put the model's files into `output`, which stays as it is if they are not whole."""
     match params.source:
         case "tiny":
-            return tiny.build(Path(params.path), output, params.tiny, seed)
+            ledger = tiny.build(Path(params.path), output, params.tiny, seed)
+            return ledger, read_shapes(output, origin)
         case "path":
-            _copy_folder(output, Path(params.path))
+            return {}, _copy_folder(output, Path(params.path), origin)
         case hub:
             snapshot = FETCH[hub](params.name, params.revision)
-            weights_metadata(snapshot.folder, f"{params.name} at {params.revision}")
+            shapes = read_shapes(snapshot.folder, origin)
             place(snapshot.folder, snapshot.names, output, link_weights=True)
-    return {}
+            return {}, shapes
 
 
-def _copy_folder(output: Path, folder: Path) -> None:
-    origin = f"base_model.path: {folder}"
+def _copy_folder(output: Path, folder: Path, origin: str) -> Shapes:
     if not folder.is_dir():
         raise UserError(f"{origin}: no such folder")
     if folder.resolve() == output.resolve():
         raise UserError(f"{origin}: that is where the copy goes; move your model to another folder")
     if file := gguf.only_file(folder):
         gguf.dequantise(file, output)
-        return
+        return read_shapes(output, origin)
     names = select((path.name for path in folder.iterdir() if path.is_file()), origin)
-    weights_metadata(folder, origin)
+    shapes = read_shapes(folder, origin)
     place(folder, names, output, link_weights=False)
+    return shapes
 
 
 def _settle(folder: Path, params: BaseModelParams, origin: str) -> Contract:

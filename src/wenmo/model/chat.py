@@ -1,6 +1,8 @@
 """The chat format: how a system prompt and a user's prompt become the text that a model reads."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from wenmo.config.chat import ChatParams
@@ -35,9 +37,27 @@ def answer_messages(answer: str) -> list[Message]:
     return [{"role": "assistant", "content": answer}]
 
 
-def chat_text(tokenizer: Any, messages: list[Message]) -> str:
+def render(
+    tokenizer: Any,
+    messages: Sequence[Message],
+    variables: Mapping[str, Any] = MappingProxyType({}),
+    *,
+    ask: bool = False,
+) -> str:
+    """The chat template's text of a conversation; `ask` opens the model's turn at its end.
+
+    `variables` are for the template, or options of the tokenizer's method.
+    """
+    return str(
+        tokenizer.apply_chat_template(
+            list(messages), tokenize=False, add_generation_prompt=ask, **variables
+        )
+    )
+
+
+def chat_text(tokenizer: Any, messages: Sequence[Message]) -> str:
     """The exact text before the answer, ending where the assistant's turn opens."""
-    return str(tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True))
+    return render(tokenizer, messages, ask=True)
 
 
 @dataclass(frozen=True)
@@ -63,7 +83,7 @@ def conversation(tokenizer: Any, row: Row, chat: ChatParams) -> Conversation:
 
     messages = prompt_messages(chat.system_prompt, row.prompt)
     asked = chat_text(tokenizer, messages)
-    whole = _text(tokenizer, messages + answer_messages(row.output))
+    whole = render(tokenizer, messages + answer_messages(row.output))
     rest = whole.removeprefix(asked)
     # Many templates strip white space off a text.
     if not whole.startswith(asked) or not rest.lstrip().startswith(row.output.strip()):
@@ -84,7 +104,7 @@ def end_token(tokenizer: Any) -> int:
     Raises UserError if there is none, and what jinja raises if the template is broken.
     """
     messages = prompt_messages("系统", "问") + answer_messages("答")
-    end = first_special(tokenizer, _text(tokenizer, messages).rpartition("答")[2])
+    end = first_special(tokenizer, render(tokenizer, messages).rpartition("答")[2])
     if end is None:
         raise UserError("it leaves the answer open")
     return end
@@ -106,7 +126,3 @@ def first_special(tokenizer: Any, text: str) -> int | None:
 def token_ids(tokenizer: Any, text: str) -> list[int]:
     """The ids of a text of the chat template, which has written all special tokens already."""
     return tokenizer(text, add_special_tokens=False)["input_ids"]  # type: ignore[no-any-return]
-
-
-def _text(tokenizer: Any, messages: list[Message]) -> str:
-    return str(tokenizer.apply_chat_template(messages, tokenize=False))

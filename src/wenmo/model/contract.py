@@ -19,7 +19,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from wenmo.core.errors import UserError
-from wenmo.model.chat import Message, answer_messages, first_special, prompt_messages
+from wenmo.model.chat import Message, answer_messages, first_special, prompt_messages, render
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -159,21 +159,6 @@ def template_of(pieces: Pieces) -> str:
 def _quoted(text: str) -> str:
     """A string in Jinja, which reads JSON's escapes but for pairs of surrogates."""
     return json.dumps(text, ensure_ascii=False)
-
-
-def render(
-    tokenizer: "PreTrainedTokenizerBase",
-    messages: Sequence[Message],
-    kwargs: Mapping[str, Any],
-    *,
-    ask: bool = False,
-) -> str:
-    """The template's text of a conversation; `ask` opens the model's turn at its end."""
-    return str(
-        tokenizer.apply_chat_template(
-            list(messages), tokenize=False, add_generation_prompt=ask, **kwargs
-        )
-    )
 
 
 def _render(
