@@ -158,6 +158,23 @@ def run_python(
     )
 
 
+ONE_AFTER_THE_OTHER = """
+import runpy, sys
+for sys.argv in [line.split() for line in sys.argv[1:]]:
+    runpy.run_path(f"stages/{sys.argv[0]}", run_name="__main__")
+"""
+
+
+def run_stages(folder: Path, *lines: str) -> str:
+    """Run stage scripts, each with its arguments, and return what they said on stderr.
+
+    They share a process, since most of the time goes into importing torch.
+    """
+    done = run_python("-c", ONE_AFTER_THE_OTHER, *lines, cwd=folder)
+    assert done.returncode == 0, f"{lines}: {done.stdout[-2000:]}{done.stderr[-2000:]}"
+    return done.stderr
+
+
 def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
     run = subprocess.run(

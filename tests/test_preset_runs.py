@@ -14,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 from safetensors import safe_open
 
-from tests.conftest import git, run_python
+from tests.conftest import git, run_python, run_stages
 from tests.small_models import random_weight_model
 from wenmo.config import params_file
 from wenmo.config.chat import ChatParams
@@ -79,16 +79,8 @@ def run(
     shrink(folder / "params.yaml", model)
     stages = [f"{stage}.py {task}" for stage in ("summarize", "merge", "train", "merge_weights")]
     first = ["check.py", "base_model.py", f"prepare.py {task} data/sample/{task}"]
-    succeed(folder, "-c", ONE_AFTER_THE_OTHER, *first, *stages)
+    run_stages(folder, *first, *stages)
     return Run(folder, task, params_file.deep_merge(preset_file["train"], own))
-
-
-# A process for all stages of a run, since most of the time goes into importing torch.
-ONE_AFTER_THE_OTHER = """
-import runpy, sys
-for sys.argv in [line.split() for line in sys.argv[1:]]:
-    runpy.run_path(f"stages/{sys.argv[0]}", run_name="__main__")
-"""
 
 
 def succeed(folder: Path, *arguments: str) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.conftest import ROOT, git, run_python
+from tests.conftest import ROOT, git, run_python, run_stages
 from tests.server_process import VLLM_IS_MISSING, ask, free_port, wait_until_healthy
 from tests.small_generation import completions, greedy, prompts
 from wenmo.engines import transformers as transformers_engine
@@ -36,12 +36,6 @@ STAGES = [
     f"evaluate.py {TASK}",
     f"report.py {TASK}",
 ]
-# A process for all stages of a run, since most of the time goes into importing torch.
-ONE_AFTER_THE_OTHER = """
-import runpy, sys
-for sys.argv in [line.split() for line in sys.argv[1:]]:
-    runpy.run_path(f"stages/{sys.argv[0]}", run_name="__main__")
-"""
 
 
 def gguf_file() -> Path:
@@ -75,13 +69,7 @@ def run(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     (folder / "own").mkdir()
     os.link(gguf_file(), folder / "own/model.gguf")
     write_params(folder)
-    return Run(folder, stages(folder, *STAGES))
-
-
-def stages(folder: Path, *lines: str) -> str:
-    done = run_python("-c", ONE_AFTER_THE_OTHER, *lines, cwd=folder)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
-    return done.stderr
+    return Run(folder, run_stages(folder, *STAGES))
 
 
 def write_params(folder: Path, **train: Any) -> None:
@@ -143,7 +131,7 @@ def test_it_is_trained_in_4_bits_too(run: Run, tmp_path: Path) -> None:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).symlink_to(run.folder / name)
     write_params(folder, quantization="4bit", max_steps=2)
-    stages(folder, "check.py", f"train.py {TASK}")
+    run_stages(folder, "check.py", f"train.py {TASK}")
     ledger = json.loads((folder / f"metrics/train/{TASK}.json").read_text())
     # A model of this size loses much by 4 bits, and none of what makes it a language model.
     assert before < ledger["eval_loss_at_start"] < 1.25 * before
