@@ -3,7 +3,7 @@
 python -m bench.demo > bench/demo.md
 python -m bench.demo --picture
 
-The models are those in models/; `make repro` builds the tiny ones. Time runs from the start of the
+The models are those in models/; `make repro` builds them. Time runs from the start of the
 command until the terminal, or a browser that waits for the address, shows characters of a text.
 """
 
@@ -93,7 +93,7 @@ def main() -> None:
         contenders = {"`wenmo write`": measure_write, "`wenmo web`": lambda: measure_web(browser)}
         runs = in_turn(contenders, RUNS, "first text")
     print("`python -m bench.demo > bench/demo.md`\n")
-    print(f"{RUNS} runs each, with the tiny models, on {machine.in_words(described)}\n")
+    print(f"{RUNS} runs each, with the default models, on {machine.in_words(described)}\n")
     columns = {
         "seconds until the first characters": lambda own: quantity(own).shown(),
         "processor seconds": lambda own: quantity(own, "processor").shown(),

@@ -29,7 +29,7 @@ FIRST_WITH_MODEL = "base_model"
 OF_ALL_TASKS = ("check", "base_model")
 POEMS, ROUNDS = 12, 3
 LEAST = {
-    "base_model": {"path": str(ROOT / "data/sample/general"), "tiny": {"steps": 1}},
+    "base_model": {"path": str(ROOT / "pretrained/wenmo-3m")},
     "merge": {"group_by": "row", "eval_fraction": 0.5},
     "poetry": {"merge": {"group_by": "row"}, "generate": {"length": {"min_chars": 1}}},
     "train": {"max_steps": 1},

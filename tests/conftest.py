@@ -109,7 +109,6 @@ def tiny_params() -> TinyParams:
         batch_size=4,
         block_length=64,
         learning_rate=1e-3,
-        tuning_learning_rate=4e-3,
     )
 
 

@@ -334,7 +334,7 @@ CASES: dict[str, list[tuple[Spoil, int, str]]] = {
         (together(TOKEN, cut_short(f"{MERGED}/model.safetensors")), 1, "run `dvc repro merge_wei"),
         (TOKEN, 1, "http://127.*cannot be reached"),
     ],
-    "make preset NAME=huge": [(nothing, 2, "'huge' is no preset; there are tiny$")],
+    "make preset NAME=huge": [(nothing, 2, "'huge' is no preset; there are embedded$")],
     "wenmo preset mine": [
         (write("presets/mine.yaml", b"# mine\n# \xff\n"), 2, "presets/mine.yaml:2: not UTF-8"),
         (write("presets/mine.yaml", "train:\n  steps: 5\n"), 2, "mine.yaml: train.steps: unknown"),
@@ -411,7 +411,7 @@ def lay_out(tiny_model: Path, urls: dict[str, str]) -> None:
     for name in ("dvc.yaml", "dvc.lock", "Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy2(ROOT / name, name)
     for folder, names in {
-        "presets": ["tiny.yaml"],
+        "presets": ["embedded.yaml"],
         ".dvc": ["config", ".gitignore"],
         "data/raw/novel": ["train.jsonl", "test.jsonl"],
     }.items():
@@ -443,7 +443,7 @@ def write_params(urls: dict[str, str]) -> None:
     write_limits(timeout_seconds=5.0, max_retries=0, api_key_env="")
     param("keyed", {"api_key_env": "NO_SUCH_KEY"}, LIMITS)()
     content["merge"]["eval_fraction"] = 0.4
-    content["base_model"]["path"] = "data/general"
+    content["base_model"] |= {"source": "tiny", "path": "data/general"}
     content["base_model"]["tiny"] |= {"hidden_size": 16, "heads": 1, "verse_poems": 9, "steps": 1}
     content["train"]["max_steps"] = 1
     content["generate"]["openai"]["endpoint"] = "closed"

@@ -471,7 +471,7 @@ def test_sharded_weights_are_counted_as_one_model(tmp_path: Path) -> None:
 
 def test_the_tiny_model_has_a_record_too(tmp_path: Path, tiny_params: TinyParams) -> None:
     text = shutil.copytree(ROOT / "data/sample/general", tmp_path / "text")
-    params = base_model(path=str(text)).model_copy(update={"tiny": tiny_params})
+    params = base_model(source="tiny", path=str(text)).model_copy(update={"tiny": tiny_params})
     ledger = provide(tmp_path / "base", params, seed=1)
     assert set(ledger) == {"parameters", "loss"}
     record = read_record(tmp_path / "base")

@@ -1,5 +1,6 @@
 """Tables and texts in the READMEs and in docs/results.md."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import pytest
 from tests.conftest import ROOT
 from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError
-from wenmo.tools.figures import with_figures
+from wenmo.core.records import Generation, write_records
+from wenmo.tools.figures import measures_table, with_figures
 from wenmo.tools.score_tables import (
     CHINESE,
     ENGLISH,
@@ -91,3 +93,20 @@ def test_the_pages_show_the_committed_scores(monkeypatch: pytest.MonkeyPatch) ->
     }
     for page, table in shown.items():
         assert table in Path(page).read_text(encoding="utf-8"), f"{page}: run `make figures`"
+
+
+def test_poems_are_counted_by_the_measure_that_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    short = "月落鸡声远，霜清客路长。\n推窗寻旧影，一树桂花香。"
+    long = "白云山外白云长，绿水桥边绿草香。\n我问牧童何处去，笑将横笛指斜阳。"
+    rows = [Generation(str(at), "", poem, "", "stop", 1) for at, poem in enumerate((short, long))]
+    write_records(Path("outputs/poetry/eval.base.jsonl"), rows)
+    tuned = [replace(rows[0], text=short), replace(rows[1], text=short)]
+    write_records(Path("outputs/poetry/eval.tuned.jsonl"), tuned)
+    _, _, *table = cells(measures_table())
+    assert table == [
+        ["4 × 5", "1", "0.00", "1.00", "0.00", "1.00", "0.00", "1.00"],
+        ["4 × 7", "1", "0.00", "0.00", "0.00", "1.00", "0.00", "1.00"],
+    ]

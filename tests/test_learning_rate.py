@@ -15,7 +15,7 @@ from wenmo.config.train import TrainParams
 from wenmo.core.errors import ParamsError
 
 PARAMS = params_file.read(ROOT / "params.yaml")
-EMBEDDED_RATE = PARAMS["base_model"]["tiny"]["tuning_learning_rate"]
+EMBEDDED_RATE = PARAMS["base_model"]["tuning_learning_rate"]
 OTHERS = ("huggingface", "modelscope", "path")
 RATES = st.floats(1e-6, 1.0) | st.integers(1, 9)
 
@@ -38,15 +38,15 @@ def test_the_committed_rate_is_what_the_base_needs() -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_auto_is_the_embedded_bases_own_rate_and_else_the_usual_one(task: str) -> None:
-    assert rate(content("tiny", "auto"), task) == EMBEDDED_RATE
+    assert rate(content("embedded", "auto"), task) == EMBEDDED_RATE
     assert {rate(content(source, "auto"), task) for source in OTHERS} == {2e-4}
 
 
-@given(wanted=RATES, source=st.sampled_from(("tiny", *OTHERS)), task=st.sampled_from(TASKS))
+@given(wanted=RATES, source=st.sampled_from(("embedded", *OTHERS)), task=st.sampled_from(TASKS))
 def test_a_rate_that_is_set_is_used_or_refused_and_never_changed(
     wanted: float, source: str, task: str
 ) -> None:
-    within = source == "tiny" or wanted <= 1e-3
+    within = source == "embedded" or wanted <= 1e-3
     if within:
         assert rate(content(source, wanted), task) == wanted
         return
@@ -76,7 +76,7 @@ def test_a_task_of_its_own_rate_is_named() -> None:
 @pytest.mark.parametrize("wrong", ["atuo", "1e-4", True, 0, -1e-4, float("nan"), None])
 def test_neither_a_number_nor_auto_is_refused(wrong: Any) -> None:
     with pytest.raises(ParamsError, match=r"train\.learning_rate: .*") as caught:
-        all_sections.check(content("tiny", wrong))
+        all_sections.check(content("embedded", wrong))
     assert "\n" not in str(caught.value)
 
 

@@ -91,7 +91,7 @@ PUBLISHED: dict[str, dict[str, Any]] = {
         "train.launcher": "accelerate launch --config_file configs/fsdp.yaml",
         "poetry.train.learning_rate": 1e-4,
     },
-    "tiny": {"base_model.source": "tiny", "train.learning_rate": "auto"},
+    "embedded": {"base_model.source": "embedded", "train.learning_rate": "auto"},
 }
 USUAL = {
     "train.max_steps": -1,
@@ -193,14 +193,14 @@ def test_the_model_of_a_preset_is_pinned(root: Path, name: str) -> None:
 
 
 def test_the_default_is_what_is_committed(root: Path) -> None:
-    run = wenmo("preset", "tiny")
-    assert run.output == "params.yaml is tiny already; nothing changed\n"
+    run = wenmo("preset", "embedded")
+    assert run.output == "params.yaml is embedded already; nothing changed\n"
     assert Path("params.yaml").read_text(encoding="utf-8") == COMMITTED
 
 
 def test_a_preset_twice_is_a_preset_once_whatever_was_there_before(root: Path) -> None:
     made = {name: preset(name) for name in NAMES}
-    assert [name for name in NAMES if made[name] == COMMITTED] == ["tiny"]
+    assert [name for name in NAMES if made[name] == COMMITTED] == ["embedded"]
     for name in reversed(NAMES):
         assert preset(name) == made[name]
     assert preset(NAMES[0]) == made[NAMES[0]]
@@ -208,7 +208,7 @@ def test_a_preset_twice_is_a_preset_once_whatever_was_there_before(root: Path) -
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_default_holds_each_key_that_a_preset_changes(name: str) -> None:
-    default = set(leaves(params_file.read(ROOT / "presets/tiny.yaml")))
+    default = set(leaves(params_file.read(ROOT / "presets/embedded.yaml")))
     assert set(leaves(params_file.read(ROOT / f"presets/{name}.yaml"))) <= default
 
 
@@ -226,7 +226,7 @@ def test_only_values_change_and_the_output_shows_them(root: Path, name: str) -> 
     expected = params_file.deep_merge(before, changes(root / f"presets/{name}.yaml"))
     assert params_file.read() == expected
     assert list(leaves(params_file.read())) == list(leaves(before))
-    if name == "tiny":
+    if name == "embedded":
         return
     changed = [line for line in output.splitlines()[2:] if line[0] in "+-"]
     assert changed
@@ -243,7 +243,7 @@ def test_what_a_user_set_besides_stays(root: Path) -> None:
     own = COMMITTED.replace("seed: 42", "seed: 7  # mine").replace("data/sample\n", "data/raw\n")
     (root / "params.yaml").write_text(own, encoding="utf-8")
     preset("novel-qwen2-1.5b")
-    assert preset("tiny") == own
+    assert preset("embedded") == own
 
 
 def test_a_list_that_dvc_has_rewritten_comes_back(root: Path) -> None:
@@ -252,7 +252,7 @@ def test_a_list_that_dvc_has_rewritten_comes_back(root: Path) -> None:
     )
     assert by_dvc != COMMITTED
     (root / "params.yaml").write_text(by_dvc, encoding="utf-8")
-    assert preset("tiny") == COMMITTED
+    assert preset("embedded") == COMMITTED
 
 
 def test_comments_stay_where_a_list_becomes_a_word(root: Path) -> None:
@@ -260,7 +260,7 @@ def test_comments_stay_where_a_list_becomes_a_word(root: Path) -> None:
     text = preset("all")
     assert comments(text) == comments(COMMITTED)
     assert "    target_modules: all-linear\n\n# --- Adapter into base.\n" in text
-    assert preset("tiny") == COMMITTED
+    assert preset("embedded") == COMMITTED
 
 
 def test_a_new_key_of_a_task_stands_in_a_block_before_the_next_comment(root: Path) -> None:
@@ -272,12 +272,12 @@ def test_a_new_key_of_a_task_stands_in_a_block_before_the_next_comment(root: Pat
     text = preset("own")
     assert "    resamples: 9\n\npoetry:\n" in text
     assert "  train:\n    packing: true\n  merge_weights: {}\n" in text
-    assert "    eval_fraction: 0.25\n    gap_rows: 5\n  chat:\n" in text
+    assert "    eval_fraction: 0.3\n    gap_rows: 5\n  chat:\n" in text
     assert comments(text) == comments(COMMITTED)
 
 
 WRONG = {
-    "no such preset": ("other", None, 2, "'own' is no preset; there are tiny, "),
+    "no such preset": ("other", None, 2, "'own' is no preset; there are embedded, "),
     "an unknown key": ("own", "train:\n  max_stpes: 5\n", 2, "train.max_stpes: unknown key; "),
     "an unknown section": ("own", "trian:\n  max_steps: 5\n", 2, "trian: unknown key; "),
     "a wrong value": ("own", "train:\n  max_steps: many\n", 2, "train.max_steps: 'many': "),
@@ -314,7 +314,7 @@ def test_what_was_wrong_before_is_not_blamed_on_the_preset(root: Path) -> None:
 def test_a_wrong_value_that_the_preset_sets_is_mended(root: Path) -> None:
     wrong = COMMITTED.replace("max_steps: 100", "max_steps: many")
     (root / "params.yaml").write_text(wrong, encoding="utf-8")
-    assert preset("tiny") == COMMITTED
+    assert preset("embedded") == COMMITTED
 
 
 def listed() -> dict[str, list[str]]:
@@ -328,7 +328,7 @@ def listed() -> dict[str, list[str]]:
 
 def test_without_a_name_they_are_listed_with_what_they_are(root: Path) -> None:
     rows = listed()
-    assert [*rows] == ["tiny", *(name for name in NAMES if name != "tiny")]
+    assert [*rows] == ["embedded", *(name for name in NAMES if name != "embedded")]
     assert rows["novel-qwen3-8b"] == [
         "Qwen/Qwen3-8B",
         "8.2B",
@@ -339,7 +339,7 @@ def test_without_a_name_they_are_listed_with_what_they_are(root: Path) -> None:
     assert rows["path"] == ["your own", "", "LoRA", "by the model", ""]
     assert all(all(row) for name, row in rows.items() if name != "path")
     embedded = json.loads((ROOT / "metrics/base_model.json").read_text())["parameters"]
-    assert rows["tiny"][:2] == ["embedded", f"{embedded / 1e6:.1f}M"]
+    assert rows["embedded"][:2] == ["embedded", f"{embedded / 1e6:.1f}M"]
 
 
 def test_a_preset_of_ones_own_needs_to_tell_nothing_of_itself(root: Path) -> None:
@@ -426,7 +426,7 @@ def test_a_preset_is_set_though_its_packages_are_missing_and_training_is_refused
     assert run.stderr.count("\n") == 1 and ".[gpu]" in run.stderr
     with pytest.raises(ParamsError, match=re.escape(missing)):
         all_sections.refuse_missing(params_file.read())
-    assert wenmo("preset", "tiny").stderr == ""
+    assert wenmo("preset", "embedded").stderr == ""
     all_sections.refuse_missing(params_file.read())
 
 
@@ -475,7 +475,7 @@ def test_what_looks_like_a_number_is_entered_as_the_commit_that_it_is(
         assert params_file.read()["base_model"]["revision"] == commit
 
 
-@pytest.mark.parametrize("name", ["tiny", "path"])
+@pytest.mark.parametrize("name", ["embedded", "path"])
 def test_a_model_from_no_hub_has_no_commit(root: Path, name: str) -> None:
     preset(name)
     run = wenmo("preset", "--pin")

@@ -6,12 +6,12 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from wenmo.config.params_file import Fraction, PositiveFloat, PositiveInt, Section
 
-Source = Literal["tiny", "huggingface", "modelscope", "path"]
+Source = Literal["embedded", "tiny", "huggingface", "modelscope", "path"]
 HUBS = ("huggingface", "modelscope")
 
 
 class TinyParams(Section):
-    """Section `base_model.tiny`: size and pre-training of the embedded model."""
+    """Section `base_model.tiny`: size and pre-training of the model for quick tests."""
 
     hidden_size: PositiveInt
     intermediate_size: PositiveInt
@@ -25,7 +25,6 @@ class TinyParams(Section):
     steps: PositiveInt
     batch_size: PositiveInt
     learning_rate: PositiveFloat
-    tuning_learning_rate: PositiveFloat
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:
@@ -44,6 +43,7 @@ class BaseModelParams(Section):
     revision: str
     path: str = Field(min_length=1)
     template_kwargs: dict[str, bool | int | str]
+    tuning_learning_rate: PositiveFloat
     tiny: TinyParams
 
     @field_validator("name")

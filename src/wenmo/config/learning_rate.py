@@ -1,7 +1,7 @@
 """The peak learning rate of training: what `auto` stands for, and which rates are refused.
 
 A rate that suits the embedded base ruins a model of a billion parameters. The embedded base's own
-rate therefore stands beside its other settings, and no other base gets more than
+rate therefore stands in the section of the base, and no other base gets more than
 `max_learning_rate`.
 """
 
@@ -21,26 +21,18 @@ USUAL = 2e-4
 Context = ValidationInfo[tuple[Mapping[str, Any], Path]]
 
 
-class EmbeddedBase(Section):
-    """What training reads of section `base_model.tiny`."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    tuning_learning_rate: PositiveFloat
-
-
 class TunedBase(Section):
     """What training reads of section `base_model`: no other key there makes it stale."""
 
     model_config = ConfigDict(extra="ignore")
 
     source: Source
-    tiny: EmbeddedBase
+    tuning_learning_rate: PositiveFloat
 
     @property
-    def is_embedded(self) -> bool:
-        """Whether the base is the one that comes with the clone."""
-        return self.source == "tiny"
+    def is_our_own(self) -> bool:
+        """Whether the base is the one that comes with the clone, or the tiny one of the tests."""
+        return self.source in ("embedded", "tiny")
 
 
 def _number_for_auto(value: Any, info: Context) -> Any:
@@ -49,13 +41,13 @@ def _number_for_auto(value: Any, info: Context) -> Any:
     if value != "auto":
         raise ValueError("expected a number above 0, or auto")
     base = _tuned_base(info)
-    return base.tiny.tuning_learning_rate if base.is_embedded else USUAL
+    return base.tuning_learning_rate if base.is_our_own else USUAL
 
 
 def _refuse_ruinous(value: float, info: Context) -> float:
     # Without the rest of params.yaml no base is known. The key is missing if it is wrong itself.
     most = info.data.get("max_learning_rate")
-    if info.context and most and value > most and not _tuned_base(info).is_embedded:
+    if info.context and most and value > most and not _tuned_base(info).is_our_own:
         raise ValueError(
             f"above max_learning_rate ({most:g}), which ruins a pretrained model; set it to auto,"
             " or raise train.max_learning_rate as well"

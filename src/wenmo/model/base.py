@@ -16,6 +16,8 @@ from wenmo.model.provenance import write_record
 from wenmo.model.shapes import Shapes, read_shapes
 
 FETCH = {"huggingface": hubs.from_hugging_face, "modelscope": hubs.from_model_scope}
+FOLDERS = ("embedded", "path")
+"""The sources that are a folder on this machine."""
 
 
 def provide(output: Path, params: BaseModelParams, seed: int) -> dict[str, float]:
@@ -27,7 +29,7 @@ def provide(output: Path, params: BaseModelParams, seed: int) -> dict[str, float
     source is not to be had, is no model, or has a chat template that cannot be used; no half model
     is left behind.
     """
-    origins = {"tiny": "the tiny model", "path": f"base_model.path: {params.path}"}
+    origins = {"tiny": "the tiny model"} | dict.fromkeys(FOLDERS, f"base_model.path: {params.path}")
     origin = origins.get(params.source, f"{params.name} at {params.revision}")
     ledger, shapes = _place(output, params, seed, origin)
     try:
@@ -35,7 +37,7 @@ def provide(output: Path, params: BaseModelParams, seed: int) -> dict[str, float
     except BaseException:
         shutil.rmtree(output, ignore_errors=True)
         raise
-    name = Path(params.path).resolve().name if params.source == "path" else params.name
+    name = Path(params.path).resolve().name if params.source in FOLDERS else params.name
     hub = params.source in FETCH
     write_record(
         output,
@@ -56,7 +58,7 @@ def _place(
         case "tiny":
             ledger = tiny.build(Path(params.path), output, params.tiny, seed)
             return ledger, read_shapes(output, origin)
-        case "path":
+        case "embedded" | "path":
             return {}, _copy_folder(output, Path(params.path), origin)
         case hub:
             snapshot = FETCH[hub](params.name, params.revision)

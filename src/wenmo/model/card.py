@@ -116,10 +116,10 @@ def _origin(base: BaseRecord) -> str:
     if page:
         address = page.format(name=base.name, revision=base.revision)
         return f"[{base.name}]({address}), commit `{base.revision}` ({base.source})."
+    if base.source == "embedded":
+        return f"The embedded base of wenmo, `{base.name}`. sha256 of its files:" + _file_list(base)
     if base.source == "tiny":
-        return "The embedded tiny Qwen2 of wenmo, pre-trained on the spot. sha256 of its files:" + (
-            _file_list(base)
-        )
+        return "The tiny Qwen2 of wenmo's tests. sha256 of its files:" + _file_list(base)
     return f"A folder called `{base.name}`. sha256 of its files:" + _file_list(base)
 
 

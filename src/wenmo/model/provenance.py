@@ -21,9 +21,9 @@ RECORD_FILE = "wenmo.json"
 class BaseRecord:
     """Source as in params.yaml, repository or folder name, commit, and sha256 of every file.
 
-    `name` is empty for the tiny model and the folder's own name for a path; only hubs have a
-    `revision`. `chat` is the model's contract (model/contract.py), `shapes` its layers and memory
-    (model/shapes.py).
+    `name` is empty for the tiny model and the folder's own name for the embedded one and a path;
+    only hubs have a `revision`. `chat` is the model's contract (model/contract.py), `shapes` its
+    layers and memory (model/shapes.py).
     """
 
     source: str

@@ -144,11 +144,13 @@ def regulated(lines: Sequence[str]) -> bool:
 def rhymes(lines: Sequence[str]) -> bool:
     """Whether all even lines end in the same 平水 rhyme and tone, by any reading of a character.
 
-    The first line is free. A single even line does not rhyme, and a character that the 廣韻 does
-    not list does not either.
+    The first line is free. A single even line does not rhyme, a word does not rhyme with itself
+    (重韻), and a character that the 廣韻 does not list rhymes with nothing.
     """
-    feet = [line_readings(line)[-1] for line in lines[1::2]]
-    return len(feet) >= 2 and bool(frozenset.intersection(*feet))
+    even = lines[1::2]
+    feet = [line_readings(line)[-1] for line in even]
+    distinct = len({line[-1] for line in even}) == len(even)
+    return len(feet) >= 2 and distinct and bool(frozenset.intersection(*feet))
 
 
 def _form_faults(lines: list[str]) -> Iterator[Fault]:

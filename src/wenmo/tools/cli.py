@@ -202,8 +202,8 @@ def preset(
 ) -> None:
     """Lay a preset, presets/NAME.yaml, over params.yaml and show what changed in it.
 
-    `wenmo preset tiny` brings the default back. `wenmo preset --pin` sets no preset and pins the
-    model that params.yaml names, at base_model.revision or, without one, at the main branch.
+    `wenmo preset embedded` brings the default back. `wenmo preset --pin` sets no preset and pins
+    the model that params.yaml names, at base_model.revision or, without one, at the main branch.
     """
     from wenmo.tools import presets
 

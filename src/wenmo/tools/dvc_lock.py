@@ -192,8 +192,12 @@ def _unused(name: str, section: Mapping[str, Any]) -> set[str]:
         offline = section.get("provider") == "offline"
         return set(section) - {"provider", "max_prompt_chars"} if offline else set()
     if name == "base_model":
-        embedded = section.get("source") in ("tiny", "path")
-        return {"name", "revision"} if embedded else {"path", "tiny"}
+        match section.get("source"):
+            case "tiny":
+                return {"name", "revision"}
+            case "embedded" | "path":
+                return {"name", "revision", "tiny"}
+        return {"path", "tiny"}
     return set()
 
 

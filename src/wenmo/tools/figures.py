@@ -4,12 +4,18 @@ Each figure lies between <!-- name --> and <!-- /name --> and is never written b
 are those of the first held-out rows; none is picked.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean
+
+import pandas as pd
 
 from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError
 from wenmo.core.records import Generation, read_records, write_text
 from wenmo.core.stage import run_stage
+from wenmo.scoring.poetry import exact_form, rhymed, tones_kept
+from wenmo.text.verse import form, verse_lines
 from wenmo.tools.score_tables import (
     CHINESE,
     ENGLISH,
@@ -19,6 +25,11 @@ from wenmo.tools.score_tables import (
 )
 
 TEXTS_PER_TASK = 2
+_MEASURED: dict[str, Callable[[str, str], bool]] = {
+    "form": exact_form,
+    "rhyme": lambda text, _: rhymed(text),
+    "tones": lambda text, _: tones_kept(text),
+}
 
 
 def figures() -> dict[Path, dict[str, str]]:
@@ -28,8 +39,31 @@ def figures() -> dict[Path, dict[str, str]]:
     return {
         Path("README.md"): {"comparison": comparison_table(scores, ENGLISH)},
         Path("README.zh-CN.md"): {"comparison": comparison_table(scores, CHINESE)},
-        Path("docs/results.md"): {"scores": scores_table(scores), **texts},
+        Path("docs/results.md"): {
+            "scores": scores_table(scores),
+            "measures": measures_table(),
+            **texts,
+        },
     }
+
+
+def measures_table() -> str:
+    """Markdown: form, rhyme and tones of the poems by the measure that was asked for."""
+    base = read_records(Generation, Path("outputs/poetry/eval.base.jsonl"))
+    tuned = read_records(Generation, Path("outputs/poetry/eval.tuned.jsonl"))
+    by_measure: dict[tuple[int, int], list[int]] = {}
+    for at, row in enumerate(base):
+        by_measure.setdefault(form(verse_lines(row.reference)) or (0, 0), []).append(at)
+    lines = []
+    for (count, length), rows in sorted(by_measure.items()):
+        cells: dict[str, object] = {"lines × characters": f"{count} × {length}", "poems": len(rows)}
+        for name, shares in _MEASURED.items():
+            cells[f"{name} base"] = fmean(shares(base[at].text, base[at].reference) for at in rows)
+            cells[f"{name} tuned"] = fmean(
+                shares(tuned[at].text, tuned[at].reference) for at in rows
+            )
+        lines.append(cells)
+    return str(pd.DataFrame(lines).to_markdown(index=False, floatfmt=".2f"))
 
 
 def sample_texts(task: str) -> str:

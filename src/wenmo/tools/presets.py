@@ -23,7 +23,7 @@ from wenmo.core.records import write_text
 from wenmo.model.hubs import is_commit, latest_commit
 
 FOLDER = Path("presets")
-DEFAULT = "tiny"
+DEFAULT = "embedded"
 
 
 class About(Section):
@@ -119,7 +119,7 @@ def _row(name: str) -> tuple[str, ...]:
     whole = params_file.deep_merge(default, own)
     train = whole["train"]
     base, bits = whole["base_model"], train["quantization"].removesuffix("bit")
-    model = base["name"] or {"tiny": "embedded"}.get(base["source"], "your own")
+    model = base["name"] or {"path": "your own"}.get(base["source"], base["source"])
     method = "LoRA" if bits == "none" else f"QLoRA, {bits} bits"
     return name, model, about.parameters, method, about.memory, about.licence
 

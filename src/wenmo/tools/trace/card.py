@@ -165,6 +165,6 @@ def _base_origin(base: dict[str, Any]) -> str:
     if source in HOME_PAGES:
         page = HOME_PAGES[source].format(name=name, revision=revision)
         return f"{name} at commit {revision}, {page}"
-    if source == "path":
-        return f"the folder {base.get('path')}"
-    return f"the embedded tiny model, pre-trained on {base.get('path')}"
+    if source == "tiny":
+        return f"the tiny model of the tests, pre-trained on {base.get('path')}"
+    return f"the folder {base.get('path')}"

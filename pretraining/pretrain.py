@@ -1,0 +1,299 @@
+"""Grow the base: a Qwen2 reads the corpus once, or as often as `pretrain.tokens` asks for.
+
+PYTHONPATH=../src python pretrain.py
+
+A GPU is used where there is one, all cores otherwise, and bfloat16 where the device computes in it.
+What is interrupted goes on from checkpoints/, unless parameters, code or corpus have changed.
+"""
+
+import csv
+import hashlib
+import json
+import random
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn.functional import cross_entropy
+from tqdm import tqdm
+
+from documents import FORMS, Document, learnt_lines, read
+from optimizer import optimizers
+from readings_prior import add_readings
+from sampling import scores, write_poems
+from wenmo.config.params_file import Count, Fraction, PositiveFloat, PositiveInt, Section
+from wenmo.core.errors import UserError
+from wenmo.model.chat import answer_messages, prompt_messages, render
+from wenmo.model.loading import resolved
+from wenmo.model.tiny import END_OF_TEXT, new_model, train_tokenizer
+
+CORPUS, MODEL, CURVE, CHECKPOINTS = map(Path, ("corpus", "model", "curve.csv", "checkpoints"))
+CODE = [
+    Path(f"{name}.py")
+    for name in ("documents", "optimizer", "pretrain", "readings_prior", "sampling")
+]
+SYSTEM_PROMPT = "你是一位作者。"
+VERSE_END = "。"
+
+
+class PretrainParams(Section):
+    """Section `pretrain`."""
+
+    seed: int
+    vocabulary: PositiveInt
+    hidden_size: PositiveInt
+    intermediate_size: PositiveInt
+    layers: PositiveInt
+    heads: PositiveInt
+    max_position_embeddings: PositiveInt
+    block_length: PositiveInt
+    batch_size: PositiveInt
+    tokens: PositiveInt
+    learning_rate: PositiveFloat
+    warmup_share: Fraction
+    decay_share: Fraction
+    rhyme_weight: PositiveFloat
+    readings_scale: float
+    eval_every: PositiveInt
+    poems: Count
+
+
+@dataclass
+class Tokens:
+    """Token ids and the weights of their losses, both of shape (tokens,)."""
+
+    ids: np.ndarray
+    weights: np.ndarray
+
+
+@dataclass
+class Growth:
+    """What a checkpoint holds beside weights and optimizers."""
+
+    step: int = 0
+    seconds: float = 0.0
+    curve: list[dict[str, float]] = field(default_factory=list)
+
+
+def main(params: PretrainParams) -> None:
+    """Write the model, and the curve of its growth."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    documents = list(read(CORPUS / "train.jsonl"))
+    held_out = list(read(CORPUS / "heldout.jsonl"))
+    texts = [each.opening + each.text for each in documents]
+    tokenizer = train_tokenizer(texts, params.vocabulary, params.max_position_embeddings)
+    model = new_model(tokenizer, params, params.seed)
+    characters = {
+        at: text for text, at in _single_characters(tokenizer).items() if text >= "\u4e00"
+    }
+    with torch.no_grad():
+        embeddings = model.get_input_embeddings().weight
+        add_readings(embeddings, characters, params.readings_scale, params.seed)
+    model.to(device)
+    tokens = encode(tokenizer, documents, params.rhyme_weight)
+    measured = {
+        kind: encode(tokenizer, [each for each in held_out if each.kind == kind], 1.0)
+        for kind in sorted({each.kind for each in held_out})
+    }
+    state = CHECKPOINTS / f"{_fingerprint(params)}.pt"
+    learnt = learnt_lines(documents)
+
+    def measure(growth: Growth, read_tokens: int) -> None:
+        row: dict[str, float] = {"tokens": read_tokens}
+        row |= {f"loss {kind}": held_out_loss(model, some) for kind, some in measured.items()}
+        if params.poems:
+            row |= scores(write_poems(model, tokenizer, params.poems, params.seed), learnt)
+        growth.curve.append(row)
+        tqdm.write(f"{growth.seconds / 60:.1f} min: {row}", file=sys.stderr)
+
+    grow(model, tokens, params, state, measure, device)
+    shutil.rmtree(MODEL, ignore_errors=True)
+    model.to("cpu", torch.bfloat16).eval().save_pretrained(MODEL)
+    tokenizer.save_pretrained(MODEL)
+    state.unlink(missing_ok=True)
+
+
+def encode(tokenizer: Any, documents: list[Document], rhyme_weight: float) -> Tokens:
+    """The documents end to end; a character before the 。 of a poem is a rhyme word."""
+    ids: list[np.ndarray] = []
+    weights: list[np.ndarray] = []
+    (stop,) = tokenizer(VERSE_END)["input_ids"]
+    for at in range(0, len(documents), 1000):
+        batch = documents[at : at + 1000]
+        encoded = tokenizer([as_text(tokenizer, each) for each in batch])["input_ids"]
+        for document, each in zip(batch, encoded, strict=True):
+            found = np.array(each, dtype=np.int32)
+            weight = np.ones(len(found), dtype=np.float32)
+            if document.kind in FORMS.values():
+                weight[np.flatnonzero(found == stop) - 1] = rhyme_weight
+            ids.append(found)
+            weights.append(weight)
+    return Tokens(np.concatenate(ids), np.concatenate(weights))
+
+
+def as_text(tokenizer: Any, document: Document) -> str:
+    """The document as the model reads it: its kind and the text, or a conversation."""
+    if document.opening:
+        asked = prompt_messages(SYSTEM_PROMPT, document.opening)
+        return render(tokenizer, asked + answer_messages(document.text)) + END_OF_TEXT
+    return f"{document.kind}\n{document.text}{END_OF_TEXT}"
+
+
+def grow(
+    model: Any,
+    tokens: Tokens,
+    params: PretrainParams,
+    state: Path,
+    measure: Any,
+    device: str,
+) -> None:
+    """Next-token training; the loss is weighted, and `measure` is called at intervals."""
+    per_step = params.batch_size * params.block_length
+    steps = max(1, params.tokens // per_step)
+    every = max(1, params.eval_every // per_step)
+    both = optimizers(model, params.learning_rate)
+    growth = _resume(state, model, both)
+    bf16 = resolved("auto") == "bf16"
+    batches = blocks(tokens, params, start=growth.step)
+    started = time.monotonic() - growth.seconds
+    model.train()
+    with tqdm(total=steps * per_step, initial=growth.step * per_step, unit="token",
+              unit_scale=True, desc="pre-training") as progress:  # fmt: skip
+        for step in range(growth.step, steps):
+            ids, weights = (each.to(device) for each in next(batches))
+            rate = params.learning_rate * schedule(step / steps, params)
+            for optimizer in both:
+                for group in optimizer.param_groups:
+                    group["lr"] = rate
+            with torch.autocast(device, torch.bfloat16, enabled=bf16):
+                logits = model(input_ids=ids[:, :-1]).logits
+            losses = cross_entropy(
+                logits.flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none"
+            )
+            weight = weights[:, 1:].flatten()
+            loss = (losses * weight).sum() / weight.sum()
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+            for optimizer in both:
+                optimizer.step()
+                optimizer.zero_grad()
+            growth.step = step + 1
+            progress.update(per_step)
+            progress.set_postfix(loss=f"{loss.item():.3f}")
+            if growth.step % every == 0 or growth.step == steps:
+                growth.seconds = time.monotonic() - started
+                measure(growth, growth.step * per_step)
+                _save(state, model, both, growth)
+    with CURVE.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, growth.curve[0], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(growth.curve)
+
+
+def schedule(progress: float, params: PretrainParams) -> float:
+    """The learning rate at this share of the steps, as a share of its peak."""
+    rising = (progress + 1e-3) / params.warmup_share if params.warmup_share else 1.0
+    falling = (1 - progress) / params.decay_share if params.decay_share else 1.0
+    return min(1.0, rising, falling)
+
+
+def blocks(
+    tokens: Tokens, params: PretrainParams, start: int
+) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Batches of ids and weights, each (batch size, block length + 1), from step `start` on.
+
+    The corpus is read in its order, which is random; every further reading cuts it elsewhere.
+    """
+    step = 0
+    length = params.block_length
+    while True:
+        offset = random.Random(f"{params.seed} {step}").randrange(length)
+        count = (len(tokens.ids) - 1 - offset) // length
+        if count < params.batch_size:
+            raise UserError(
+                f"{CORPUS}: its {len(tokens.ids)} tokens are less than a batch of"
+                f" {params.batch_size} sequences; lower pretrain.batch_size"
+            )
+        for first in range(0, count - params.batch_size + 1, params.batch_size):
+            if step >= start:
+                at = offset + length * (first + np.arange(params.batch_size))[:, None]
+                places = at + np.arange(length + 1)
+                yield (
+                    torch.from_numpy(tokens.ids[places].astype(np.int64)),
+                    torch.from_numpy(tokens.weights[places]),
+                )
+            step += 1
+
+
+@torch.inference_mode()
+def held_out_loss(model: Any, tokens: Tokens, length: int = 256) -> float:
+    """The loss in nats per token over a kind's held-out documents, end to end."""
+    model.eval()
+    ids = torch.from_numpy(tokens.ids.astype(np.int64)).to(model.device)
+    total = count = 0.0
+    for at in range(0, len(ids) - 1, 16 * length):
+        for part in ids[at : at + 16 * length].split(length):
+            if len(part) > 1:
+                logits = model(input_ids=part[None, :-1]).logits[0].float()
+                total += cross_entropy(logits, part[1:], reduction="sum").item()
+                count += len(part) - 1
+    model.train()
+    return round(total / max(1, count), 4)
+
+
+def _single_characters(tokenizer: Any) -> dict[str, int]:
+    """The tokens that are one character, with their ids."""
+    texts = tokenizer.batch_decode([[at] for at in range(len(tokenizer))])
+    return {text: at for at, text in enumerate(texts) if len(text) == 1 and text != "\ufffd"}
+
+
+def _fingerprint(params: PretrainParams) -> str:
+    """A digest of parameters, code and corpus: whether a checkpoint is of this growth."""
+    digest = hashlib.sha256(json.dumps(params.model_dump(), sort_keys=True).encode())
+    for path in [*CODE, CORPUS / "train.jsonl"]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _resume(state: Path, model: Any, both: list[torch.optim.Optimizer]) -> Growth:
+    if not state.is_file():
+        return Growth()
+    content = torch.load(state, weights_only=True)
+    model.load_state_dict(content["model"])
+    for optimizer, saved in zip(both, content["optimizers"], strict=True):
+        optimizer.load_state_dict(saved)
+    print(f"going on from step {content['step']}", file=sys.stderr)
+    return Growth(content["step"], content["seconds"], content["curve"])
+
+
+def _save(state: Path, model: Any, both: list[torch.optim.Optimizer], growth: Growth) -> None:
+    CHECKPOINTS.mkdir(exist_ok=True)
+    unfinished = state.with_suffix(".unfinished")
+    torch.save(
+        {
+            "model": model.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in both],
+            "step": growth.step,
+            "seconds": growth.seconds,
+            "curve": growth.curve,
+        },
+        unfinished,
+    )
+    unfinished.replace(state)
+
+
+if __name__ == "__main__":
+    try:
+        main(PretrainParams.load("pretrain"))
+    except UserError as error:
+        print(f"pretrain: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        print("pretrain: stopped; run it again to go on from the last checkpoint", file=sys.stderr)
+        sys.exit(130)
