@@ -64,7 +64,13 @@ class Tokens:
 def as_base(folder: Path, published: Path, tiny: Any) -> Path:
     """A published model's folder after base_model."""
     params = BaseModelParams(
-        source="path", name="", revision="", path=str(published), template_kwargs={}, tiny=tiny
+        source="path",
+        name="",
+        revision="",
+        path=str(published),
+        template_kwargs={},
+        tuning_learning_rate=1e-3,
+        tiny=tiny,
     )
     provide(folder, params, seed=1)
     return folder

@@ -49,6 +49,7 @@ class Bench:
             revision="",
             path=str(self.own),
             template_kwargs=template_kwargs,
+            tuning_learning_rate=1e-3,
             tiny=self.tiny_params,
         )
         provide(self.base, params, seed=1)

@@ -144,6 +144,8 @@ def test_rhyme_is_that_of_the_rhyme_books(ends: str, rhyming: bool) -> None:
 
 def test_one_rhyming_line_is_no_rhyme() -> None:
     assert not rhymes(["雪落千山静", "风来一叶轻"])
+    # A word does not rhyme with itself.
+    assert not rhymes(["雪落千山静", "风来一叶轻", "灯前人不语", "窗外月痕轻"])
     assert not rhymes([])
 
 
@@ -252,7 +254,8 @@ def test_faults_say_what_the_rules_say(lines: list[str]) -> None:
         Rule.RHYME
     }  # fmt: skip
     found = {fault.rule for fault in analysis.faults}
-    assert rhymes(lines) is (not found & at_feet)
+    feet = [line[-1] for line in lines[1::2]]
+    assert rhymes(lines) is (len(set(feet)) == len(feet) and not found & at_feet)
     # The whole pattern follows from one tone, that of the first line's second character.
     fits = any(
         all(
