@@ -14,6 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from documents import learnt_lines, read
+from one_line import told_in_one_line
 from sampling import scores, write_poems
 from wenmo.config.params_file import read as read_params
 from wenmo.core.records import write_text
@@ -70,4 +71,5 @@ def write_card() -> None:
 
 
 if __name__ == "__main__":
-    write_card()
+    with told_in_one_line("card"):
+        write_card()

@@ -6,7 +6,6 @@ PYTHONPATH=../src python clean.py
 import json
 import random
 import re
-import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,11 +13,12 @@ from pathlib import Path
 from tqdm import tqdm
 
 from documents import NOVEL, STORY, Document, poem_document, write
+from one_line import told_in_one_line
 from wenmo.config.novel import PassageParams
 from wenmo.config.params_file import Count, Fraction, PositiveInt, Section
 from wenmo.core.errors import UserError
 from wenmo.core.records import write_json
-from wenmo.model.tiny import read_pieces
+from wenmo.model.tiny import continuation, read_pieces
 from wenmo.text.cleaning import clean, normal_form
 from wenmo.text.passages import passages
 from wenmo.text.prosody import TONE_RULES, Rule, analyse
@@ -95,9 +95,8 @@ def own_texts(folder: Path) -> Iterator[Document]:
 
 def as_answer(document: Document) -> Document:
     """A piece of prose as what follows its first sentence."""
-    opening, stop, rest = document.text.partition("。")
-    rest = rest.strip()
-    return Document(document.kind, rest, f"接着写：{opening}{stop}") if rest else document
+    request, rest = continuation(document.text)
+    return Document(document.kind, rest.strip(), request) if rest.strip() else document
 
 
 def build(params: CleanParams) -> None:
@@ -154,8 +153,5 @@ def _key(path: Path) -> tuple[int, ...]:
 
 
 if __name__ == "__main__":
-    try:
+    with told_in_one_line("clean"):
         build(CleanParams.load("clean"))
-    except UserError as error:
-        print(f"clean: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)

@@ -1,11 +1,10 @@
 """Documents: what the base reads, and the files that hold them."""
 
-import json
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from wenmo.core.records import write_text
+from wenmo.core.records import read_json_lines, write_json_lines
 from wenmo.text.verse import form, verse_lines
 
 FORMS = {(4, 5): "五言绝句", (4, 7): "七言绝句", (8, 5): "五言律诗", (8, 7): "七言律诗"}
@@ -34,15 +33,13 @@ def poem_document(lines: list[str]) -> Document | None:
 
 def write(path: Path, documents: Iterable[Document]) -> None:
     """A JSON object per document and line."""
-    lines = (json.dumps(asdict(each), ensure_ascii=False) for each in documents)
-    write_text(path, "".join(f"{line}\n" for line in lines))
+    write_json_lines(path, map(asdict, documents))
 
 
 def read(path: Path) -> Iterator[Document]:
     """The documents of a file that `write` wrote."""
-    with path.open(encoding="utf-8") as file:
-        for line in file:
-            yield Document(**json.loads(line))
+    for _, content in read_json_lines(path):
+        yield Document(**content)
 
 
 def learnt_lines(documents: Iterable[Document]) -> frozenset[str]:

@@ -8,12 +8,12 @@ then. Otherwise git clones the repository, without the files that are not asked 
 
 import shutil
 import subprocess
-import sys
 from argparse import ArgumentParser
 from pathlib import Path
 
 from pydantic import Field
 
+from one_line import told_in_one_line
 from wenmo.config.params_file import PARAMS_FILE, Section, mapping, read, section
 from wenmo.core.errors import UserError
 
@@ -76,11 +76,6 @@ if __name__ == "__main__":
     parser = ArgumentParser(description=__doc__)
     parser.add_argument("source", help="an entry of `sources` in params.yaml")
     chosen = parser.parse_args().source
-    try:
-        fetch(
-            chosen,
-            section(Source, mapping(read(), "sources", PARAMS_FILE), chosen, within="sources"),
-        )
-    except UserError as error:
-        print(f"fetch: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    with told_in_one_line("fetch"):
+        sources = mapping(read(), "sources", PARAMS_FILE)
+        fetch(chosen, section(Source, sources, chosen, within="sources"))

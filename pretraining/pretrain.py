@@ -6,7 +6,6 @@ A GPU is used where there is one, all cores otherwise, and bfloat16 where the de
 What is interrupted goes on from checkpoints/, unless parameters, code or corpus have changed.
 """
 
-import csv
 import hashlib
 import json
 import random
@@ -24,34 +23,29 @@ from torch.nn.functional import cross_entropy
 from tqdm import tqdm
 
 from documents import FORMS, Document, learnt_lines, read
+from one_line import told_in_one_line
 from optimizer import optimizers
 from readings_prior import add_readings
 from sampling import scores, write_poems
-from wenmo.config.params_file import Count, Fraction, PositiveFloat, PositiveInt, Section
+from wenmo.config.base_model import Architecture
+from wenmo.config.params_file import Count, Fraction, PositiveFloat, PositiveInt
 from wenmo.core.errors import UserError
-from wenmo.model.chat import answer_messages, prompt_messages, render
+from wenmo.core.records import write_csv
 from wenmo.model.loading import resolved
-from wenmo.model.tiny import END_OF_TEXT, new_model, train_tokenizer
+from wenmo.model.tiny import END_OF_TEXT, new_model, train_tokenizer, written_as_answer
 
 CORPUS, MODEL, CURVE, CHECKPOINTS = map(Path, ("corpus", "model", "curve.csv", "checkpoints"))
 CODE = [
     Path(f"{name}.py")
     for name in ("documents", "optimizer", "pretrain", "readings_prior", "sampling")
 ]
-SYSTEM_PROMPT = "你是一位作者。"
 VERSE_END = "。"
 
 
-class PretrainParams(Section):
+class PretrainParams(Architecture):
     """Section `pretrain`."""
 
     seed: int
-    vocabulary: PositiveInt
-    hidden_size: PositiveInt
-    intermediate_size: PositiveInt
-    layers: PositiveInt
-    heads: PositiveInt
-    max_position_embeddings: PositiveInt
     block_length: PositiveInt
     batch_size: PositiveInt
     tokens: PositiveInt
@@ -89,9 +83,7 @@ def main(params: PretrainParams) -> None:
     texts = [each.opening + each.text for each in documents]
     tokenizer = train_tokenizer(texts, params.vocabulary, params.max_position_embeddings)
     model = new_model(tokenizer, params, params.seed)
-    characters = {
-        at: text for text, at in _single_characters(tokenizer).items() if text >= "\u4e00"
-    }
+    characters = _single_characters(tokenizer)
     with torch.no_grad():
         embeddings = model.get_input_embeddings().weight
         add_readings(embeddings, characters, params.readings_scale, params.seed)
@@ -140,8 +132,7 @@ def encode(tokenizer: Any, documents: list[Document], rhyme_weight: float) -> To
 def as_text(tokenizer: Any, document: Document) -> str:
     """The document as the model reads it: its kind and the text, or a conversation."""
     if document.opening:
-        asked = prompt_messages(SYSTEM_PROMPT, document.opening)
-        return render(tokenizer, asked + answer_messages(document.text)) + END_OF_TEXT
+        return written_as_answer(tokenizer, document.opening, document.text) + END_OF_TEXT
     return f"{document.kind}\n{document.text}{END_OF_TEXT}"
 
 
@@ -190,10 +181,7 @@ def grow(
                 growth.seconds = time.monotonic() - started
                 measure(growth, growth.step * per_step)
                 _save(state, model, both, growth)
-    with CURVE.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, growth.curve[0], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(growth.curve)
+    write_csv(CURVE, growth.curve)
 
 
 def schedule(progress: float, params: PretrainParams) -> float:
@@ -237,20 +225,19 @@ def held_out_loss(model: Any, tokens: Tokens, length: int = 256) -> float:
     model.eval()
     ids = torch.from_numpy(tokens.ids.astype(np.int64)).to(model.device)
     total = count = 0.0
-    for at in range(0, len(ids) - 1, 16 * length):
-        for part in ids[at : at + 16 * length].split(length):
-            if len(part) > 1:
-                logits = model(input_ids=part[None, :-1]).logits[0].float()
-                total += cross_entropy(logits, part[1:], reduction="sum").item()
-                count += len(part) - 1
+    for part in ids.split(length):
+        if len(part) > 1:
+            logits = model(input_ids=part[None, :-1]).logits[0].float()
+            total += cross_entropy(logits, part[1:], reduction="sum").item()
+            count += len(part) - 1
     model.train()
     return round(total / max(1, count), 4)
 
 
-def _single_characters(tokenizer: Any) -> dict[str, int]:
-    """The tokens that are one character, with their ids."""
-    texts = tokenizer.batch_decode([[at] for at in range(len(tokenizer))])
-    return {text: at for at, text in enumerate(texts) if len(text) == 1 and text != "\ufffd"}
+def _single_characters(tokenizer: Any) -> dict[int, str]:
+    """The tokens that are one character from U+4E00 on, by their ids."""
+    texts = enumerate(tokenizer.batch_decode([[at] for at in range(len(tokenizer))]))
+    return {at: text for at, text in texts if len(text) == 1 and "\u4e00" <= text != "\ufffd"}
 
 
 def _fingerprint(params: PretrainParams) -> str:
@@ -289,11 +276,5 @@ def _save(state: Path, model: Any, both: list[torch.optim.Optimizer], growth: Gr
 
 
 if __name__ == "__main__":
-    try:
+    with told_in_one_line("pretrain", "run it again to go on from the last checkpoint"):
         main(PretrainParams.load("pretrain"))
-    except UserError as error:
-        print(f"pretrain: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print("pretrain: stopped; run it again to go on from the last checkpoint", file=sys.stderr)
-        sys.exit(130)

@@ -1,6 +1,5 @@
 """Tables and texts in the READMEs and in docs/results.md."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +7,7 @@ import pytest
 from tests.conftest import ROOT
 from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError
-from wenmo.core.records import Generation, write_records
+from wenmo.core.records import Generation, write_json_lines, write_records
 from wenmo.tools.figures import measures_table, with_figures
 from wenmo.tools.score_tables import (
     CHINESE,
@@ -103,8 +102,10 @@ def test_poems_are_counted_by_the_measure_that_was_asked_for(
     long = "白云山外白云长，绿水桥边绿草香。\n我问牧童何处去，笑将横笛指斜阳。"
     rows = [Generation(str(at), "", poem, "", "stop", 1) for at, poem in enumerate((short, long))]
     write_records(Path("outputs/poetry/eval.base.jsonl"), rows)
-    tuned = [replace(rows[0], text=short), replace(rows[1], text=short)]
-    write_records(Path("outputs/poetry/eval.tuned.jsonl"), tuned)
+    nothing = {"form": 0.0, "rhyme": 0.0, "tones": 0.0}
+    tuned = [{"form": 1.0, "rhyme": 1.0, "tones": 1.0}, {"form": 0.0, "rhyme": 1.0, "tones": 1.0}]
+    scores = [{"id": str(at), "base": nothing, "tuned": each} for at, each in enumerate(tuned)]
+    write_json_lines(Path("reports/poetry.jsonl"), scores)
     _, _, *table = cells(measures_table())
     assert table == [
         ["4 × 5", "1", "0.00", "1.00", "0.00", "1.00", "0.00", "1.00"],

@@ -216,6 +216,15 @@ def test_a_source_that_is_not_to_be_had_is_told_in_one_line(
     assert failed.stderr.count("\n") == 1
 
 
+def test_a_size_that_cannot_be_is_told_in_one_line(project: Path) -> None:
+    with changed(project) as params:
+        params["pretrain"]["heads"] = 3
+    failed = run(project, "pretrain.py")
+    assert failed.returncode == 2
+    assert "hidden_size (16) is no multiple of twice heads (3)" in failed.stderr
+    assert failed.stderr.count("\n") == 1
+
+
 def test_a_file_that_holds_no_poems_is_named(project: Path) -> None:
     assert run(project, "fetch.py", "poems").returncode == 0
     (project / "texts/poems/全唐诗/poet.tang.1000.json").write_text("[{}]", encoding="utf-8")

@@ -327,14 +327,14 @@ def test_packed_rows_do_not_see_each_other(
 def test_the_best_checkpoint_is_kept_where_asked(small_base: Path, tmp_path: Path) -> None:
     """At so high a rate, the held-out loss goes up and down."""
     rows = [ROWS[0]] * 4 + [make_row(n, "他把灯拧亮，问你去了哪里。") for n in range(2)]
-    update = {"max_steps": 10, "learning_rate": 0.1, "eval_steps": 2, "save_total_limit": 1}
+    update = {"max_steps": 10, "learning_rate": 0.15, "eval_steps": 2, "save_total_limit": 1}
     last, _ = fit(small_base, tmp_path / "last", rows, **update)
     best, _ = fit(small_base, tmp_path / "best", rows, load_best_model_at_end=True, **update)
-    assert last["eval_loss"] > last["best_eval_loss"]
+    assert last["eval_loss"] > last["best_eval_loss"] + 0.05
     assert best["best_eval_loss"] == last["best_eval_loss"]
     assert digests(tmp_path / "best/adapter") != digests(tmp_path / "last/adapter")
     kept = sorted(path.name for path in (tmp_path / "best/checkpoints/finished").glob("check*"))
-    assert len(kept) == 1 and kept != ["checkpoint-10"]
+    assert kept == ["checkpoint-8"]
 
 
 IMPOSSIBLE = {

@@ -10,21 +10,15 @@ Source = Literal["embedded", "tiny", "huggingface", "modelscope", "path"]
 HUBS = ("huggingface", "modelscope")
 
 
-class TinyParams(Section):
-    """Section `base_model.tiny`: size and pre-training of the model for quick tests."""
+class Architecture(Section):
+    """The keys of a section that give a Qwen2 its size."""
 
     hidden_size: PositiveInt
     intermediate_size: PositiveInt
     layers: PositiveInt
     heads: PositiveInt
     max_position_embeddings: PositiveInt
-    block_length: PositiveInt
     vocabulary: PositiveInt
-    verse_poems: PositiveInt
-    chat_share: Fraction
-    steps: PositiveInt
-    batch_size: PositiveInt
-    learning_rate: PositiveFloat
 
     @model_validator(mode="after")
     def _heads_fit(self) -> Self:
@@ -33,6 +27,17 @@ class TinyParams(Section):
                 f"hidden_size ({self.hidden_size}) is no multiple of twice heads ({self.heads})"
             )
         return self
+
+
+class TinyParams(Architecture):
+    """Section `base_model.tiny`: size and pre-training of the model for quick tests."""
+
+    block_length: PositiveInt
+    verse_poems: PositiveInt
+    chat_share: Fraction
+    steps: PositiveInt
+    batch_size: PositiveInt
+    learning_rate: PositiveFloat
 
 
 class BaseModelParams(Section):

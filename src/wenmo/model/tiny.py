@@ -11,9 +11,9 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wenmo.config.base_model import TinyParams
+from wenmo.config.base_model import Architecture, TinyParams
 from wenmo.core.errors import UserError
-from wenmo.model.chat import CHATML_TEMPLATE, answer_messages, prompt_messages
+from wenmo.model.chat import CHATML_TEMPLATE, answer_messages, prompt_messages, render
 
 if TYPE_CHECKING:
     import torch
@@ -114,11 +114,19 @@ def pretraining_documents(
 
 def as_conversation(tokenizer: Any, piece: str) -> str:
     """A piece of prose as the answer to a request to go on from its first sentence."""
+    request, rest = continuation(piece)
+    return written_as_answer(tokenizer, request, rest) if rest else piece
+
+
+def continuation(piece: str) -> tuple[str, str]:
+    """The request to go on from a piece's first sentence, and the rest; "" if nothing is left."""
     opening, stop, rest = piece.partition("。")
-    if not rest:
-        return piece
-    messages = prompt_messages("你是一位作者。", f"接着写：{opening}{stop}") + answer_messages(rest)
-    return str(tokenizer.apply_chat_template(messages, tokenize=False))
+    return f"接着写：{opening}{stop}", rest
+
+
+def written_as_answer(tokenizer: Any, request: str, answer: str) -> str:
+    """The chat format's text of a request and its answer."""
+    return render(tokenizer, prompt_messages("你是一位作者。", request) + answer_messages(answer))
 
 
 def recombined_poems(verse: list[str], count: int, draw: random.Random) -> list[str]:
@@ -140,7 +148,7 @@ def recombined_poems(verse: list[str], count: int, draw: random.Random) -> list[
     return new
 
 
-def new_model(tokenizer: "Qwen2Tokenizer", params: TinyParams, seed: int) -> "Qwen2ForCausalLM":
+def new_model(tokenizer: "Qwen2Tokenizer", params: Architecture, seed: int) -> "Qwen2ForCausalLM":
     """A Qwen2 with random weights drawn from the seed."""
     import torch
     from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM

@@ -4,17 +4,15 @@ Each figure lies between <!-- name --> and <!-- /name --> and is never written b
 are those of the first held-out rows; none is picked.
 """
 
-from collections.abc import Callable
+from itertools import product
 from pathlib import Path
-from statistics import fmean
 
 import pandas as pd
 
 from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError
-from wenmo.core.records import Generation, read_records, write_text
+from wenmo.core.records import Generation, read_json_lines, read_records, write_text
 from wenmo.core.stage import run_stage
-from wenmo.scoring.poetry import exact_form, rhymed, tones_kept
 from wenmo.text.verse import form, verse_lines
 from wenmo.tools.score_tables import (
     CHINESE,
@@ -25,11 +23,6 @@ from wenmo.tools.score_tables import (
 )
 
 TEXTS_PER_TASK = 2
-_MEASURED: dict[str, Callable[[str, str], bool]] = {
-    "form": exact_form,
-    "rhyme": lambda text, _: rhymed(text),
-    "tones": lambda text, _: tones_kept(text),
-}
 
 
 def figures() -> dict[Path, dict[str, str]]:
@@ -49,21 +42,20 @@ def figures() -> dict[Path, dict[str, str]]:
 
 def measures_table() -> str:
     """Markdown: form, rhyme and tones of the poems by the measure that was asked for."""
-    base = read_records(Generation, Path("outputs/poetry/eval.base.jsonl"))
-    tuned = read_records(Generation, Path("outputs/poetry/eval.tuned.jsonl"))
-    by_measure: dict[tuple[int, int], list[int]] = {}
-    for at, row in enumerate(base):
-        by_measure.setdefault(form(verse_lines(row.reference)) or (0, 0), []).append(at)
-    lines = []
-    for (count, length), rows in sorted(by_measure.items()):
-        cells: dict[str, object] = {"lines × characters": f"{count} × {length}", "poems": len(rows)}
-        for name, shares in _MEASURED.items():
-            cells[f"{name} base"] = fmean(shares(base[at].text, base[at].reference) for at in rows)
-            cells[f"{name} tuned"] = fmean(
-                shares(tuned[at].text, tuned[at].reference) for at in rows
-            )
-        lines.append(cells)
-    return str(pd.DataFrame(lines).to_markdown(index=False, floatfmt=".2f"))
+    poems = read_records(Generation, Path("outputs/poetry/eval.base.jsonl"))
+    asked = {poem.id: form(verse_lines(poem.reference)) or (0, 0) for poem in poems}
+    rows = []
+    for _, row in read_json_lines(Path("reports/poetry.jsonl")):
+        lines, length = asked[row["id"]]
+        scores = {
+            f"{score} {model}": row[model][score]
+            for score, model in product(("form", "rhyme", "tones"), ("base", "tuned"))
+        }
+        rows.append({"lines × characters": f"{lines} × {length}", **scores})
+    table = pd.DataFrame(rows).groupby("lines × characters", as_index=False)
+    means = table.mean(numeric_only=True)
+    means.insert(1, "poems", table.size()["size"])
+    return str(means.to_markdown(index=False, floatfmt=".2f"))
 
 
 def sample_texts(task: str) -> str:
