@@ -7,7 +7,7 @@ of tests/chat_families.py, which were written from the published files.
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -26,12 +26,21 @@ from wenmo.config.chat import ChatParams
 from wenmo.core.errors import UserError
 from wenmo.engines.engine import Model, Prompt
 from wenmo.engines.transformers import TransformersEngine
+from wenmo.model import lengths
 from wenmo.model.base import provide
-from wenmo.model.chat import chat_text, conversation, end_token, prompt_messages, render
+from wenmo.model.chat import (
+    chat_text,
+    conversation,
+    end_token,
+    prompt_ids,
+    prompt_messages,
+    render,
+)
 from wenmo.model.contract import Pieces, template_of
 from wenmo.model.loading import end_tokens, load_model, load_tokenizer
 from wenmo.model.loss import held_out_losses
 from wenmo.model.training import labelled
+from wenmo.model.turns import every_answer, joined
 
 TAGS = ("<think", "</think", "<|im_start|>", "<|assistant|>", "<start_of_turn>")
 DEFAULT_SYSTEM_PROMPTS = ("You are a helpful", "You are Qwen", "You are Mistral", "Large Language")
@@ -199,6 +208,41 @@ def test_the_answer_and_its_end_are_learnt_and_no_tag(
         assert not any(tag in decode(learnt) for tag in TAGS)
 
 
+QUOTED = [
+    "他写下{}，走了。",
+    "{}",
+    "{0}{0}",
+    "<{}>\n第二行",
+    "雪{}\n",
+]
+
+
+@pytest.mark.parametrize("text", QUOTED)
+def test_control_tokens_within_a_message_are_text(base: Path, family: Family, text: str) -> None:
+    tokenizer = load_tokenizer(base)
+    control = {
+        at for at, token in tokenizer.added_tokens_decoder.items() if len(token.content.strip()) > 1
+    } - set(tokenizer.convert_tokens_to_ids(list(TAGS[:2])))
+    plain = conversation(tokenizer, replace(make_row(0, "雪落了。"), input="写雪。"), CHAT)
+    expected = [each for each in plain.prompt.tolist() if each in control]
+    for token in (*family.special_tokens, family.end, family.eos_token):
+        quoted = text.format(token)
+        row = replace(make_row(0, quoted), input=quoted, history=((quoted, quoted),))
+        tokens = conversation(tokenizer, replace(row, history=()), CHAT)
+        assert [each for each in tokens.prompt.tolist() if each in control] == expected
+        closing = [each for each in tokens.answer.tolist() if each in control]
+        assert closing == [each for each in plain.answer.tolist() if each in control]
+        assert quoted.strip() in tokenizer.decode(tokens.prompt)
+        assert quoted.strip() in tokenizer.decode(tokens.answer)
+        (asked,) = prompt_ids(tokenizer, [prompt_messages(CHAT.system_prompt, row.prompt)])
+        assert asked == tokens.prompt.tolist()
+        longer = conversation(tokenizer, row, ChatParams(system_prompt=quoted))
+        neutral = replace(row, input="写。", output="雪。", history=(("问", "答"),))
+        assert sum(each in control for each in longer.prompt.tolist()) == sum(
+            each in control for each in conversation(tokenizer, neutral, CHAT).prompt.tolist()
+        )
+
+
 def test_no_default_system_prompt_and_no_day_is_ever_said(base: Path) -> None:
     tokenizer = load_tokenizer(base)
     for system in (CHAT.system_prompt, ""):
@@ -224,6 +268,66 @@ def loss_to_end(model: Any, tokens: Tokens, end: int) -> float:
     with torch.inference_mode():
         loss = model(input_ids=ids, labels=labels).loss
     return loss.item() * (stop - len(tokens.prompt))
+
+
+DIALOGUE = replace(
+    make_row(0, "风停了。", instruction="再写一句。"),
+    history=(("写雪。", "雪落千山静。\n山白了。"), ("接着写。", " 风来一叶轻。\n")),
+)
+PARTED = {"qwen3", "qwen3.5", "qwen3.5-small"}
+"""Families whose template words an answer differently once another one follows."""
+
+
+def spans(row: Any) -> list[tuple[list[int], list[int]]]:
+    """What is learnt of a row as SFTTrainer gets it: each answer's ids after those before it."""
+    ids, labels, found = row["input_ids"], row["labels"], []
+    for at, label in enumerate(labels):
+        if label != -100 and (at == 0 or labels[at - 1] == -100):
+            end = next((n for n in range(at, len(ids)) if labels[n] == -100), len(ids))
+            found.append((ids[:at], ids[at:end]))
+    return found
+
+
+def test_every_answer_of_several_turns_is_learnt_after_what_is_asked_there(
+    base: Path, family: Family
+) -> None:
+    tokenizer = load_tokenizer(base)
+    measured = lengths.measure([DIALOGUE], tokenizer, CHAT, 512, mask_history=False)
+    learnt = [span for row in labelled(measured.conversations) for span in spans(row)]
+    turns = [*DIALOGUE.history, (DIALOGUE.prompt, DIALOGUE.output)]
+    asked = prompt_ids(
+        tokenizer,
+        [prompt_messages(CHAT.system_prompt, turns[at][0], turns[:at]) for at in range(3)],
+    )
+    end = end_token(tokenizer)
+    for (before, answer), expected, (_, text) in zip(learnt, asked, turns, strict=True):
+        assert before == expected
+        assert tokenizer.decode(answer[: answer.index(end)]).strip() == text.strip()
+    assert len(measured.conversations) == (3 if family.template in PARTED else 1)
+
+
+def test_the_last_answer_alone_is_learnt_where_the_history_is_masked(base: Path) -> None:
+    tokenizer = load_tokenizer(base)
+    (alone,) = labelled(lengths.measure([DIALOGUE], tokenizer, CHAT, 512).conversations)
+    every = lengths.measure([DIALOGUE], tokenizer, CHAT, 512, mask_history=False)
+    assert spans(alone) == [
+        [span for row in labelled(every.conversations) for span in spans(row)][-1]
+    ]
+
+
+def test_the_loss_on_every_answer_is_that_of_each_one_asked_alone(base: Path) -> None:
+    model, tokenizer = load_model(base, "fp32"), load_tokenizer(base)
+    each = [conversation(tokenizer, row, CHAT) for row in every_answer(DIALOGUE)]
+    expected = sum(nats(model, row) for row in labelled(each))
+    assert sum(nats(model, row) for row in labelled([*joined(each)])) == pytest.approx(
+        expected, rel=1e-5
+    )
+
+
+def nats(model: Any, row: Any) -> float:
+    ids, labels = torch.tensor([row["input_ids"]]), torch.tensor([row["labels"]])
+    with torch.inference_mode():
+        return model(input_ids=ids, labels=labels).loss.item() * int((labels != -100).sum())
 
 
 FUNCTION = {"name": "look_up", "arguments": {"poem": "静夜思"}}

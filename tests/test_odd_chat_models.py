@@ -191,3 +191,25 @@ def test_a_row_whose_text_a_template_takes_for_thinking_is_named(
     for kept in ("雪落了。", "\n 雪落了。\n"):
         tokens = conversation(tokenizer, make_row(0, kept), chat)
         assert "雪落了。" in tokenizer.decode(tokens.answer)
+
+
+@pytest.mark.parametrize("scheme", ["first", "never"])
+def test_a_quoted_control_token_is_text_where_a_tokenizer_writes_a_space_first(scheme: str) -> None:
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    characters = ["<unk>", "</s>", "▁", *"<>/s雪落系统问答写\n"]
+    model = models.BPE({each: at for at, each in enumerate(characters)}, [], unk_token="<unk>")
+    inner = Tokenizer(model)
+    inner.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme=scheme)
+    inner.decoder = decoders.Metaspace(prepend_scheme=scheme)
+    inner.add_special_tokens([AddedToken("</s>", normalized=False)])
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=inner, unk_token="<unk>", eos_token="</s>")
+    tokenizer.chat_template = (
+        "{% for m in messages %}{{ m.content }}{% if m.role == 'assistant' %}</s>{% else %}\n"
+        "{% endif %}{% endfor %}"
+    )
+    row = make_row(0, "雪</s>落</s>")
+    tokens = conversation(tokenizer, row, ChatParams(system_prompt="系统"))
+    assert tokenizer.decode(tokens.answer) == "雪</s>落</s></s>"
+    assert tokens.answer.tolist().count(tokenizer.eos_token_id) == 1

@@ -103,6 +103,8 @@ def shrink(path: Path, model: Path) -> None:
 NOT_AN_ARGUMENT = (
     "launcher",  # starts the process
     "max_learning_rate",  # is about params.yaml; test_learning_rate.py
+    "mask_history",  # is about rows of several turns; test_chat_contract.py
+    "mask_history",  # is about rows of several turns; test_chat_contract.py
     "max_truncated",  # is about rows; test_training.py
     "attn_implementation",  # these are in the loaded model, looked at below
     "quantization",

@@ -11,7 +11,8 @@ from wenmo.core.errors import UserError
 from wenmo.core.records import Generation, Row, read_records, row_id, write_records
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
-ROWS = st.lists(st.builds(Row, TEXT, TEXT, st.integers(), TEXT, TEXT, TEXT))
+TURNS = st.lists(st.tuples(TEXT, TEXT), max_size=2).map(tuple)
+ROWS = st.lists(st.builds(Row, TEXT, TEXT, st.integers(), TEXT, TEXT, TEXT, TURNS))
 
 
 @given(rows=ROWS)
@@ -31,6 +32,21 @@ def test_a_file_is_utf8_with_line_feeds_and_keys_in_order(tmp_path: Path) -> Non
             ' "output": "答"}\n'
         ).encode()
     )
+
+
+def test_a_history_is_written_only_where_there_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    write_records(path, [Row("1", "书", 0, "", "问", "答", (("早问", "早答"),))])
+    assert path.read_text("utf-8").endswith('"output": "答", "history": [["早问", "早答"]]}\n')
+
+
+@pytest.mark.parametrize("history", ["5", "null", '["问"]', '[["问"]]', '[["问", 5]]', "[{}]"])
+def test_a_history_of_another_form_is_named(tmp_path: Path, history: str) -> None:
+    path = tmp_path / "rows.jsonl"
+    write_records(path, [Row("1", "书", 0, "", "问", "答", (("早问", "早答"),))])
+    path.write_text(path.read_text("utf-8").replace('[["早问", "早答"]]', history), "utf-8")
+    with pytest.raises(UserError, match=r":1: 'history' has .*; expected \[prompt, answer\]"):
+        read_records(Row, path)
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,7 @@ class TrainParams(Section):
     num_train_epochs: PositiveFloat
     max_length: PositiveInt
     max_truncated: Fraction
+    mask_history: bool
     packing: bool
     per_device_train_batch_size: PositiveInt
     gradient_accumulation_steps: PositiveInt

@@ -13,10 +13,16 @@ from typing import Any, TypeVar
 
 from wenmo.core.errors import UserError
 
+Turn = tuple[str, str]
+"""A prompt and its answer."""
+
 
 @dataclass(frozen=True)
 class Row:
-    """One example from prepare to merge: `output` is the passage, tale or poem to learn."""
+    """One example from prepare to merge: `output` is the passage, tale or poem to learn.
+
+    `history` are the turns before this one, the first one first; rows of one turn have none.
+    """
 
     id: str
     source: str
@@ -24,6 +30,7 @@ class Row:
     instruction: str
     input: str
     output: str
+    history: tuple[Turn, ...] = ()
 
     @property
     def prompt(self) -> str:
@@ -52,6 +59,9 @@ class HeldOutLoss:
 
 
 Record = TypeVar("Record", Row, Generation, HeldOutLoss)
+
+HISTORY = "history"
+"""The one key that a file of rows may lack."""
 
 
 def row_id(source: str, content: str) -> str:
@@ -95,8 +105,8 @@ def read_records(kind: type[Record], path: Path) -> list[Record]:
 
 
 def write_records(path: Path, records: Iterable[Row | Generation | HeldOutLoss]) -> None:
-    """Write records in the given order, keys in the fields' order."""
-    write_json_lines(path, (asdict(record) for record in records))
+    """Write records in the given order, keys in the fields' order; an empty history is left out."""
+    write_json_lines(path, map(_content, records))
 
 
 def write_json_lines(path: Path, objects: Iterable[dict[str, Any]]) -> None:
@@ -133,11 +143,31 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
+def _content(record: Row | Generation | HeldOutLoss) -> dict[str, Any]:
+    content = asdict(record)
+    return content if content.get(HISTORY) else _without_history(content)
+
+
+def _without_history(content: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in content.items() if key != HISTORY}
+
+
 def _record(kind: type[Record], content: dict[str, Any], place: str) -> Record:
     wanted: dict[str, Callable[..., Any]] = {field.name: field.type for field in fields(kind)}  # type: ignore[misc]
+    history: dict[str, Any] = {}
+    if wanted.pop(HISTORY, None) and HISTORY in content:
+        history, content = {HISTORY: _turns(content[HISTORY], place)}, _without_history(content)
     if content.keys() != wanted.keys():
         raise UserError(f"{place}: keys are {list(content)}; expected {list(wanted)}")
     for key, type_ in wanted.items():
         if type(content[key]) is not type_:
             raise UserError(f"{place}: {key!r} is {content[key]!r}; expected {type_.__name__}")
-    return kind(**content)
+    return kind(**content, **history)
+
+
+def _turns(found: Any, place: str) -> tuple[Turn, ...]:
+    turns = found if isinstance(found, list) else [found]
+    for turn in turns:
+        if not isinstance(turn, list) or [type(each) for each in turn] != [str, str]:
+            raise UserError(f"{place}: {HISTORY!r} has {turn!r}; expected [prompt, answer]")
+    return tuple((prompt, answer) for prompt, answer in turns)

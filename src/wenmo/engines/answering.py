@@ -100,7 +100,7 @@ class Answerer:
         pairs = [(row, draw) for row in rows for draw in draws]
         prompts = [
             Prompt(
-                messages=prompt_messages(self.chat.system_prompt, row.prompt),
+                messages=prompt_messages(self.chat.system_prompt, row.prompt, row.history),
                 seed=prompt_seed(self.seed, row.id, draw),
             )
             for row, draw in pairs

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from wenmo.config.generate import Sampling
 from wenmo.core.errors import UserError
-from wenmo.model.chat import Message, chat_text
+from wenmo.model.chat import Message, prompt_ids
 from wenmo.model.loading import refuse_without_adapter, refuse_without_model
 from wenmo.text.thinking import without_thinking
 
@@ -120,8 +120,7 @@ def prompt_tokens(
     `context` is the model's context length (tokens). Raises UserError if the longest prompt leaves
     no room for the answer.
     """
-    texts = [chat_text(tokenizer, prompt.messages) for prompt in prompts]
-    tokens: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    tokens = prompt_ids(tokenizer, [prompt.messages for prompt in prompts])
     longest = max(range(len(tokens)), key=lambda index: len(tokens[index]))
     if len(tokens[longest]) + sampling.max_new_tokens > context:
         raise UserError(

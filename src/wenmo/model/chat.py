@@ -1,13 +1,21 @@
-"""The chat format: how a system prompt and a user's prompt become the text that a model reads."""
+"""The chat format: how a system prompt and a user's prompt become the tokens that a model reads.
 
+What the template writes around the messages is made of control tokens, such as <|im_end|>. Within a
+message the same characters are text: a book may quote them, and whoever writes a prompt must not be
+able to end a turn.
+"""
+
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from wenmo.config.chat import ChatParams
 from wenmo.core.errors import UserError
-from wenmo.core.records import Row
+from wenmo.core.records import Row, Turn
+from wenmo.text.thinking import CLOSING, OPENING
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,13 +31,16 @@ CHATML_TEMPLATE = (
 
 Message = dict[str, str]
 
+CUT = "\ufdd0"
+"""Stands within a control token that a message quotes; Unicode keeps it out of texts."""
 
-def prompt_messages(system_prompt: str, prompt: str) -> list[Message]:
-    """The conversation up to where the model answers."""
-    return [
-        {"role": "system", "content": system_prompt},
-        {"role": "user", "content": prompt},
-    ]
+
+def prompt_messages(system_prompt: str, prompt: str, history: Sequence[Turn] = ()) -> list[Message]:
+    """The conversation up to where the model answers; `history` are the turns before."""
+    messages = [{"role": "system", "content": system_prompt}]
+    for asked, answer in history:
+        messages += [{"role": "user", "content": asked}, *answer_messages(answer)]
+    return [*messages, {"role": "user", "content": prompt}]
 
 
 def answer_messages(answer: str) -> list[Message]:
@@ -65,10 +76,12 @@ class Conversation:
     """The token ids of a prompt, as an engine asks it, and of the answer with what closes it.
 
     They are arrays of int32 of shape (tokens,), a ninth of what lists of Python's integers take.
+    `learnt` has the start and end of each answer within the prompt that is learnt from as well.
     """
 
     prompt: "np.ndarray"
     answer: "np.ndarray"
+    learnt: tuple[tuple[int, int], ...] = ()
 
     def __len__(self) -> int:
         return len(self.prompt) + len(self.answer)
@@ -81,12 +94,17 @@ def conversation(tokenizer: Any, row: Row, chat: ChatParams) -> Conversation:
     """
     import numpy as np
 
-    messages = prompt_messages(chat.system_prompt, row.prompt)
-    asked = chat_text(tokenizer, messages)
-    whole = render(tokenizer, messages + answer_messages(row.output))
+    messages = prompt_messages(chat.system_prompt, row.prompt, row.history)
+    *before, answered = as_text(tokenizer, [*messages, *answer_messages(row.output)])
+    asked, whole = chat_text(tokenizer, before), render(tokenizer, [*before, answered])
     rest = whole.removeprefix(asked)
     # Many templates strip white space off a text.
-    if not whole.startswith(asked) or not rest.lstrip().startswith(row.output.strip()):
+    kept = _stand_in(asked, [message["content"].strip() for message in before[1:]])
+    if (
+        not kept
+        or not whole.startswith(asked)
+        or not rest.lstrip().startswith(answered["content"].strip())
+    ):
         raise UserError(
             f"{row.source} row {row.position}: the chat template alters its text; remove what looks"
             " like a tag, such as <think>"
@@ -96,6 +114,54 @@ def conversation(tokenizer: Any, row: Row, chat: ChatParams) -> Conversation:
     spanned = ids[: len(prompt)] != prompt
     answer = token_ids(tokenizer, rest) if spanned else ids[len(prompt) :]
     return Conversation(np.array(prompt, np.int32), np.array(answer, np.int32))
+
+
+def prompt_ids(tokenizer: Any, prompts: Sequence[Sequence[Message]]) -> list[list[int]]:
+    """The token ids of each conversation up to where the model answers."""
+    texts = [chat_text(tokenizer, as_text(tokenizer, messages)) for messages in prompts]
+    # All at once, since the tokenizer then uses every core.
+    ids: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    return [
+        token_ids(tokenizer, text) if CUT in text else of_text
+        for text, of_text in zip(texts, ids, strict=True)
+    ]
+
+
+def as_text(tokenizer: Any, messages: Sequence[Message]) -> list[Message]:
+    """The messages, with each control token that they quote cut in two for `token_ids`."""
+    quoted = control_tokens(tokenizer)
+    return [
+        message | {"content": quoted.sub(rf"\g<0>{CUT}", message["content"].replace(CUT, ""))}
+        for message in messages
+    ]
+
+
+@lru_cache(maxsize=8)
+def control_tokens(tokenizer: Any) -> re.Pattern[str]:
+    """Finds the first character of each control token in a text, overlapping ones included.
+
+    They are the special tokens, and others that the chat template writes as one token. Tags of
+    thinking are left to the template, so that `conversation` refuses a text that it alters.
+    """
+    turn = prompt_messages("系统", "问", [("问", "答")])
+    written = chat_text(tokenizer, turn) + render(tokenizer, turn + answer_messages("答"))
+    named = {str(token) for token in tokenizer.all_special_tokens}
+    for token in tokenizer.added_tokens_decoder.values():
+        if token.special or token.content in written:
+            named.add(token.content)
+    # A run of white space, or one character, is no mark that a text could only quote.
+    marks = sorted(token for token in named - {*OPENING, *CLOSING} if len(token.strip()) > 1)
+    return re.compile(f"(?=({'|'.join(map(re.escape, marks)) or '(?!)'})).", re.DOTALL)
+
+
+def _stand_in(text: str, parts: Sequence[str]) -> bool:
+    """Whether the parts stand in a text one after the other."""
+    at = 0
+    for part in parts:
+        at = text.find(part, at) + len(part)
+        if at < len(part):
+            return False
+    return True
 
 
 def end_token(tokenizer: Any) -> int:
@@ -124,5 +190,15 @@ def first_special(tokenizer: Any, text: str) -> int | None:
 
 
 def token_ids(tokenizer: Any, text: str) -> list[int]:
-    """The ids of a text of the chat template, which has written all special tokens already."""
-    return tokenizer(text, add_special_tokens=False)["input_ids"]  # type: ignore[no-any-return]
+    """The ids of a text of the chat template, which has written all special tokens already.
+
+    A control token that `as_text` has cut is read as text.
+    """
+
+    def read(part: str) -> list[int]:
+        return tokenizer(part, add_special_tokens=False)["input_ids"]  # type: ignore[no-any-return]
+
+    first, *others = text.split(CUT)
+    # Some tokenizers write a space before the start of what they are given, but after no token.
+    guard = tokenizer.eos_token or ""
+    return read(first) + [id_ for part in others for id_ in read(guard + part)[len(read(guard)) :]]

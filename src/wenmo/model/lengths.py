@@ -8,6 +8,7 @@ from wenmo.config.chat import ChatParams
 from wenmo.core.errors import UserError
 from wenmo.core.records import Row
 from wenmo.model.chat import Conversation, conversation
+from wenmo.model.turns import every_answer, joined
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 class Lengths:
     """Tokenized rows, and the number of tokens of each row's whole conversation.
 
+    A row of which several answers are learnt counts as several if its template parts them.
     A row of more than `max_length` tokens is left out: cut, it would never show how a text ends.
     """
 
@@ -69,10 +71,20 @@ class Lengths:
 
 
 def measure(
-    rows: Sequence[Row], tokenizer: "PreTrainedTokenizerBase", chat: ChatParams, max_length: int
+    rows: Sequence[Row],
+    tokenizer: "PreTrainedTokenizerBase",
+    chat: ChatParams,
+    max_length: int,
+    mask_history: bool = True,
 ) -> Lengths:
-    """Tokenize every row with its system prompt, by the chat template, up to what closes it."""
+    """Tokenize every row with its system prompt, by the chat template, up to what closes it.
+
+    Its last answer is learnt from, and without `mask_history` each answer before it, too.
+    """
     from tqdm import tqdm
 
-    progress = tqdm(rows, desc="tokenizing rows", unit="row")
-    return Lengths([conversation(tokenizer, row, chat) for row in progress], max_length)
+    found: list[Conversation] = []
+    for row in tqdm(rows, desc="tokenizing rows", unit="row"):
+        learnt = [row] if mask_history else every_answer(row)
+        found += joined([conversation(tokenizer, each, chat) for each in learnt])
+    return Lengths(found, max_length)

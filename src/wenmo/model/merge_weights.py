@@ -111,7 +111,8 @@ def logits(
     tokenizer = load_tokenizer(base)
     found = []
     for row in tqdm(rows, desc="comparing merged weights", unit="row"):
-        prompt = chat_text(tokenizer, prompt_messages(chat.system_prompt, row.prompt))
+        messages = prompt_messages(chat.system_prompt, row.prompt, row.history)
+        prompt = chat_text(tokenizer, messages)
         ids = tokenizer(prompt + row.output, return_tensors="pt", add_special_tokens=False)
         with torch.inference_mode():
             answer = model(**ids.to(model.device), logits_to_keep=COMPARED_TOKENS)

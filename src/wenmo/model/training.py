@@ -72,8 +72,10 @@ def train(
     if params.packing:
         refuse_mixed_rows(base)
     tokenizer = load_tokenizer(base)
-    learnt = lengths.measure(rows, tokenizer, chat, params.max_length)
-    held_out = lengths.measure(eval_rows, tokenizer, chat, params.max_length)
+    learnt, held_out = (
+        lengths.measure(each, tokenizer, chat, params.max_length, params.mask_history)
+        for each in (rows, eval_rows)
+    )
     learnt.refuse_if_over(params.max_truncated)
     for each in (learnt, held_out):
         if not each.fitting:
@@ -184,18 +186,18 @@ def new_trainer(
 
 
 def labelled(rows: Sequence[Conversation]) -> "Dataset":
-    """Tokenized rows as TRL takes them: the loss covers the answer and what closes it."""
+    """Tokenized rows as TRL takes them: the loss covers the answers and what closes them."""
     import numpy as np
     from datasets import Dataset
 
-    return Dataset.from_dict(
-        {
-            "input_ids": [np.concatenate([each.prompt, each.answer]) for each in rows],
-            "labels": [
-                np.concatenate([np.full_like(each.prompt, IGNORED), each.answer]) for each in rows
-            ],
-        }
-    )
+    ids = [np.concatenate([each.prompt, each.answer]) for each in rows]
+    labels = []
+    for row, of_row in zip(rows, ids, strict=True):
+        of_loss = np.full_like(of_row, IGNORED)
+        for start, end in (*row.learnt, (len(row.prompt), len(row))):
+            of_loss[start:end] = of_row[start:end]
+        labels.append(of_loss)
+    return Dataset.from_dict({"input_ids": ids, "labels": labels})
 
 
 def trainer_arguments(params: TrainParams, checkpoints: Checkpoints, seed: int) -> "SFTConfig":
@@ -205,6 +207,7 @@ def trainer_arguments(params: TrainParams, checkpoints: Checkpoints, seed: int) 
 
     ours = {
         "launcher",
+        "mask_history",
         "max_learning_rate",
         "max_truncated",
         "precision",
