@@ -7,7 +7,7 @@ import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -61,7 +61,6 @@ class HeldOutLoss:
 Record = TypeVar("Record", Row, Generation, HeldOutLoss)
 
 HISTORY = "history"
-"""The one key that a file of rows may lack."""
 
 
 def row_id(source: str, content: str) -> str:
@@ -105,8 +104,18 @@ def read_records(kind: type[Record], path: Path) -> list[Record]:
 
 
 def write_records(path: Path, records: Iterable[Row | Generation | HeldOutLoss]) -> None:
-    """Write records in the given order, keys in the fields' order; an empty history is left out."""
-    write_json_lines(path, map(_content, records))
+    """Write records in the given order, keys in the fields' order, without those by default."""
+    write_json_lines(
+        path,
+        (
+            {
+                field.name: value
+                for field in fields(record)
+                if (value := getattr(record, field.name)) != field.default
+            }
+            for record in records
+        ),
+    )
 
 
 def write_json_lines(path: Path, objects: Iterable[dict[str, Any]]) -> None:
@@ -143,26 +152,17 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
-def _content(record: Row | Generation | HeldOutLoss) -> dict[str, Any]:
-    content = asdict(record)
-    return content if content.get(HISTORY) else _without_history(content)
-
-
-def _without_history(content: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in content.items() if key != HISTORY}
-
-
 def _record(kind: type[Record], content: dict[str, Any], place: str) -> Record:
     wanted: dict[str, Callable[..., Any]] = {field.name: field.type for field in fields(kind)}  # type: ignore[misc]
-    history: dict[str, Any] = {}
-    if wanted.pop(HISTORY, None) and HISTORY in content:
-        history, content = {HISTORY: _turns(content[HISTORY], place)}, _without_history(content)
-    if content.keys() != wanted.keys():
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
+    if not needed <= content.keys() <= wanted.keys():
         raise UserError(f"{place}: keys are {list(content)}; expected {list(wanted)}")
+    if wanted.pop(HISTORY, None) and HISTORY in content:
+        content = content | {HISTORY: _turns(content[HISTORY], place)}
     for key, type_ in wanted.items():
-        if type(content[key]) is not type_:
+        if key in content and type(content[key]) is not type_:
             raise UserError(f"{place}: {key!r} is {content[key]!r}; expected {type_.__name__}")
-    return kind(**content, **history)
+    return kind(**content)
 
 
 def _turns(found: Any, place: str) -> tuple[Turn, ...]:
