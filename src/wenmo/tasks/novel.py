@@ -1,7 +1,8 @@
 """Task novel: passages of books.
 
-Raw data: *.jsonl with one book per line, {"name", "text"}, or one *.txt per book, whose name is the
-file's.
+Raw data: one *.txt per book, whose name is the file's, or *.jsonl, *.json, *.csv and *.parquet with
+one book per row, {"name", "text"}. Rows without these are passages with their prompts, as
+tasks/rows.py reads them.
 """
 
 from collections.abc import Iterator
@@ -9,14 +10,26 @@ from pathlib import Path
 
 from wenmo.config.novel import PrepareParams
 from wenmo.core.errors import ParamsError, UserError
-from wenmo.core.records import Row, read_json_lines, row_id
-from wenmo.tasks.raw import MalformedRows, check_writable, raw_files, read_text, text_fields
+from wenmo.core.records import Row, row_id
+from wenmo.tasks.raw import (
+    TABLES,
+    Located,
+    MalformedRows,
+    check_writable,
+    raw_files,
+    read_table,
+    read_text,
+    text_fields,
+)
+from wenmo.tasks.rows import COLUMNS, documents, prepare_row
 from wenmo.tasks.task import Document, Prepared
 from wenmo.text.chapters import chapters
 from wenmo.text.cleaning import Rejected, clean
 from wenmo.text.passages import passages
 from wenmo.text.quality import fault
 from wenmo.text.sentences import CLOSING_QUOTES
+
+BOOK = ("name", "text")
 
 LONGEST_NAME = 200
 """Greatest length of a book's name in bytes: file systems allow 255 for a file's whole name."""
@@ -28,8 +41,16 @@ def read(folder: Path, params: PrepareParams, malformed: MalformedRows) -> Itera
     Raises UserError naming file and line, and ParamsError for a chosen book that is not there.
     """
     names: set[str] = set()
-    for path in raw_files(folder, "*.jsonl", "*.txt"):
-        for place, name, text in _books(path, malformed):
+    for path in raw_files(folder, "*.txt", *TABLES):
+        for position, (place, content) in enumerate(_entries(path, malformed)):
+            if not content.keys() & {*BOOK}:
+                yield from documents(path.name, iter([(place, content)]), malformed, position)
+                continue
+            try:
+                name, text = text_fields(content, BOOK, place)
+            except UserError as error:
+                malformed.refuse(error)
+                continue
             fault_found = _book_fault(name, text, names)
             if fault_found:
                 malformed.refuse(UserError(f"{place}: {fault_found}"))
@@ -50,6 +71,8 @@ def prepare(document: Document, params: PrepareParams) -> Prepared:
 
     Positions count all passages of the book, those left out too, so that neighbours are known.
     """
+    if document.is_row:
+        return prepare_row(document, params)
     cleaned = clean(document.text, params.to_simplified)
     prepared = Prepared(cleaned.characters_read, rejected_pieces=cleaned.rejected)
     position = 0
@@ -72,22 +95,17 @@ def prepare(document: Document, params: PrepareParams) -> Prepared:
     return prepared
 
 
-def _books(path: Path, malformed: MalformedRows) -> Iterator[tuple[str, str, str]]:
-    """The place, name and text of each book in a file."""
-    if path.suffix == ".txt":
-        try:
-            text = read_text(path)
-            check_writable(text, f"{path}: the text")
-            yield str(path), path.stem, text
-        except UserError as error:
-            malformed.refuse(error)
+def _entries(path: Path, malformed: MalformedRows) -> Located:
+    """The books and rows of a file."""
+    if path.suffix.lower() != ".txt":
+        yield from read_table(path, (*BOOK, *COLUMNS), malformed)
         return
-    for place, content in read_json_lines(path, malformed.refuse):
-        try:
-            name, text = text_fields(content, ("name", "text"), place)
-            yield place, name, text
-        except UserError as error:
-            malformed.refuse(error)
+    try:
+        text = read_text(path)
+        check_writable(text, f"{path}: the text")
+        yield str(path), {"name": path.stem, "text": text}
+    except UserError as error:
+        malformed.refuse(error)
 
 
 def _book_fault(name: str, text: str, names: set[str]) -> str | None:

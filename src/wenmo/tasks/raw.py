@@ -1,21 +1,42 @@
-"""Readers of raw files: JSON arrays, CSV and plain text, each row with its place.
+"""Readers of raw files: JSON, JSON Lines, CSV, Parquet and plain text, each row with its place.
 
-A malformed row is a UserError `path:line: what is wrong`. It stops the reading, or it is skipped
-and counted if `prepare.skip_malformed` is set.
+Rows are read as they are asked for, so that a file may be larger than the memory. A malformed row
+is a UserError `path:line: what is wrong`. It stops the reading, or it is skipped and counted if
+`prepare.skip_malformed` is set.
 """
 
 import codecs
 import csv
-import io
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from wenmo.core.errors import UserError
+from wenmo.core.records import read_json_lines
 
 TEST_FILE = "test.jsonl"
+NO_TEXTS = (TEST_FILE, "dataset_info.json", "dataset_infos.json")
+"""Files that lie beside raw texts: the prompts for submit.json, and registries of other tools."""
+
+TABLES = ("*.json", "*.jsonl", "*.csv", "*.parquet")
+"""The files that `read_table` reads."""
+
+PIECE = 2**20
+"""Characters of JSON that are read at a time."""
+
+LONGEST_START = 4096
+"""Bytes that tell an array from JSON Lines."""
+
+LONGEST_LITERAL = len("-Infinity")
+LONGEST_FIELD = 2**31 - 1
+"""Of CSV, in characters; Python's own limit is shorter than a book."""
+
+ROWS_AT_ONCE = 100
+"""Of Parquet."""
+
 Located = Iterator[tuple[str, dict[str, Any]]]
 """Rows, each with its place as `path:line`."""
 
@@ -38,9 +59,19 @@ class MalformedRows:
 
 
 def raw_files(folder: Path, *patterns: str) -> list[Path]:
-    """The raw files of a task in order of name. Raises UserError if there is none."""
-    found = sorted({path for pattern in patterns for path in folder.glob(pattern)})
-    files = [path for path in found if path.name != TEST_FILE and path.is_file()]
+    """The raw files of a task in order of name, whatever the case of their endings.
+
+    Raises UserError if there is none.
+    """
+    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    files = [
+        path
+        for path in found
+        if any(fnmatch(path.name.lower(), pattern) for pattern in patterns)
+        and not path.name.startswith(".")
+        and path.name not in NO_TEXTS
+        and path.is_file()
+    ]
     if not files:
         raise UserError(f"{folder}: no raw texts; expected {' or '.join(patterns)}")
     return files
@@ -67,59 +98,90 @@ def read_text(path: Path) -> str:
     raise UserError(f"{path}:{line}: not {' or '.join(encodings)}; save the file as UTF-8")
 
 
+def read_table(path: Path, columns: Collection[str], malformed: MalformedRows) -> Located:
+    """The rows of a file of TABLES, whichever of these columns they have.
+
+    A .json file may hold JSON Lines and a .jsonl file an array. Raises UserError as the format's
+    own reader does.
+    """
+    match path.suffix.lower():
+        case ".csv":
+            return read_csv(path, (), malformed)
+        case ".parquet":
+            return read_parquet(path, columns)
+        case _ if _is_array(path):
+            return read_json_array(path, malformed)
+        case _:
+            return read_json_lines(path, malformed.refuse)
+
+
 def read_json_array(path: Path, malformed: MalformedRows) -> Located:
     """The objects of an array, with the lines on which they start.
 
     Raises UserError for wrong syntax of the array, even if malformed rows are to be skipped, since
     the rows after it cannot be found.
     """
-    text = _utf8(path)
-    decoder = json.JSONDecoder()
-    at = _skip(text, 0, " \t\r\n")
-    if text[at : at + 1] != "[":
-        raise UserError(f"{path}:1: expected a JSON array of objects")
-    at = _skip(text, at + 1, " \t\r\n")
-    line, counted = 1, 0
-    while text[at : at + 1] != "]":
-        line, counted = line + text.count("\n", counted, at), at
-        try:
-            content, at = decoder.raw_decode(text, at)
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}:{error.lineno}: not JSON: {error.msg}") from None
-        if isinstance(content, dict):
-            yield f"{path}:{line}", content
-        else:
-            kind = type(content).__name__
-            malformed.refuse(UserError(f"{path}:{line}: expected an object, found {kind}"))
-        at = _skip(text, at, " \t\r\n")
-        if text[at : at + 1] not in (",", "]"):
-            line += text.count("\n", counted, at)
-            raise UserError(f"{path}:{line}: not JSON: expected ',' or ']'")
-        at = _skip(text, at, ", \t\r\n")
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            yield from _objects(_JsonText(file, path), malformed)
+    except UnicodeDecodeError:
+        raise _not_utf8(path) from None
 
 
 def read_csv(path: Path, columns: tuple[str, ...], malformed: MalformedRows) -> Located:
-    """The named columns of each row.
+    """The rows by column; `columns` are those that must be there.
 
     Raises UserError for a missing column or wrong quotes, even if malformed rows are to be skipped,
     since the rows after it cannot be found.
     """
-    reader = csv.DictReader(io.StringIO(_utf8(path), newline=""), strict=True)
     line = 1
+    csv.field_size_limit(LONGEST_FIELD)
     try:
-        missing = [column for column in columns if column not in (reader.fieldnames or ())]
-        if missing:
-            raise UserError(f"{path}:1: no column {missing[0]!r}; found {reader.fieldnames or []}")
-        line = reader.line_num + 1
-        for content in reader:
-            if None in content or None in content.values():
-                count = len(reader.fieldnames or ())
-                malformed.refuse(UserError(f"{path}:{line}: expected {count} fields in the row"))
-            else:
-                yield f"{path}:{line}", {column: content[column] for column in columns}
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            found = list(reader.fieldnames or ())
+            missing = [column for column in columns if column not in found]
+            if missing:
+                raise UserError(f"{path}:1: no column {missing[0]!r}; found {found}")
             line = reader.line_num + 1
+            for content in reader:
+                if None in content or None in content.values():
+                    complaint = f"{path}:{line}: expected {len(found)} fields in the row"
+                    malformed.refuse(UserError(complaint))
+                else:
+                    yield f"{path}:{line}", content
+                line = reader.line_num + 1
     except csv.Error as error:
         raise UserError(f"{path}:{line}: not CSV: {error}") from None
+    except UnicodeDecodeError:
+        raise _not_utf8(path) from None
+
+
+def read_parquet(path: Path, columns: Collection[str]) -> Located:
+    """The rows, each with its number instead of a line, as far as they are in these columns.
+
+    Raises UserError for a file that is damaged or has none of the columns.
+    https://arrow.apache.org/docs/python/parquet.html
+    """
+    from pyarrow import ArrowException
+    from pyarrow.parquet import ParquetFile
+
+    number = 0
+    try:
+        with ParquetFile(path) as file:
+            found = file.schema_arrow.names
+            wanted = [column for column in found if column in columns]
+            if not wanted:
+                raise UserError(f"{path}: no column of {', '.join(columns)}; found {found}")
+            for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=wanted):
+                for content in batch.to_pylist():
+                    number += 1
+                    yield f"{path}: row {number}", content
+    except (ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{path}: not Parquet, after row {number}: {reason}") from None
 
 
 def text_fields(content: dict[str, Any], keys: tuple[str, ...], place: str) -> tuple[str, ...]:
@@ -141,16 +203,96 @@ def check_writable(text: str, place: str) -> None:
         raise UserError(f"{place} holds {name} at position {found.start()}")
 
 
-def _utf8(path: Path) -> str:
-    content = path.read_bytes()
-    try:
-        return content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}:{line}: not UTF-8: {error.reason}") from None
+def _is_array(path: Path) -> bool:
+    """Whether a file of JSON is no JSON Lines: an array, or one object over several lines."""
+    with path.open("rb") as file:
+        start = file.read(LONGEST_START).removeprefix(codecs.BOM_UTF8).lstrip()
+    return start.startswith(b"[") or start.partition(b"\n")[0].strip() == b"{"
 
 
-def _skip(text: str, at: int, characters: str) -> int:
-    while at < len(text) and text[at] in characters:
-        at += 1
-    return at
+class _JsonText:
+    """A JSON text that is read piece by piece, with the line of the next character.
+
+    https://docs.python.org/3/library/json.html#json.JSONDecoder.raw_decode
+    """
+
+    def __init__(self, file: TextIO, path: Path) -> None:
+        self._file, self.path, self._decoder = file, path, json.JSONDecoder()
+        self._text, self._at, self.line = "", 0, 1
+
+    def next_character(self) -> str:
+        """The next character that is no white space, which stays there; empty at the end."""
+        while True:
+            blank = re.compile(r"[ \t\r\n]*").match(self._text, self._at)
+            self._go_to(blank.end() if blank else self._at)
+            if self._at < len(self._text):
+                return self._text[self._at]
+            if not self._read_on():
+                return ""
+
+    def pass_over(self) -> None:
+        """Go on behind the next character."""
+        self._go_to(self._at + 1)
+
+    def value(self) -> Any:
+        """The value that begins here. Raises UserError if it is no JSON."""
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._text, self._at)
+            except json.JSONDecodeError as error:
+                is_cut = error.msg.startswith("Unterminated string") or (
+                    error.pos >= len(self._text) - LONGEST_LITERAL
+                )
+                if not is_cut or not self._read_on():
+                    raise self.fault(error.msg, error.pos) from None
+            else:
+                # A number at the end of what is read may go on.
+                if end < len(self._text) or not self._read_on():
+                    self._go_to(end)
+                    return value
+
+    def fault(self, reason: str, at: int | None = None) -> UserError:
+        """The complaint about what is here, or in the text at `at`."""
+        line = self.line + self._text.count("\n", self._at, at or self._at)
+        return UserError(f"{self.path}:{line}: not JSON: {reason}")
+
+    def _go_to(self, end: int) -> None:
+        self.line += self._text.count("\n", self._at, end)
+        self._at = end
+
+    def _read_on(self) -> bool:
+        """Read another piece, at least as long as what is kept; whether there was one."""
+        piece = self._file.read(max(PIECE, len(self._text) - self._at))
+        if piece:
+            self._text, self._at = self._text[self._at :] + piece, 0
+        return bool(piece)
+
+
+def _objects(text: _JsonText, malformed: MalformedRows) -> Located:
+    path = text.path
+    if text.next_character() != "[":
+        raise UserError(f"{path}:1: expected a JSON array of objects")
+    text.pass_over()
+    while text.next_character() != "]":
+        place = f"{path}:{text.line}"
+        content = text.value()
+        if isinstance(content, dict):
+            yield place, content
+        else:
+            kind = type(content).__name__
+            malformed.refuse(UserError(f"{place}: expected an object, found {kind}"))
+        if text.next_character() == ",":
+            text.pass_over()
+        elif text.next_character() != "]":
+            raise text.fault("expected ',' or ']'")
+
+
+def _not_utf8(path: Path) -> UserError:
+    """The complaint about the first line of a file that is no UTF-8."""
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            try:
+                line.decode()
+            except UnicodeDecodeError as error:
+                return UserError(f"{path}:{number}: not UTF-8: {error.reason}")
+    return UserError(f"{path}: changed while it was read; run again")

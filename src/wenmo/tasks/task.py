@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from wenmo.config.params_file import TASKS
 from wenmo.config.prepare import SharedPrepareParams
 from wenmo.core.errors import ParamsError, UserError
-from wenmo.core.records import Row, read_json_lines, row_id
+from wenmo.core.records import Row, Turn, read_json_lines, row_id
 from wenmo.tasks.raw import TEST_FILE, MalformedRows, text_fields
 from wenmo.text.cleaning import Rejected
 
@@ -20,7 +20,8 @@ ALPACA = ("instruction", "input", "output")
 class Document:
     """One raw book, tale or poem: its source, its number there, and what is known besides its text.
 
-    A poem may have a title; a tale has the request that it answers. `place` is its path:line.
+    A poem may have a title; a tale has the request that it answers. `place` is its path:line. A
+    document that `is_row` is learnt as it is, with the turns before it as its `history`.
     """
 
     source: str
@@ -30,6 +31,9 @@ class Document:
     instruction: str = ""
     input: str = ""
     place: str = ""
+    is_row: bool = False
+    system: str = ""
+    history: tuple[Turn, ...] = ()
 
 
 @dataclass
@@ -74,7 +78,9 @@ def read_test_rows(folder: Path) -> list[Row]:
         return []
     rows: list[Row] = []
     for place, content in read_json_lines(path):
-        instruction, input_, output = text_fields(content, ALPACA, place)
+        given = {key: value for key, value in content.items() if value is not None}
+        empty = dict.fromkeys(ALPACA, "")
+        instruction, input_, output = text_fields(empty | given, ALPACA, place)
         if not instruction and not input_:
             raise UserError(f"{place}: instruction and input are both empty")
         position = len(rows)

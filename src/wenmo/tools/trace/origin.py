@@ -55,7 +55,7 @@ def _document(row: Row, task: str, folder: Path, section: dict[str, object]) -> 
         raise UserError("prepare ran with parameters of older code; run `dvc repro`") from None
     for document in module.read(folder, params, MalformedRows(skip=True)):
         # A book has many rows; any other text has one. What prepare left out has no id.
-        of_book = task == "novel" and row.id
+        of_book = task == "novel" and row.id and not document.is_row
         if document.source == row.source and (of_book or document.position == row.position):
             return document
     return None
