@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from tests.conftest import ROOT
 from wenmo.scoring.poetry import first_line_kept, repeated_lines, tone_share, tones_kept
 from wenmo.tasks.poetry import word_prompt
-from wenmo.text.prosody import TONE_RULES, Licence, Rule, analyse, rhymes
+from wenmo.text.prosody import TONE_RULES, Licence, Rule, analyse, recent_style, rhymes
 from wenmo.text.readings import RHYME_GROUPS, line_readings, readings, rhyme_name, tones
 from wenmo.text.verse import form, verse_lines
 from wenmo.tools import cli
@@ -140,6 +140,50 @@ def test_a_rhyme_is_called_as_in_the_books(character: str, name: str) -> None:
 )
 def test_rhyme_is_that_of_the_rhyme_books(ends: str, rhyming: bool) -> None:
     assert rhymes(["甲", ends[0], "乙", ends[1]]) is rhyming
+
+
+# Shapes of old prints that the 廣韻 lacks, each with a word that it rhymes with.
+OLD_SHAPES = (
+    "顔山 鈎楼 鶑城 鎸泉 馿书 鳬湖 簑歌 髙劳 腮来 窩歌 撾花 寛残 賖花 羮城 踈书 爺家 婷星 圞残 "
+    "奩帘 濵人 囘来 膓香 緡人 樗书 囬梅 頽雷 欞星"
+)
+LATER_READINGS = (
+    "攢寒 厭檐 麽歌 歎寒 拚寒 澌时 拖歌 鐙灯 譍灯 饑时 佳花 舡天 胖寒 慷香 蜚飞 嬈桥 凹交 圈天 "
+    "稍交 搴天 啞花 攏东 杆寒"
+)
+
+
+@pytest.mark.parametrize("pair", OLD_SHAPES.split())
+def test_a_shape_that_the_book_lacks_has_the_readings_of_its_variants(pair: str) -> None:
+    assert rhymes(["甲", pair[0], "乙", pair[1]])
+    assert not rhymes(["甲", pair[0], "乙", "白"])
+
+
+@pytest.mark.parametrize("pair", LATER_READINGS.split())
+def test_a_level_reading_of_later_books_rhymes(pair: str) -> None:
+    assert rhymes(["甲", pair[0], "乙", pair[1]])
+
+
+@pytest.mark.parametrize("character", "凈崦阿探瀼椹懦莉恍咬殷跳耙簌桁遲")
+def test_an_oblique_reading_of_later_books_ends_an_odd_line(character: str) -> None:
+    assert "仄" in tones(line_readings(character)[0])
+
+
+@pytest.mark.parametrize("character", "晾□x囗")
+def test_what_no_book_has_stays_unknown(character: str) -> None:
+    assert not rhymes(["甲", character, "乙", "香"])
+
+
+@pytest.mark.parametrize("character", "钟发坛尽历")
+def test_a_simplified_character_does_not_rhyme_as_all_words_of_its_shape(character: str) -> None:
+    (converted,) = line_readings(character)
+    assert len({group for group, _ in converted}) == 1
+
+
+def test_regulated_verse_rhymes_in_level_tones() -> None:
+    assert recent_style(verse_lines(CLEAN))
+    assert not recent_style(verse_lines(CLEAN.replace("竹竿", "竹影")))
+    assert not recent_style(verse_lines(CLEAN[:16]))
 
 
 def test_one_rhyming_line_is_no_rhyme() -> None:

@@ -22,8 +22,8 @@ lines belong together. The last two do not concern tones.
 
 A character satisfies a rule if any of its readings does. The readings at 2-4-6 are chosen jointly,
 so that the poem has the fewest faults. The rhyme is the one that most even lines share. Elsewhere
-readings are independent. A Chinese character that the 廣韻 does not list may have either tone, but
-it rhymes with nothing.
+readings are independent. A Chinese character without a known reading may have either tone, but it
+rhymes with nothing.
 """
 
 import re
@@ -141,11 +141,21 @@ def regulated(lines: Sequence[str]) -> bool:
     return False
 
 
+def recent_style(lines: Sequence[str]) -> bool:
+    """Whether a poem of a regulated form may be regulated verse: every even line can end level.
+
+    Regulated verse rhymes in level tones. A poem of eight lines that rhymes in oblique ones is in
+    the old style (古體), which has no tone rules.
+    """
+    ends = (line_readings(line)[-1] for line in lines[1::2])
+    return regulated(lines) and all(LEVEL in tones(end) for end in ends)
+
+
 def rhymes(lines: Sequence[str]) -> bool:
     """Whether all even lines end in the same 平水 rhyme and tone, by any reading of a character.
 
     The first line is free. A single even line does not rhyme, a word does not rhyme with itself
-    (重韻), and a character that the 廣韻 does not list rhymes with nothing.
+    (重韻), and a character without a known reading rhymes with nothing.
     """
     even = lines[1::2]
     feet = [line_readings(line)[-1] for line in even]

@@ -3,13 +3,19 @@
 Mandarin has lost both, so characters are looked up in the 廣韻 (1008). Its 206 rhymes are folded by
 the historical 同用 groups into the 106 平水 rhymes that poets used.
 Source of the readings: https://github.com/nk2028/tshet-uinh-js (MIT), through its Python port.
+Source of variant characters, such as 顔 for 顏: https://github.com/nk2028/yitizi (MIT).
+What both lack is in `wenmo.text.later_readings`.
 Source of the folding: 王力, 漢語詩律學 (1958), section 4.
 """
 
+from collections.abc import Iterable
 from functools import cache
 from types import ModuleType
 
 import opencc
+import yitizi
+
+from wenmo.text.later_readings import LATER_READINGS, SHAPES
 
 Reading = tuple[str, str]
 """A 平水 rhyme group (one of RHYME_GROUPS) and a tone: 平, 上, 去 or 入."""
@@ -37,39 +43,18 @@ _GROUP_OF_RHYME = {rhyme: group for group in RHYME_GROUPS for rhyme in group}
 _FIRST_OF_LOWER_LEVEL = "先"
 _DIGITS = "一二三四五六七八九"
 
-# Pairs of shapes: a character as in opencc's traditional standard or in old prints, then as in the
-# 廣韻. It lists 粗 強 歛 茆 咳 in their own shape too, but only as other words.
-_SHAPES = (
-    "間閒 窗窻 衆眾 魂䰟 茲兹 托託 聯聮 鞍鞌 劍劒 棋棊 樑梁 瀟潚 脈脉 廻迴 臯皐 搗擣 "
-    "吊弔 煉鍊 隣鄰 崑崐 裙帬 烹亨 湧涌 樣㨾 煮煑 崙崘 槁稾 緲渺 污汙 岩巖 撐樘 粧妝 "
-    "罕䍐 讐讎 着著 享亯 斾旆 皓晧 迤迆 韓𩏑 胸胷 髪髮 鏁鎖 呌叫 髭頿 秖祇 匝帀 趂趁 "
-    "栢柏 玳瑇 逈迥 琉瑠 潑𣸍 恓棲 拆坼 衞衛 溯泝 輙輒 畧略 冪羃 殼㱿 徴徵 飡餐 歘欻 "
-    "嶄嶃 翺翱 柿柹 恡悋 轝輿 廐廏 舃舄 穉稚 磵澗 隟隙 氊氈 峩峨 尅剋 嬝嫋 倘儻 箆篦 "
-    "倂併 蒂蔕 敧攲 竃竈 挍校 抬擡 駈驅 搘榰 隲騭 葅菹 怱悤 匆悤 羗羌 勗勖 麄麤 祛袪 "
-    "飚飆 飇飆 裩褌 覊羈 碗椀 哪那 灶竈 稿稾 耗秏 熳漫 磚甎 塼甎 褲袴 婿壻 咒呪 冗宂 "
-    "蕚萼 廼迺 徃往 躭耽 覔覓 曽曾 乗乘 緫總 韮韭 皈歸 髩鬢 嘿默 嵓巖 埜野 湼涅 毘毗 "
-    "敍敘 薫薰 潄漱 脋脅 硏研 厩廏 廄廏 逓遞 騐驗 嗅齅 舖鋪 粗麤 強彊 歛斂 茆茅 "
-    "咳欬"
-)
-_GUANGYUN_SHAPE = {pair[0]: pair[1] for pair in _SHAPES.split()}
-
-# Level readings of the 平水 books that the 廣韻 lacks.
-_LATER_READINGS: dict[str, frozenset[Reading]] = {
-    "涯": frozenset({("麻", "平")}),
-    "漫": frozenset({("寒桓", "平")}),
-}
+_LATER_SHAPE = {pair[0]: pair[1] for pair in SHAPES.split()}
 
 
 @cache
 def readings(character: str) -> frozenset[Reading]:
-    """All readings of a traditional character; empty if the 廣韻 does not list it."""
-    shapes = {character, _GUANGYUN_SHAPE.get(character, character)}
-    listed = {
-        _pingshui(entry.音韻地位.韻, entry.音韻地位.聲)
-        for shape in shapes
-        for entry in _guangyun().query字頭(shape)
-    }
-    return _LATER_READINGS.get(character, frozenset()) | listed
+    """All readings of a traditional character; empty if neither it nor a variant of it has any.
+
+    Only a character without a reading of its own has those of its variants, or else of theirs.
+    """
+    own = _own_readings(character)
+    near = yitizi.get(character)
+    return own or _union(near) or _union(other for each in near for other in yitizi.get(each))
 
 
 @cache
@@ -96,7 +81,33 @@ def line_readings(line: str) -> list[frozenset[Reading]]:
 
 @cache
 def _either(given: str, converted: str) -> frozenset[Reading]:
-    return readings(given) | readings(converted)
+    # Variants of a simplified character may be several words, as 鐘 and 鍾 are of 钟.
+    return _own_readings(given) | readings(converted)
+
+
+@cache
+def _own_readings(character: str) -> frozenset[Reading]:
+    """The readings that the 廣韻 or a later book has for the character, without its variants."""
+    shapes = {character, _LATER_SHAPE.get(character, character)}
+    listed = {
+        _pingshui(entry.音韻地位.韻, entry.音韻地位.聲)
+        for shape in shapes
+        for entry in _guangyun().query字頭(shape)
+    }
+    return frozenset(listed).union(_later_readings().get(character, ()))
+
+
+@cache
+def _later_readings() -> dict[str, frozenset[Reading]]:
+    found: dict[str, set[Reading]] = {}
+    for rhyme, tone, characters in LATER_READINGS:
+        for character in characters:
+            found.setdefault(character, set()).add(_pingshui(rhyme, tone))
+    return {character: frozenset(each) for character, each in found.items()}
+
+
+def _union(characters: Iterable[str]) -> frozenset[Reading]:
+    return frozenset().union(*map(_own_readings, characters))
 
 
 def rhyme_name(reading: Reading) -> str:

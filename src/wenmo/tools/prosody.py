@@ -10,7 +10,7 @@ from wenmo.text.verse import verse_lines
 # As wide as the characters above them in every terminal, unlike ○ and ●.
 _MARKS = {frozenset({LEVEL}): "平", frozenset({OBLIQUE}): "仄", ALL_TONES: "中"}
 _UNLISTED, _FAULT, _NO_FAULT = "？", "＾", "\u3000"
-_LEGEND = "平 level, 仄 oblique, 中 either, ？ not in the 廣韻 and free, ＾ a fault"
+_LEGEND = "平 level, 仄 oblique, 中 either, ？ of unknown tone and free, ＾ a fault"
 _NUMERALS = {5: "五言", 7: "七言"}
 _NAMES = {4: "绝句", 6: "小律", 8: "律诗"}
 _LONG = "排律"
@@ -80,7 +80,7 @@ def _rhyme_words(analysis: Analysis) -> Iterator[str]:
         shares = analysis.rhyme in readings[-1]
         if number % 2 == 0 or (number == 1 and shares and len(analysis.lines) > 1):
             found = [analysis.rhyme] if shares and analysis.rhyme else sorted(readings[-1])
-            names = "、".join(map(rhyme_name, found)) or "not in the 廣韻"
+            names = "、".join(map(rhyme_name, found)) or "unknown"
             yield f"line {number} ends in {line[-1]}: {names}"
 
 
@@ -134,7 +134,7 @@ def _sentence(fault: Fault, analysis: Analysis) -> str:
         case Rule.OBLIQUE_END:
             return f"{_toned(character, found)}, but odd lines after the first end oblique (仄)"
         case Rule.RHYME if not found:
-            return f"{character} is not in the 廣韻, so it is not known to rhyme"
+            return f"{character} is in no rhyme book here, so it is not known to rhyme"
         case Rule.RHYME:
             return f"{character} ({found}) does not rhyme with {expected}"
         case Rule.THREE_LEVEL:
