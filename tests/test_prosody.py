@@ -324,11 +324,11 @@ def test_characters_of_the_same_readings_are_the_same(lines: list[str]) -> None:
 
 def test_the_first_line_kept_is_that_of_the_prompt() -> None:
     lines = verse_lines(CLEAN)
-    prompt = word_prompt(lines, "晚渡", "first_line")
+    prompt = word_prompt(lines[0], "晚渡", "写一首七言绝句", "first_line")
     assert first_line_kept(prompt, CLEAN) is True
     assert first_line_kept(prompt, "。".join(lines[1:])) is False
     assert first_line_kept(prompt, "") is False
-    assert first_line_kept(word_prompt(lines, "晚渡", "title"), CLEAN) is None
+    assert first_line_kept(word_prompt(lines[0], "", "填一首《浣溪沙》", "title"), CLEAN) is None
 
 
 def test_repeated_lines_are_counted() -> None:

@@ -77,10 +77,10 @@ MALFORMED: list[tuple[str, str | bytes, str]] = [
     ("fairytale/a.csv", TALE_HEADER.encode() + b"\xc3\x28,,\n", ":2: not UTF-8"),
     ("fairytale/a.csv", TALE_HEADER + "写,,\n", ":2: the output is empty"),
     ("poetry/a.csv", POEM_HEADER + '雪,我,今,"白\n白"\n雪,我\n', ":4: expected 4 fields"),
-    ("poetry/a.csv", POEM_HEADER + "雪,我,今,\n", ":2: the poem is empty"),
+    ("poetry/a.csv", "题目,内容\n雪,白\n", ":1: no column 'content'"),
     ("poetry/a.csv", POEM_HEADER + '雪,我,今,"白"白\n', ":2: not CSV"),
-    ("poetry/a.json", '[\n{"title": "雪"}]', ":2: expected 'paragraphs'"),
-    ("poetry/a.json", '[{"paragraphs": ["雪", 5]}]', ":1: expected 'paragraphs'"),
+    ("poetry/a.json", '[\n{"title": "雪"}]', ":2: expected 'content', 'paragraphs', 'para' with"),
+    ("poetry/a.json", '[{"paragraphs": ["雪", 5]}]', ":1: expected 'content', 'paragraphs'"),
     ("poetry/a.json", '[{"paragraphs": ["\\ud83d"]}]', ":1: the poem with its title holds half a"),
 ]
 
@@ -104,7 +104,7 @@ def test_a_malformed_row_is_named_by_file_and_line(
         ("novel/a.txt", b"\xff\xff\xff", 0, 1),
         ("fairytale/a.json", json.dumps([5, TALE, TALE | {"output": ""}]), 1, 2),
         ("fairytale/a.csv", TALE_HEADER + "写\n写,,猫\n", 1, 1),
-        ("poetry/a.csv", POEM_HEADER + "雪,我,今,\n雪,我,今,白\n", 1, 1),
+        ("poetry/a.csv", POEM_HEADER + "雪,我\n雪,我,今,白\n", 1, 1),
         ("poetry/a.json", '[{"paragraphs": 5}, {"paragraphs": ["白"]}]', 1, 1),
     ],
 )
@@ -142,57 +142,6 @@ def test_tales_out_of_bounds_are_counted(tmp_path: Path) -> None:
     assert [len(each.rows) for each in prepared] == [0, 1, 0]
     assert prepared[0].rejected_rows == [Rejected("short", "猫")]
     assert prepared[2].rejected_rows == [Rejected("long", "猫" * 51)]
-
-
-def prepared_poem(content: str) -> Any:
-    return poetry.prepare(Document("poems.csv", 0, content), POETRY)
-
-
-def test_a_poem_is_kept_a_couplet_per_line() -> None:
-    (row,) = prepared_poem("雪落千山静，风来一叶轻。灯前翻旧信，窗外过车声。").rows
-    assert row.output == "雪落千山静，风来一叶轻。\n灯前翻旧信，窗外过车声。"
-
-
-@pytest.mark.parametrize(
-    ("prompts", "content", "prompt"),
-    [
-        ("first_line", "雪落千山静，风来一叶轻。" * 2, "以“雪落千山静”为首句，写一首五言绝句。"),
-        ("first_line", "雪落千山静\n风来一叶轻", "以“雪落千山静”为首句，写一首五言诗，共2句。"),
-        ("first_line", "一二三四五六七，" * 8, "以“一二三四五六七”为首句，写一首七言律诗。"),
-        ("first_line", "一二三四。" * 4, "以“一二三四”为首句，写一首四言诗，共4句。"),
-        ("title", "雪落千山静，风来一叶轻。" * 2, "以《雪夜》为题，写一首五言绝句。"),
-        ("theme", "雪落千山静，风来一叶轻。" * 2, ""),
-    ],
-)
-def test_a_poem_is_asked_for_by_its_form_and_its_first_line_title_or_theme(
-    prompts: str, content: str, prompt: str
-) -> None:
-    params = POETRY.model_copy(update={"prompts": prompts})
-    prepared = poetry.prepare(Document("poems.csv", 0, content, title="雪夜"), params)
-    assert [row.prompt for row in prepared.rows] == [prompt]
-
-
-def test_a_poem_without_a_title_cannot_be_asked_for_by_it() -> None:
-    params = POETRY.model_copy(update={"prompts": "title"})
-    prepared = poetry.prepare(Document("poems.csv", 0, "雪落千山静，风来一叶轻。"), params)
-    assert [rejected.reason for rejected in prepared.rejected_rows] == ["untitled"]
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        ("雪落千山静，风来一叶。", "uneven"),
-        ("雪落千山静，风来一叶轻，灯前翻旧信。", "uneven"),
-        ("。", "uneven"),
-        ("雪落□山静，风来一叶轻。", "gaps or notes"),
-        ("雪落千山静，风来一叶轻。（作于冬）", "gaps or notes"),
-        ("一二三四五，" * 18, "long"),
-    ],
-)
-def test_poems_that_cannot_be_learnt_from_are_counted(content: str, reason: str) -> None:
-    prepared = prepared_poem(content)
-    assert prepared.rows == []
-    assert prepared.rejected_rows == [Rejected(reason, content)]
 
 
 def test_books_are_chosen_by_name(tmp_path: Path) -> None:
@@ -248,19 +197,6 @@ def test_a_folder_of_books_is_read_in_the_encodings_of_chinese_text(
     write(tmp_path, "雪.txt", content)
     assert read_text(tmp_path / "雪.txt") == "雪落。"
     assert [(each.source, each.text) for each in read("novel", tmp_path)] == [("雪", "雪落。")]
-
-
-def test_poems_come_from_other_columns_and_from_the_chinese_poetry_repository(
-    tmp_path: Path,
-) -> None:
-    columns = poetry.Columns(title="题目", author="作者", dynasty="朝代", content="内容")
-    params = POETRY.model_copy(update={"columns": columns})
-    write(tmp_path, "a.csv", '题目,作者,朝代,内容\n雪,我,今,"雪落，\n风来。"\n')
-    lines = [{"author": "我", "title": "雪", "paragraphs": ["雪落，", "风来。"], "id": "1"}]
-    write(tmp_path, "b.json", json.dumps(lines))
-    assert [each.text for each in poetry.read(tmp_path, params, MalformedRows())] == [
-        "雪落，\n风来。"
-    ] * 2
 
 
 def test_crlf_makes_no_difference(tmp_path: Path) -> None:

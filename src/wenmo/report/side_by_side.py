@@ -9,7 +9,7 @@ from wenmo.core.records import Generation
 from wenmo.report.marks import shared_runs
 from wenmo.scoring.catalogue import LOWER_IS_BETTER, primary_score
 from wenmo.scoring.poetry import exact_form, rhymed, tones_kept
-from wenmo.text.prosody import regulated
+from wenmo.text.prosody import recent_style
 from wenmo.text.verse import verse_lines
 
 Line = list[tuple[str, bool]]
@@ -82,8 +82,8 @@ def _marked(task: str, generation: Generation) -> MarkedText:
     kept = {}
     if task == "poetry":
         kept = {"form": exact_form(text, reference), "rhyme": rhymed(text)}
-        # The tone rules apply only if a regulated form was asked for.
-        if regulated(verse_lines(reference)):
+        # The tone rules apply only if regulated verse was asked for.
+        if recent_style(verse_lines(reference)):
             kept["tones"] = tones_kept(text)
     return MarkedText(lines, generation.tokens, generation.finish_reason, kept)
 

@@ -30,7 +30,7 @@ from wenmo.scoring.poetry import (
     tones_kept,
 )
 from wenmo.scoring.repetition import distinct_at_equal_length, self_bleu, sequence_repetition
-from wenmo.text.prosody import regulated
+from wenmo.text.prosody import recent_style
 from wenmo.text.verse import verse_lines
 
 Values = list[float | None]
@@ -156,8 +156,8 @@ def _own_scores(
 
 
 def _verse_scores(generations: Sequence[Generation], setting: Setting) -> dict[str, Values]:
-    """The scores of poems. Tone rules apply only to rows whose reference has a regulated form."""
-    bound = [regulated(verse_lines(each.reference)) for each in generations]
+    """The scores of poems. Tone rules apply only to rows whose reference may be regulated verse."""
+    bound = [recent_style(verse_lines(each.reference)) for each in generations]
     kept = [first_line_kept(each.prompt, each.text) for each in generations]
     pairs = list(zip(generations, bound, strict=True))
     return {

@@ -1,111 +1,181 @@
-"""Task poetry: classical poems, asked for by form and first line.
+"""Task poetry: classical poems, asked for by form or tune and by first line.
 
-Raw data: *.csv, or *.json of the chinese-poetry repository (an array of objects with `paragraphs`;
-https://github.com/chinese-poetry/chinese-poetry).
+Raw data: rows with their verse in a column of `poetry.prepare.columns`, or those of the
+chinese-poetry repository (https://github.com/chinese-poetry/chinese-poetry), whose folders may lie
+in the task's folder as they are.
 """
 
 import re
+import sys
+from collections import Counter
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from wenmo.config.poetry import Columns, PrepareParams
 from wenmo.core.errors import UserError
 from wenmo.core.records import Row, row_id
-from wenmo.tasks.raw import MalformedRows, check_writable, raw_files, read_csv, read_json_array
+from wenmo.tasks.raw import TABLES, MalformedRows, check_writable, raw_files, read_csv, read_table
 from wenmo.tasks.task import Document, Prepared
 from wenmo.text.cleaning import Rejected, clean
+from wenmo.text.prosody import recent_style
 from wenmo.text.quality import fault
+from wenmo.text.verse import form, marked_lines, verse_lines
 
-_VERSE_LINE = re.compile(r"([^，。？！；：、\s]+)([，。？！；：、]?)")
-_ILLEGIBLE = re.compile(r"[□■○（）()\[\]【】〖〗《》「」“”\da-zA-Z]")
+NO_POEMS = (
+    "author*.json", "*/author*.json", "*表面结构字.json", "*intro.json",
+    "*rank/*", "*strains/*", "*loader/*", "*error/*", "*蒙学/*", "*四书五经/*",
+)  # fmt: skip
+"""Files of chinese-poetry without poems: lives, characters, scores, marks, faults, prose."""
+
+_VERSE_KEYS = ("paragraphs", "content", "para")
+_BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
+_SHORTEST_POEM = 4
+
+# Chinese characters but 囗 (U+56D7) and 〇, which stand for the gaps □ and ○ in poems.
+_NO_GAP = re.compile("[\u3400-\u56d6\u56d8-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]*")
+_FRAGMENT = re.compile(r"[又斷断殘残逸佚]?句\s*(其?\s*[一二三四五六七八九十百零○〇]+)?")
+_SUBTITLE = re.compile(r"[·・\s（(]")
+# Tunes whose poems look like 律诗 or like poems of six lines; others are uneven.
+_EVEN_TUNES = "生查子 玉楼春 玉樓春 木兰花 木蘭花 木兰花令 木蘭花令 浣溪沙 瑞鹧鸪 瑞鷓鴣"
 _NUMERALS = "零一二三四五六七八九"
 _NAMES = {4: "绝句", 8: "律诗"}
 
 
 def read(folder: Path, params: PrepareParams, malformed: MalformedRows) -> Iterator[Document]:
-    """The poems, file by file. Raises UserError naming file and line."""
-    for path in raw_files(folder, "*.csv", "*.json"):
-        for position, (place, title, content) in enumerate(_poems(path, params.columns, malformed)):
+    """The poems, file by file, with the files passed over told on stderr.
+
+    Stanzas parted by a blank line are poems of their own if each has four lines or more in
+    couplets; those of a tune belong together. Raises UserError naming file and line.
+    """
+    passed_over = Counter[str]()
+    for path in raw_files(folder, *TABLES, deep=True):
+        name = path.relative_to(folder).as_posix()
+        if reason := next((each for each in NO_POEMS if fnmatch(name, each)), None):
+            passed_over[reason.lstrip("*/")] += 1
+            continue
+        source, position = name.replace("/", "·"), 0
+        for place, title, tune, content in _poems(path, params.columns, malformed):
             try:
-                if not content.strip():
-                    raise UserError(f"{place}: the poem is empty")
-                check_writable(title + content, f"{place}: the poem with its title")
+                check_writable(title + tune + content, f"{place}: the poem with its title")
             except UserError as error:
                 malformed.refuse(error)
-            else:
-                yield Document(path.name, position, content, title, place=place)
+                continue
+            for poem in [content] if tune else _parted(content):
+                yield Document(source, position, poem, title, place=place, tune=tune)
+                position += 1
+    if passed_over:
+        told = ", ".join(f"{count} {reason}" for reason, count in sorted(passed_over.items()))
+        print(f"poetry: passed over, since no poems are in there: {told}", file=sys.stderr)
 
 
 def prepare(document: Document, params: PrepareParams) -> Prepared:
     """A poem as one row with a couplet per line, unless it is faulty or not in even couplets.
 
-    Punctuation or line breaks separate verse lines.
+    Marks that are missing are added: ， within a couplet, 。 at its end.
     """
     cleaned = clean(document.text, params.to_simplified)
     prepared = Prepared(cleaned.characters_read, rejected_pieces=cleaned.rejected)
-    found = _VERSE_LINE.findall(cleaned.text)
-    lines = [line for line, _ in found]
+    marked = marked_lines(cleaned.text)
+    lines = [line for line, _ in marked]
     title = clean(document.title, params.to_simplified).text
-    reason = _form_fault(cleaned.text, lines, params) or fault(cleaned.text, params.quality)
-    if params.prompts == "title" and not title:
+    tune = clean(document.tune, params.to_simplified).text
+    reason = _left_out(document, lines, params) or fault(cleaned.text, params.quality)
+    if params.prompts == "title" and not title and not tune:
         reason = reason or "untitled"
     if reason:
         prepared.rejected_rows.append(Rejected(reason, cleaned.text))
     else:
-        marked = [line + mark for line, mark in found]
-        poem = "\n".join(a + b for a, b in zip(marked[::2], marked[1::2], strict=True))
+        poem = "".join(
+            line + (mark or "，。"[at % 2]) + "\n" * (at % 2)
+            for at, (line, mark) in enumerate(marked)
+        ).rstrip("\n")
         identity = row_id(document.source, poem)
-        prompt = word_prompt(lines, title, params.prompts)
+        prompt = ""  # With `theme`, summarize writes it.
+        if params.prompts != "theme":
+            wanted = f"填一首《{tune}》" if tune else f"写一首{form_name(lines)}"
+            prompt = word_prompt(lines[0], title, wanted, params.prompts)
         row = Row(identity, document.source, document.position, prompt, "", poem)
         prepared.rows.append(row)
     return prepared
 
 
-def word_prompt(lines: list[str], title: str, prompts: str) -> str:
-    """The request for a poem of these verse lines' form, by its first line or its title.
+def form_name(lines: list[str]) -> str:
+    """The name of a poem's form, such as 五言绝句 or 五言诗，共6句.
 
-    With `theme` it is empty, and summarize writes it.
+    绝句 and 律诗 rhyme in level tones. What rhymes in oblique ones is in the old style (古體).
     """
-    if prompts == "theme":
-        return ""
     measure = f"{_NUMERALS[len(lines[0])]}言"
-    name = _NAMES.get(len(lines), "") if len(lines[0]) in (5, 7) else ""
-    form = f"{measure}{name}" if name else f"{measure}诗，共{len(lines)}句"
+    name = _NAMES.get(len(lines), "") if recent_style(lines) else ""
+    return f"{measure}{name}" if name else f"{measure}诗，共{len(lines)}句"
+
+
+def word_prompt(first_line: str, title: str, wanted: str, prompts: str) -> str:
+    """The request for what is wanted, such as 写一首五言绝句, by `first_line` or `title`.
+
+    A poem to a tune may have no title.
+    """
     if prompts == "title":
-        return f"以《{title}》为题，写一首{form}。"
-    return f"以“{lines[0]}”为首句，写一首{form}。"
+        return f"以《{title}》为题，{wanted}。" if title else f"{wanted}。"
+    return f"以“{first_line}”为首句，{wanted}。"
 
 
 def _poems(
     path: Path, columns: Columns, malformed: MalformedRows
-) -> Iterator[tuple[str, str, str]]:
-    """The place, title and content of each poem in a file."""
-    if path.suffix == ".csv":
-        wanted = (columns.title, columns.author, columns.dynasty, columns.content)
-        for place, content in read_csv(path, wanted, malformed):
-            yield place, content[columns.title], content[columns.content]
-        return
-    for place, content in read_json_array(path, malformed):
+) -> Iterator[tuple[str, str, str, str]]:
+    """The place, title, tune and content of each poem in a file."""
+    keys = (columns.content, *_VERSE_KEYS, columns.title, "title", "rhythmic")
+    is_csv = path.suffix.lower() == ".csv"
+    rows = (
+        read_csv(path, (columns.content,), malformed)
+        if is_csv
+        else read_table(path, keys, malformed)
+    )
+    for place, row in rows:
         try:
-            # A poem to a tune has the tune's name instead of a title.
-            title = content.get("title") or content.get("rhythmic") or ""
-            yield place, str(title), _paragraphs(content, place)
+            verse = _verse(row, (columns.content, *_VERSE_KEYS), place)
         except UserError as error:
             malformed.refuse(error)
+            continue
+        title = str(row.get(columns.title) or row.get("title") or "")
+        yield place, title, str(row.get("rhythmic") or "") or _tune_of(title), verse
 
 
-def _paragraphs(content: dict[str, Any], place: str) -> str:
-    lines = content.get("paragraphs")
-    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
-        raise UserError(f"{place}: expected 'paragraphs', a list of strings")
-    return "\n".join(lines)
+def _tune_of(title: str) -> str:
+    """The tune that a title begins with, as in 木兰花令·拟古决绝词, if its lines are all alike."""
+    tune = _SUBTITLE.split(title.strip())[0]
+    return tune if tune in _EVEN_TUNES.split() else ""
 
 
-def _form_fault(content: str, lines: list[str], params: PrepareParams) -> str | None:
-    if _ILLEGIBLE.search(content):
+def _verse(row: dict[str, Any], keys: tuple[str, ...], place: str) -> str:
+    """The text at the first of the keys that the row has, a string or a list of them."""
+    for key in keys:
+        found = row.get(key)
+        lines = [found] if isinstance(found, str) else found
+        if isinstance(lines, list) and all(isinstance(line, str) for line in lines):
+            return "\n".join(lines)
+    raise UserError(f"{place}: expected {', '.join(map(repr, dict.fromkeys(keys)))} with verse")
+
+
+def _parted(content: str) -> list[str]:
+    """The poems that blank lines part, or the whole if a part is no poem by itself."""
+    parts = [part for part in _BLANK_LINE.split(content.replace("\r\n", "\n")) if part.strip()]
+    counts = [len(verse_lines(part)) for part in parts]
+    if all(count >= _SHORTEST_POEM and count % 2 == 0 for count in counts):
+        return parts or [content]
+    return [content]
+
+
+def _left_out(document: Document, lines: list[str], params: PrepareParams) -> str | None:
+    """The reason to leave out a poem of these lines, or None."""
+    if not document.text.strip():
+        return "empty"
+    if _FRAGMENT.fullmatch(document.title.strip()):
+        return "fragment"
+    if not all(map(_NO_GAP.fullmatch, lines)):
         return "gaps or notes"
-    even = len({len(line) for line in lines}) == 1 and len(lines) % 2 == 0
-    if not even or not 4 <= len(lines[0]) <= 7:
+    count, length = form(lines) or (1, 0)
+    if count % 2 or not 4 <= length <= 7:
         return "uneven"
-    return "long" if len(lines) > params.max_lines else None
+    return "long" if count > params.max_lines else None

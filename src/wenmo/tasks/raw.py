@@ -58,17 +58,17 @@ class MalformedRows:
         self.count += 1
 
 
-def raw_files(folder: Path, *patterns: str) -> list[Path]:
+def raw_files(folder: Path, *patterns: str, deep: bool = False) -> list[Path]:
     """The raw files of a task in order of name, whatever the case of their endings.
 
-    Raises UserError if there is none.
+    `deep` adds those in folders of the folder. Raises UserError if there is none.
     """
-    found = sorted(folder.iterdir()) if folder.is_dir() else []
+    found = sorted(folder.rglob("*") if deep else folder.iterdir()) if folder.is_dir() else []
     files = [
         path
         for path in found
         if any(fnmatch(path.name.lower(), pattern) for pattern in patterns)
-        and not path.name.startswith(".")
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
         and path.name not in NO_TEXTS
         and path.is_file()
     ]

@@ -20,8 +20,9 @@ ALPACA = ("instruction", "input", "output")
 class Document:
     """One raw book, tale or poem: its source, its number there, and what is known besides its text.
 
-    A poem may have a title; a tale has the request that it answers. `place` is its path:line. A
-    document that `is_row` is learnt as it is, with the turns before it as its `history`.
+    A poem may have a title or be written to a tune; a tale has the request that it answers. `place`
+    is its path:line. A document that `is_row` is learnt as it is, with the turns before it as its
+    `history`.
     """
 
     source: str
@@ -34,6 +35,7 @@ class Document:
     is_row: bool = False
     system: str = ""
     history: tuple[Turn, ...] = ()
+    tune: str = ""
 
 
 @dataclass

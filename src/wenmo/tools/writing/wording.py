@@ -47,7 +47,6 @@ def checked_form(name: str) -> str:
 def _poem_prompt(typed: str, form: str, poem_prompts: str) -> str:
     if poem_prompts == "theme" or _POEM.search(typed):
         return typed
-    count, length = FORMS[form]
     lines = verse_lines(typed)
     first = lines[0] if lines else ""
     if (
@@ -56,5 +55,7 @@ def _poem_prompt(typed: str, form: str, poem_prompts: str) -> str:
         and len(first) in (5, 7)
         and _HAN.fullmatch(first)
     ):
-        return word_prompt([first] * count, "", "first_line")
-    return word_prompt(["一" * length] * count, typed.strip("《》"), "title")
+        measures = (FORMS[form][0], len(first))
+        name = next(name for name, lines_of in FORMS.items() if lines_of == measures)
+        return word_prompt(first, "", f"写一首{name}", "first_line")
+    return word_prompt("", typed.strip("《》"), f"写一首{form}", "title")
