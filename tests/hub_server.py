@@ -87,6 +87,12 @@ class HubServer(LoopbackServer):
                 web.get(f"/api/models/{repo}/revision/{{revision}}", self._info),
                 web.get(f"/api/models/{repo}/tree/{{revision}}", self._tree),
                 web.get(f"/{repo}/resolve/{{revision}}/{{file}}", self._resolve),
+                web.get(f"/api/datasets/{repo}", self._info),
+                web.get(f"/api/datasets/{repo}/revision/{{revision}}", self._info),
+                web.get(f"/api/datasets/{repo}/tree/{{revision}}", self._tree),
+                web.get(f"/api/datasets/{repo}/tree/{{revision}}/{{path}}", self._tree),
+                web.post(f"/api/datasets/{repo}/paths-info/{{revision}}", self._paths_info),
+                web.get(f"/datasets/{repo}/resolve/{{revision}}/{{file}}", self._resolve),
                 web.post("/api/repos/create", self._create),
                 web.post("/api/validate-yaml", self._validate_card),
                 web.post(f"/api/models/{repo}/preupload/{{revision}}", self._preupload),
@@ -139,6 +145,11 @@ class HubServer(LoopbackServer):
 
     async def _tree(self, http: web.Request) -> web.Response:
         return web.json_response(entries(self._repository(http, http.match_info["revision"])))
+
+    async def _paths_info(self, http: web.Request) -> web.Response:
+        listed = entries(self._repository(http, http.match_info["revision"]))
+        wanted = (await http.post()).getall("paths")
+        return web.json_response([each for each in listed if each["path"] in wanted])
 
     async def _resolve(self, http: web.Request) -> web.StreamResponse:
         repository = self._repository(http, http.match_info["revision"])

@@ -430,6 +430,23 @@ def test_a_preset_is_set_though_its_packages_are_missing_and_training_is_refused
     all_sections.refuse_missing(params_file.read())
 
 
+def test_the_commit_of_a_dataset_is_entered_and_the_embedded_model_has_none(
+    root: Path, hub: HubServer
+) -> None:
+    text = Path("params.yaml").read_text("utf-8")
+    before, after = text.split("\nfairytale:\n")
+    named = after.replace('name: ""', "name: openbmb/MiniCPM3-4B", 1)
+    Path("params.yaml").write_text(f"{before}\nfairytale:\n{named}", "utf-8")
+    run = wenmo("preset", "--pin")
+    commit = hub.repositories["openbmb/MiniCPM3-4B"].commit
+    assert run.exit_code == 0, run.stderr
+    changed = [line for line in run.stdout.splitlines() if line.startswith("+ ")]
+    assert changed == [f'+      revision: "{commit}"']
+    dataset = params_file.read()["fairytale"]["prepare"]["dataset"]
+    assert dataset["revision"] == commit
+    assert wenmo("preset", "--pin").stdout.count(commit) == 0
+
+
 @pytest.fixture
 def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     """A stand-in for both hubs, which has a model that no preset pins."""
@@ -445,7 +462,7 @@ def test_a_commit_of_the_hub_is_entered_and_nothing_else(
     root: Path, hub: HubServer, source: str, revision: str
 ) -> None:
     text = preset("poetry-minicpm3-4b").replace("source: huggingface", f"source: {source}")
-    text = text.replace('revision: ""', f"revision: {revision}")
+    text = text.replace('revision: ""', f"revision: {revision}", 1)
     Path("params.yaml").write_text(text, encoding="utf-8")
     (commit,) = (each.commit for each in hub.repositories.values())
     run = wenmo("preset", "--pin")
@@ -454,8 +471,8 @@ def test_a_commit_of_the_hub_is_entered_and_nothing_else(
     pinned = f"  revision: {quote}{commit}{quote}"
     assert f"+{pinned}" in run.output.splitlines()
     after = Path("params.yaml").read_text(encoding="utf-8")
-    assert after == text.replace(f"  revision: {revision}", pinned)
-    assert wenmo("preset", "--pin").output == "base_model.revision is a commit already\n"
+    assert after == text.replace(f"  revision: {revision}", pinned, 1)
+    assert wenmo("preset", "--pin").output == "every revision is a commit already\n"
 
 
 def test_a_preset_is_set_and_pinned_at_once(root: Path, hub: HubServer) -> None:

@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import model_validator
 
 from wenmo.config.params_file import PositiveInt, Section
-from wenmo.config.prepare import SharedPrepareParams
+from wenmo.config.prepare import DatasetParams, SharedPrepareParams
 
 
 class PassageParams(Section):
@@ -25,6 +25,7 @@ class PassageParams(Section):
 class PrepareParams(SharedPrepareParams):
     """Sections `prepare` and `novel.prepare`."""
 
+    dataset: DatasetParams = DatasetParams()
     include: list[str]
     exclude: list[str]
     passages: PassageParams

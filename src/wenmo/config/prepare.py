@@ -12,6 +12,15 @@ class QualityParams(Section):
     min_vernacular_share: Fraction
 
 
+class DatasetParams(Section):
+    """Section `<task>.prepare.dataset`: rows from the Hugging Face hub instead of files."""
+
+    name: str = ""
+    revision: str = ""
+    subset: str = ""
+    split: str = "train"
+
+
 class SharedPrepareParams(Section):
     """Section `prepare`; the module of each task adds the task's own keys."""
 

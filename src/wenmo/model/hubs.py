@@ -45,6 +45,19 @@ def latest_commit(source: str, name: str, revision: str = "") -> str:
     raise UserError(f"the hub names no commit of {name}; enter one as base_model.revision")
 
 
+def dataset_commit(name: str, revision: str = "") -> str:
+    """The commit at which a branch or tag of a dataset stands, by default its main branch.
+
+    Raises UserError if Hugging Face's hub does not tell it.
+    """
+    revision = revision or "main"
+    with hugging_face_errors(f"datasets/{name}", revision):
+        found = _hugging_face().dataset_info(name, revision=revision, timeout=30).sha
+    if not found:
+        raise UserError(f"the hub names no commit of {name}; enter one as its revision")
+    return found
+
+
 def from_hugging_face(name: str, revision: str) -> Snapshot:
     """Fetch repository `name` at commit `revision`, going on where a broken download stopped.
 

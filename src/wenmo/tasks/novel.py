@@ -2,7 +2,7 @@
 
 Raw data: one *.txt per book, whose name is the file's, or *.jsonl, *.json, *.csv and *.parquet with
 one book per row, {"name", "text"}. Rows without these are passages with their prompts, as
-tasks/rows.py reads them.
+tasks/rows.py reads them. A dataset of the Hugging Face hub has the same rows.
 """
 
 from collections.abc import Iterator
@@ -11,6 +11,7 @@ from pathlib import Path
 from wenmo.config.novel import PrepareParams
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.core.records import Row, row_id
+from wenmo.tasks.hub_dataset import read_dataset, source_name
 from wenmo.tasks.raw import (
     TABLES,
     Located,
@@ -41,10 +42,10 @@ def read(folder: Path, params: PrepareParams, malformed: MalformedRows) -> Itera
     Raises UserError naming file and line, and ParamsError for a chosen book that is not there.
     """
     names: set[str] = set()
-    for path in raw_files(folder, "*.txt", *TABLES):
-        for position, (place, content) in enumerate(_entries(path, malformed)):
+    for source, entries in _sources(folder, params, malformed):
+        for position, (place, content) in enumerate(entries):
             if not content.keys() & {*BOOK}:
-                yield from documents(path.name, iter([(place, content)]), malformed, position)
+                yield from documents(source, iter([(place, content)]), malformed, position)
                 continue
             try:
                 name, text = text_fields(content, BOOK, place)
@@ -93,6 +94,18 @@ def prepare(document: Document, params: PrepareParams) -> Prepared:
                 prepared.rows.append(Row(identity, document.source, position, "", "", passage))
             position += 1
     return prepared
+
+
+def _sources(
+    folder: Path, params: PrepareParams, malformed: MalformedRows
+) -> Iterator[tuple[str, Located]]:
+    """The books and rows of each file, or of the dataset that is read instead."""
+    if params.dataset.name:
+        rows = read_dataset(params.dataset, "novel", (*BOOK, *COLUMNS))
+        yield source_name(params.dataset), rows
+        return
+    for path in raw_files(folder, "*.txt", *TABLES):
+        yield path.name, _entries(path, malformed)
 
 
 def _entries(path: Path, malformed: MalformedRows) -> Located:

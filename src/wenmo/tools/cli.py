@@ -197,13 +197,15 @@ def preset(
         str, typer.Argument(help="preset; without it they are listed", show_default=False)
     ] = "",
     pin: Annotated[
-        bool, typer.Option("--pin", help="enter the commit at which the hub has the base model now")
+        bool,
+        typer.Option("--pin", help="enter the commits at which the hub has model and datasets now"),
     ] = False,
 ) -> None:
     """Lay a preset, presets/NAME.yaml, over params.yaml and show what changed in it.
 
     `wenmo preset embedded` brings the default back. `wenmo preset --pin` sets no preset and pins
-    the model that params.yaml names, at base_model.revision or, without one, at the main branch.
+    the model and the datasets that params.yaml names, each at its revision or, without one, at the
+    main branch.
     """
     from wenmo.tools import presets
 
@@ -214,7 +216,7 @@ def preset(
         changes = presets.apply(name)
         typer.echo(changes or f"params.yaml is {name} already; nothing changed\n", nl=False)
     if pin:
-        typer.echo(presets.pin() or "base_model.revision is a commit already\n", nl=False)
+        typer.echo(presets.pin() or "every revision is a commit already\n", nl=False)
     if name and (missing := presets.missing_libraries()):
         typer.echo(f"it is set, but this machine cannot train it yet: {missing}", err=True)
 

@@ -15,15 +15,21 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.tokens import CommentToken
 
-from wenmo.config import all_sections, params_file
+from wenmo.config import all_sections, fairytale, novel, params_file
 from wenmo.config.base_model import HUBS, BaseModelParams
 from wenmo.config.params_file import PARAMS_FILE, Section, section
 from wenmo.core.errors import ParamsError, UserError, WrongArgumentsError
 from wenmo.core.records import write_text
-from wenmo.model.hubs import is_commit, latest_commit
+from wenmo.model.hubs import dataset_commit, is_commit, latest_commit
 
 FOLDER = Path("presets")
 DEFAULT = "embedded"
+
+DATASET_TASKS: dict[str, type[novel.PrepareParams] | type[fairytale.PrepareParams]] = {
+    "novel": novel.PrepareParams,
+    "fairytale": fairytale.PrepareParams,
+}
+"""The tasks that may read a dataset of a hub, with their section `prepare`."""
 
 
 class About(Section):
@@ -70,22 +76,33 @@ def apply(name: str) -> str:
 
 
 def pin() -> str:
-    """Enter the commit at which the hub's model of params.yaml stands, and return the change.
+    """Enter the commits at which the model and the datasets of params.yaml stand.
 
-    The model is that of base_model.name at base_model.revision, a branch or tag, by default the
-    main branch. A commit stays. Raises ParamsError if the base is from no hub, and UserError if the
-    hub does not tell the commit.
+    Each is that of its name at its revision, a branch or tag, by default the main branch. A commit
+    stays. Returns the change. Raises ParamsError if nothing is from a hub, and UserError if a hub
+    does not tell a commit.
     """
     base = BaseModelParams.load("base_model")
-    if base.source not in HUBS:
+    datasets = {
+        task: prepare.dataset
+        for task, model in DATASET_TASKS.items()
+        if (prepare := model.load("prepare", task)).dataset.name
+    }
+    if base.source not in HUBS and not datasets:
         raise ParamsError(
             f"{PARAMS_FILE}: base_model.source: {base.source!r}: only a model from"
             f" {' or '.join(HUBS)} has a commit to pin"
         )
-    if is_commit(base.revision):
-        return ""
-    commit = latest_commit(base.source, base.name, base.revision)
-    return _change(_round_trip(), [CommentedMap(base_model=CommentedMap(revision=commit))])
+    pins = CommentedMap()
+    if base.source in HUBS and not is_commit(base.revision):
+        commit = latest_commit(base.source, base.name, base.revision)
+        pins["base_model"] = CommentedMap(revision=commit)
+    for task, dataset in datasets.items():
+        if not is_commit(dataset.revision):
+            commit = dataset_commit(dataset.name, dataset.revision)
+            entry = CommentedMap(dataset=CommentedMap(revision=commit))
+            pins[task] = CommentedMap(prepare=entry)
+    return _change(_round_trip(), [pins]) if pins else ""
 
 
 def missing_libraries() -> str:
