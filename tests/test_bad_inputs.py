@@ -208,7 +208,7 @@ CASES: dict[str, list[tuple[Spoil, int, str]]] = {
         (line(2, POEMS, b"\xff"), 1, "poems.csv:2: not UTF-8"),
         (line(2, POEMS, "雪,我"), 1, "poems.csv:2: expected 4 fields"),
         (write(POEMS, f"{HEADER}雪,我,今,雪落\n"), 1, r"no text can be used; .*\{'uneven': 1\}"),
-        (write(f"{RAW}/test.jsonl", '{"prompt": "雪"}\n'), 1, "test.jsonl:1: instruction and input"),
+        (write(f"{RAW}/test.jsonl", '{"prompt": "雪"}\n'), 1, "test.jsonl:1: instruction and"),
     ],
     f"prepare novel {BOOKS}": [
         (line(3, f"{BOOKS}/train.jsonl", '{"name"'), 1, "train.jsonl:3: not JSON"),

@@ -94,6 +94,17 @@ def test_what_it_cost_is_logged_and_kept_out_of_the_ledger(trained: tuple) -> No
     assert not {"tokens_per_second", "utilisation", "hardware"} & ledger.keys()
 
 
+def test_the_answers_of_a_history_are_learnt_unless_they_are_masked(
+    small_base: Path, tmp_path: Path
+) -> None:
+    rows = [replace(row, history=(("写山。", "山" * 9),)) for row in ROWS]
+    every, _ = fit(small_base, tmp_path / "every", rows, mask_history=False)
+    last, _ = fit(small_base, tmp_path / "last", rows, mask_history=True)
+    assert (every["rows"], every["tokens"]) == (last["rows"], last["tokens"])
+    # A text of one character nine times over is soon learnt.
+    assert every["eval_loss"] < last["eval_loss"]
+
+
 def test_a_held_out_loss_that_rose_is_told(
     small_base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
