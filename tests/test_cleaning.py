@@ -89,6 +89,20 @@ def test_part_of_a_line_is_mended_or_taken_out(
     assert (cleaned.text, cleaned.rejected) == (text, rejected)
 
 
+@pytest.mark.parametrize(
+    ("line", "heading"),
+    [
+        ("Chapter 12", "Chapter 12"),
+        ("第三章 雪(求月票)", "第三章 雪"),
+        ("第三章 雪（求推荐票！）", "第三章 雪"),
+        ("第三章 雪【第二更，求订阅】", "第三章 雪"),
+        ("第三章 雪（上）", "第三章 雪（上）"),
+    ],
+)
+def test_a_heading_is_no_advert(line: str, heading: str) -> None:
+    assert clean(f"雪落。\n{line}\n晴了。").text == f"雪落。\n{heading}\n晴了。"
+
+
 def test_mark_up_is_undone() -> None:
     cleaned = clean("<p class='a'>雪&nbsp;落&ldquo;了&rdquo;</p><br/>晴<b>了</b><!-- 广告 -->")
     assert cleaned.text == "雪 落“了”\n晴了"

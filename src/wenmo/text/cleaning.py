@@ -13,6 +13,7 @@ from functools import cache
 
 import opencc
 
+from wenmo.text.chapters import is_heading
 from wenmo.text.characters import without_space
 
 
@@ -56,6 +57,8 @@ _ADVERT = re.compile(
     r"|(?:txt|TXT|电子书)\s*下载|请(?:收藏|记住)本站|求(?:推荐票|月票|收藏|订阅)|本书(?:首发|来自))",
     re.IGNORECASE,
 )
+# What an author adds to a heading: 第三章 雪（求月票）.
+_BEGGING = re.compile(r"[（(【\[][^（(【\[]{0,10}[求谢更][^（(【\[]{0,20}[）)】\]]$")
 _SENTENCE = re.compile(r"[^。！？!?]*[。！？!?]*[”’」』）】]*")
 _NOTE = re.compile(
     r"[（(【\[〔]?\s*(?:"
@@ -147,6 +150,13 @@ def _curly_quotes(line: str) -> str:
 
 def _kept_part(line: str, rejected: list[Rejected]) -> str:
     """The line without what is not text, which goes to `rejected`; empty if nothing is left."""
+    begging = _BEGGING.search(line)
+    title = line[: begging.start()].rstrip() if begging else line
+    if begging and is_heading(title):
+        rejected.append(Rejected("advert", begging[0]))
+        return title
+    if line.isascii() and is_heading(line):
+        return line
     for reason, pattern, longest in _NO_TEXT:
         if len(line) <= longest and pattern.fullmatch(line):
             rejected.append(Rejected(reason, line))
