@@ -201,7 +201,7 @@ CASES: dict[str, list[tuple[Spoil, int, str]]] = {
     "prepare poetry": [(nothing, 2, "error: .* required: data$")],
     f"prepare poetri {RAW}": [(nothing, 2, "'poetri': allowed are novel, fairytale, poetry$")],
     f"prepare poetry {RAW}": [
-        (remove(RAW), 1, rf"{RAW}: no raw texts; expected \*\.csv or \*\.json$"),
+        (remove(RAW), 1, rf"{RAW}: no raw texts; expected \*\.json or .*\*\.csv"),
         (together(remove(POEMS), write(f"{POEMS}/1", "")), 1, f"{RAW}: no raw texts"),
         (write(POEMS, HEADER), 1, f"{RAW}: its files hold no text"),
         (empty(POEMS), 1, "poems.csv:1: no column"),
