@@ -88,7 +88,7 @@ def test_any_content_of_the_commit_is_borne(content: Any) -> None:
 
 @given(
     value=st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"]), min_size=1)
-    | st.sampled_from(["true", "null", "nan", "block", "1e-4"])
+    | st.sampled_from([r"\0", "\\", r"\"", r'\\"a', "true", "null", "nan", "block", "1e-4"])
     | st.booleans()
     | st.integers(-5, 5)
     | st.floats(1e-9, 1e9)

@@ -196,7 +196,7 @@ def test_the_keys_of_the_collection_are_read(tmp_path: Path, key: str, is_list: 
 
 
 def test_poems_come_from_other_columns(tmp_path: Path) -> None:
-    columns = poetry.Columns(title="题目", author="作者", dynasty="朝代", content="内容")
+    columns = poetry.Columns(title="题目", content="内容")
     params = POETRY.model_copy(update={"columns": columns})
     write(tmp_path, "a.csv", '题目,内容\n雪,"雪落，\n风来。"\n')
     write(tmp_path, "b.json", json.dumps([{"title": "雪", "paragraphs": ["雪落，", "风来。"]}]))

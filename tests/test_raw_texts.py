@@ -15,7 +15,7 @@ from wenmo.tasks.raw import MalformedRows, read_text
 from wenmo.tasks.task import Document, load_task, read_test_rows
 from wenmo.text.cleaning import Rejected
 
-COLUMNS = poetry.Columns(title="title", author="author", dynasty="dynasty", content="content")
+COLUMNS = poetry.Columns(title="title", content="content")
 POETRY = poetry.PrepareParams(**PREPARE, columns=COLUMNS, prompts="first_line", max_lines=16)
 FAIRYTALE = fairytale.PrepareParams(**PREPARE, min_tale_chars=2, max_tale_chars=50)
 NOVEL = novel.PrepareParams(

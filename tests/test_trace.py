@@ -54,7 +54,7 @@ TEST_ROWS = [
     for at, prompt in enumerate(["写一只船", "写一场雪"])
 ]
 
-COLUMNS = {key: key for key in ("title", "author", "dynasty", "content")}
+COLUMNS = {key: key for key in ("title", "content")}
 PARAMS: dict[str, Any] = {
     "seed": 42,
     "chat": {"system_prompt": "你是一位作家。"},

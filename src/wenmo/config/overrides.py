@@ -78,6 +78,12 @@ def _override(key: str, value: Any) -> str:
 
     https://hydra.cc/docs/advanced/override_grammar/basic/
     """
-    is_word = isinstance(value, str) and re.fullmatch("[a-z_]+", value)
-    plain = is_word and value not in NO_STRINGS
-    return shlex.quote(f"{key}={value if plain else json.dumps(value, ensure_ascii=False)}")
+    if not isinstance(value, str):
+        worded = json.dumps(value, ensure_ascii=False)
+    elif re.fullmatch("[a-z_]+", value) and value not in NO_STRINGS:
+        worded = value
+    else:
+        # A backslash is one by itself unless a quote follows.
+        escaped = re.sub(r'(\\+)(?="|$)', r"\1\1", value).replace('"', '\\"')
+        worded = f'"{escaped}"'
+    return shlex.quote(f"{key}={worded}")

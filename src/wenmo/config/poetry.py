@@ -10,8 +10,6 @@ class Columns(Section):
     """Section `poetry.prepare.columns`: the names of the columns in the CSV's header."""
 
     title: str
-    author: str
-    dynasty: str
     content: str
 
 
