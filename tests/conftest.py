@@ -157,6 +157,16 @@ def run_python(
     )
 
 
+def only_line(run: subprocess.CompletedProcess[str]) -> str:
+    """What a failed stage that `run_python` ran says, which is one line and no trace."""
+    stage = Path(run.args[1]).stem
+    assert run.returncode in (1, 2), run.stdout + run.stderr
+    assert "Traceback" not in run.stderr
+    lines = [line for line in run.stderr.splitlines() if line.startswith(f"{stage}: ")]
+    assert len(lines) == 1, run.stderr
+    return lines[0]
+
+
 ONE_AFTER_THE_OTHER = """
 import runpy, sys
 for sys.argv in [line.split() for line in sys.argv[1:]]:

@@ -19,7 +19,7 @@ import pytest
 from ruamel.yaml import YAML
 from safetensors.numpy import save
 
-from tests.conftest import ROOT, run_python
+from tests.conftest import ROOT, only_line, run_python
 from tests.hub_server import HubServer, Repository
 from wenmo.config.base_model import BaseModelParams, TinyParams
 from wenmo.core.errors import UserError
@@ -108,15 +108,6 @@ class Workplace:
 @pytest.fixture
 def workplace(tmp_path: Path, hub: HubServer) -> Workplace:
     return Workplace(tmp_path, hub.url)
-
-
-def only_line(run: subprocess.CompletedProcess[str]) -> str:
-    """What a failed stage says, which is one line and no trace."""
-    assert run.returncode in (1, 2), run.stdout + run.stderr
-    assert "Traceback" not in run.stderr
-    lines = [line for line in run.stderr.splitlines() if line.startswith("base_model: ")]
-    assert len(lines) == 1, run.stderr
-    return lines[0]
 
 
 def digests(files: dict[str, bytes]) -> dict[str, str]:

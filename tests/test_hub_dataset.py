@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from ruamel.yaml import YAML
 
-from tests.conftest import ROOT, run_python
+from tests.conftest import ROOT, only_line, run_python
 from tests.hub_server import HubServer, Repository
 
 NAME = "me/tales"
@@ -104,14 +104,6 @@ class Workplace:
 @pytest.fixture
 def workplace(tmp_path: Path, hub: HubServer) -> Workplace:
     return Workplace(tmp_path, hub.url)
-
-
-def only_line(run: subprocess.CompletedProcess[str]) -> str:
-    assert run.returncode in (1, 2), run.stdout + run.stderr
-    assert "Traceback" not in run.stderr
-    found = [line for line in run.stderr.splitlines() if line.startswith("prepare: ")]
-    assert len(found) == 1, run.stderr
-    return found[0]
 
 
 def test_a_dataset_gives_the_rows_of_its_files_at_one_commit_and_again_without_a_network(

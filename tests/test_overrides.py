@@ -92,7 +92,7 @@ def test_any_content_of_the_commit_is_borne(content: Any) -> None:
     | st.booleans()
     | st.integers(-5, 5)
     | st.floats(1e-9, 1e9)
-    | st.lists(st.sampled_from("甲乙丙"), min_size=1)
+    | st.lists(st.sampled_from(["甲", "乙", "block", "null", r"\0", r"\""]), min_size=1)
 )
 def test_the_command_that_is_named_sets_the_value(value: Any) -> None:
     before = {"merge": {"group_by": "before"}, "novel": {"merge": {"group_by": "own"}}}

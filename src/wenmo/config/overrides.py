@@ -78,12 +78,16 @@ def _override(key: str, value: Any) -> str:
 
     https://hydra.cc/docs/advanced/override_grammar/basic/
     """
+    return shlex.quote(f"{key}={_in_hydra(value)}")
+
+
+def _in_hydra(value: Any) -> str:
+    if isinstance(value, list):
+        return f"[{', '.join(map(_in_hydra, value))}]"
     if not isinstance(value, str):
-        worded = json.dumps(value, ensure_ascii=False)
-    elif re.fullmatch("[a-z_]+", value) and value not in NO_STRINGS:
-        worded = value
-    else:
-        # A backslash is one by itself unless a quote follows.
-        escaped = re.sub(r'(\\+)(?="|$)', r"\1\1", value).replace('"', '\\"')
-        worded = f'"{escaped}"'
-    return shlex.quote(f"{key}={worded}")
+        return json.dumps(value, ensure_ascii=False)
+    if re.fullmatch("[a-z_]+", value) and value not in NO_STRINGS:
+        return value
+    # A backslash is one by itself unless a quote follows.
+    escaped = re.sub(r'(\\+)(?="|$)', r"\1\1", value).replace('"', '\\"')
+    return f'"{escaped}"'

@@ -158,16 +158,17 @@ def _record(kind: type[Record], content: dict[str, Any], place: str) -> Record:
     if not needed <= content.keys() <= wanted.keys():
         raise UserError(f"{place}: keys are {list(content)}; expected {list(wanted)}")
     if wanted.pop(HISTORY, None) and HISTORY in content:
-        content = content | {HISTORY: _turns(content[HISTORY], place)}
+        content = content | {HISTORY: turns(content[HISTORY], place)}
     for key, type_ in wanted.items():
         if key in content and type(content[key]) is not type_:
             raise UserError(f"{place}: {key!r} is {content[key]!r}; expected {type_.__name__}")
     return kind(**content)
 
 
-def _turns(found: Any, place: str) -> tuple[Turn, ...]:
-    turns = found if isinstance(found, list) else [found]
-    for turn in turns:
+def turns(found: Any, place: str) -> tuple[Turn, ...]:
+    """The turns of a history as JSON has them. Raises UserError that opens with the place."""
+    listed = found if isinstance(found, list) else [found]
+    for turn in listed:
         if not isinstance(turn, list) or [type(each) for each in turn] != [str, str]:
             raise UserError(f"{place}: {HISTORY!r} has {turn!r}; expected [prompt, answer]")
-    return tuple((prompt, answer) for prompt, answer in turns)
+    return tuple((prompt, answer) for prompt, answer in listed)

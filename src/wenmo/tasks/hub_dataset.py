@@ -12,7 +12,7 @@ from wenmo.config.prepare import DatasetParams
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.core.keys import secret
 from wenmo.model.hubs import dataset_commit, is_commit
-from wenmo.tasks.raw import Located
+from wenmo.tasks.raw import Located, chosen_columns
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -38,11 +38,7 @@ def read_dataset(params: DatasetParams, task: str, columns: Collection[str]) -> 
         )
     origin = f"dataset {params.name}"
     rows = _fetched(params, origin)
-    wanted = [column for column in rows.column_names if column in columns]
-    if not wanted:
-        raise UserError(
-            f"{origin}: no column of {', '.join(columns)}; found {', '.join(rows.column_names)}"
-        )
+    wanted = chosen_columns(rows.column_names, columns, origin)
     for number, content in enumerate(rows.select_columns(wanted), start=1):
         yield f"{origin}: {params.split} row {number}", content
 

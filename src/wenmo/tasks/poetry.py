@@ -38,7 +38,10 @@ _NO_GAP = re.compile("[\u3400-\u56d6\u56d8-\u9fff\uf900-\ufaff\U00020000-\U0003f
 _FRAGMENT = re.compile(r"[又斷断殘残逸佚]?句\s*(其?\s*[一二三四五六七八九十百零○〇]+)?")
 _SUBTITLE = re.compile(r"[·・\s（(]")
 # Tunes whose poems look like 律诗 or like poems of six lines; others are uneven.
-_EVEN_TUNES = "生查子 玉楼春 玉樓春 木兰花 木蘭花 木兰花令 木蘭花令 浣溪沙 瑞鹧鸪 瑞鷓鴣"
+_EVEN_TUNES = (
+    "生查子", "玉楼春", "玉樓春", "木兰花", "木蘭花", "木兰花令",
+    "木蘭花令", "浣溪沙", "瑞鹧鸪", "瑞鷓鴣",
+)  # fmt: skip
 _NUMERALS = "零一二三四五六七八九"
 _NAMES = {4: "绝句", 8: "律诗"}
 
@@ -145,7 +148,7 @@ def _poems(
 def _tune_of(title: str) -> str:
     """The tune that a title begins with, as in 木兰花令·拟古决绝词, if its lines are all alike."""
     tune = _SUBTITLE.split(title.strip())[0]
-    return tune if tune in _EVEN_TUNES.split() else ""
+    return tune if tune in _EVEN_TUNES else ""
 
 
 def _verse(row: dict[str, Any], keys: tuple[str, ...], place: str) -> str:

@@ -169,10 +169,7 @@ def read_parquet(path: Path, columns: Collection[str]) -> Located:
     number = 0
     try:
         with ParquetFile(path) as file:
-            found = file.schema_arrow.names
-            wanted = [column for column in found if column in columns]
-            if not wanted:
-                raise UserError(f"{path}: no column of {', '.join(columns)}; found {found}")
+            wanted = chosen_columns(file.schema_arrow.names, columns, str(path))
             for batch in file.iter_batches(batch_size=ROWS_AT_ONCE, columns=wanted):
                 for content in batch.to_pylist():
                     number += 1
@@ -182,6 +179,14 @@ def read_parquet(path: Path, columns: Collection[str]) -> Located:
             raise
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: not Parquet, after row {number}: {reason}") from None
+
+
+def chosen_columns(found: list[str], columns: Collection[str], origin: str) -> list[str]:
+    """Those of a table's columns that are asked for. Raises UserError if there is none."""
+    wanted = [column for column in found if column in columns]
+    if not wanted:
+        raise UserError(f"{origin}: no column of {', '.join(columns)}; found {found}")
+    return wanted
 
 
 def text_fields(content: dict[str, Any], keys: tuple[str, ...], place: str) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 
 from wenmo.config.prepare import SharedPrepareParams
 from wenmo.core.errors import UserError
-from wenmo.core.records import Row, Turn, row_id
+from wenmo.core.records import Row, Turn, row_id, turns
 from wenmo.tasks.raw import Located, MalformedRows, check_writable, text_fields
 from wenmo.tasks.task import Document, Prepared
 from wenmo.text.characters import without_space
@@ -54,14 +54,15 @@ def as_document(content: Mapping[str, Any], source: str, position: int, place: s
     conversation = next((key for key in CONVERSATIONS if content.get(key)), None)
     system = _optional(content, "system", place)
     if conversation:
-        said, turns = _messages(_list(content, conversation, place), f"{place}: {conversation!r}")
+        said, told = _messages(_list(content, conversation, place), f"{place}: {conversation!r}")
         system = said or system
-        *history, (instruction, output) = turns
+        *history, (instruction, output) = told
         input_ = ""
     else:
         instruction, output = _alpaca(content, place)
         input_ = _optional(content, "input", place)
-        history = [_turn(each, place) for each in _list(content, "history", place)]
+        history = list(turns(_list(content, "history", place), place))
+        check_writable("".join(map("".join, history)), f"{place}: 'history'")
     for answer in (output, *(answer for _, answer in history)):
         if not answer.strip():
             raise UserError(f"{place}: the output is empty")
@@ -161,17 +162,9 @@ def _list(content: Mapping[str, Any], key: str, place: str) -> list[Any]:
     return found
 
 
-def _turn(turn: Any, place: str) -> Turn:
-    if not isinstance(turn, list) or [type(each) for each in turn] != [str, str]:
-        raise UserError(f"{place}: 'history' has {turn!r}; expected [prompt, answer]")
-    prompt, answer = turn
-    check_writable(prompt + answer, f"{place}: 'history'")
-    return prompt, answer
-
-
 def _messages(messages: list[Any], place: str) -> tuple[str, list[Turn]]:
     """The system message, empty if there is none, and the turns."""
-    system, turns, asked = "", list[Turn](), None
+    system, told, asked = "", list[Turn](), None
     for number, message in enumerate(messages, start=1):
         role, text = _message(message, f"{place}: message {number}")
         match role:
@@ -180,16 +173,16 @@ def _messages(messages: list[Any], place: str) -> tuple[str, list[Turn]]:
             case "user" if asked is None:
                 asked = text
             case "assistant" if asked is not None:
-                turns.append((asked, text))
+                told.append((asked, text))
                 asked = None
             case _:
                 raise UserError(
                     f"{place}: message {number} is one of {role}; expected a user's and an"
                     " assistant's in turn, after a system message if there is one"
                 )
-    if asked is not None or not turns:
+    if asked is not None or not told:
         raise UserError(f"{place}: the last message is no answer")
-    return system, turns
+    return system, told
 
 
 def _message(message: Any, place: str) -> tuple[str, str]:
