@@ -5,18 +5,20 @@ if its sets of 5-grams overlap by `merge.near_duplicate_jaccard`.
 """
 
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from bench.corpus import passages
 from bench.peers import duplicates as datasketch
 from bench.rounds import Measurement, contender_table, in_turn, rate, ratio
 from bench.stage_run import ROOT
 
 from wenmo.config import params_file
-from wenmo.text.near_duplicates import near_duplicates, similarity
+from wenmo.core.records import Row
+from wenmo.text.near_duplicates import Sketches, pairs, similarity
 
 PASSAGES, LENGTH, PLANTED = 400, 800, 10
 MOST_CHANGED = 0.08
@@ -30,8 +32,8 @@ def measure(folder: Path, scale: float) -> dict[str, Any]:
     """Seconds, true pairs that were found, and other pairs."""
     texts = with_copies(passages(max(PLANTED, round(PASSAGES * scale)), LENGTH))
     jaccard = params_file.read(ROOT / "params.yaml")["merge"]["near_duplicate_jaccard"]
-    pairs = combinations(range(len(texts)), 2)
-    true = {(a, b) for a, b in pairs if similarity(texts[a], texts[b]) >= jaccard}
+    every = combinations(range(len(texts)), 2)
+    true = {(a, b) for a, b in every if similarity(texts[a], texts[b]) >= jaccard}
 
     def contender(find: Pairs) -> Measurement:
         found = set(find(texts, jaccard))
@@ -40,9 +42,18 @@ def measure(folder: Path, scale: float) -> dict[str, Any]:
 
     contenders = {
         "datasketch": lambda: contender(datasketch.near_duplicates),
-        "wenmo": lambda: contender(near_duplicates),
+        "wenmo": lambda: contender(lambda *of: near_duplicates(folder, *of)),
     }
     return {"runs": in_turn(contenders, ROUNDS, "near-duplicates")}
+
+
+def near_duplicates(folder: Path, texts: list[str], jaccard: float) -> Iterator[tuple[int, int]]:
+    """The pairs that merge finds."""
+    rows = [Row("", "", number, "", "", text) for number, text in enumerate(texts)]
+    with Sketches(jaccard, folder) as sketches:
+        for number, text in enumerate(texts):
+            sketches.sketch(number, text)
+        yield from pairs(rows, sketches, np.ones(len(texts), np.bool_), jaccard)
 
 
 def with_copies(texts: list[str]) -> list[str]:

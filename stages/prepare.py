@@ -8,10 +8,11 @@ or texts of which none can be used leave them as they were.
 
 from pathlib import Path
 
-from wenmo.core.records import write_csv, write_json, write_json_lines, write_records
+from wenmo.core.records import write_csv, write_json, write_records
+from wenmo.core.replacing import replaced_file, replaced_folder
 from wenmo.core.stage import parse_arguments, run_stage
 from wenmo.tasks.ledger import lengths, metrics, table
-from wenmo.tasks.preparation import prepare_texts, read_raw, replaced_folder
+from wenmo.tasks.preparation import prepare_texts, survey
 from wenmo.tasks.task import load_task
 
 if __name__ == "__main__":
@@ -20,18 +21,16 @@ if __name__ == "__main__":
         name, folder = arguments.task, Path(arguments.data)
         task = load_task(name)
         params = task.PrepareParams.load("prepare", name)
-        raw = read_raw(task, folder, params)
+        raw = survey(task, folder, params)
         print(raw, flush=True)
-        prepared = prepare_texts(task, raw, params)
-
-        with replaced_folder(Path(f"data/prepared/{name}")) as sources:
-            for source, rows in prepared.rows.items():
-                if rows:
-                    write_records(sources / f"{source}.jsonl", rows)
+        with (
+            replaced_folder(Path(f"data/prepared/{name}")) as sources,
+            replaced_file(Path(f"data/rejected/{name}.jsonl")) as rejected,
+        ):
+            account = prepare_texts(task, raw, params, sources, rejected)
             write_records(Path(f"data/test/{name}.jsonl"), raw.test_rows)
-            write_json_lines(Path(f"data/rejected/{name}.jsonl"), prepared.rejected)
             write_json(
-                Path(f"metrics/prepare/{name}.json"), metrics(prepared.ledgers, raw.malformed)
+                Path(f"metrics/prepare/{name}.json"), metrics(account.ledgers, raw.malformed)
             )
-            write_csv(Path(f"metrics/prepare/{name}.csv"), table(prepared.ledgers))
-            write_csv(Path(f"plots/prepare/{name}.csv"), lengths(prepared.rows))
+            write_csv(Path(f"metrics/prepare/{name}.csv"), table(account.ledgers))
+            write_csv(Path(f"plots/prepare/{name}.csv"), lengths(account.lengths))

@@ -3,39 +3,40 @@
 PYTHONPATH=src python stages/summarize.py novel
 """
 
-from collections import defaultdict
 from dataclasses import asdict
 from pathlib import Path
 
 from wenmo.config.summarize import SummarizeParams
-from wenmo.core.reading import read_sources
-from wenmo.core.records import Row, write_json, write_records
+from wenmo.core.records import write_json
+from wenmo.core.replacing import replaced_folder
+from wenmo.core.row_files import SourceWriter, rows_of_sources
 from wenmo.core.stage import parse_arguments, run_stage
 from wenmo.llm.client import Usage
-from wenmo.llm.prompt_writer import refuse_failures, write_prompts
+from wenmo.llm.prompt_writer import Prompted, in_batches, refuse_failures, write_prompts
 
 if __name__ == "__main__":
     task = parse_arguments(__doc__, task="novel, fairytale or poetry").task
     with run_stage("summarize", task) as log:
         params = SummarizeParams.load("summarize", task)
-        rows = read_sources(Path(f"data/prepared/{task}"), f"prepare@{task}")
-        usage = Usage()
-        try:
-            every_row = [row for of_file in rows.values() for row in of_file]
-            prompted = write_prompts(every_row, params, usage)
-        finally:
-            log |= asdict(usage)
-        log["failed"] = [
-            f"{row.source} row {row.position}: {fault}" for row, fault in prompted.failures
-        ]
-        refuse_failures(prompted, params)
-        by_source = defaultdict[str, list[Row]](list)
-        for row in prompted.rows:
-            by_source[f"{row.source}.jsonl"].append(row)
-        for name in rows:
-            write_records(Path(f"data/summarized/{task}/{name}"), by_source[name])
+        usage, prompted = Usage(), Prompted()
+        with (
+            replaced_folder(Path(f"data/summarized/{task}")) as folder,
+            SourceWriter(folder) as sources,
+        ):
+            try:
+                rows = rows_of_sources(Path(f"data/prepared/{task}"), f"prepare@{task}")
+                for batch in in_batches(rows):
+                    of_batch = write_prompts(batch, params, usage)
+                    sources.write(of_batch.rows)
+                    prompted.count(of_batch)
+            finally:
+                log |= asdict(usage)
+            log["failed"] = [
+                f"{row.source} row {row.position}: {fault}" for row, fault in prompted.failures
+            ]
+            refuse_failures(prompted, params)
         ledger = {
-            "rows": len(prompted.rows),
+            "rows": prompted.passed_through + prompted.written,
             "passed_through": prompted.passed_through,
             "written": prompted.written,
             "asked_again": prompted.asked_again,

@@ -15,9 +15,10 @@ from tests.conftest import PREPARE, ROOT, digests, run_python
 from wenmo.config.novel import PassageParams
 from wenmo.config.prepare import QualityParams
 from wenmo.core.errors import UserError
+from wenmo.core.records import write_json_lines
 from wenmo.tasks import novel, preparation
 from wenmo.tasks.ledger import entry
-from wenmo.tasks.preparation import number_of_processes, prepare_all
+from wenmo.tasks.preparation import number_of_processes, prepare_all, survey
 from wenmo.tasks.task import Document
 from wenmo.text.characters import without_space
 from wenmo.text.cleaning import normal_form
@@ -83,15 +84,32 @@ def books(count: int) -> list[Document]:
     return [Document(f"书{n}", n, "他看着雪，等了一夜。\n" * (n + 1) * 20) for n in range(count)]
 
 
-def test_any_number_of_processes_gives_the_same_rows(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(preparation, "CHARACTERS_WORTH_A_PROCESS", 1)
-    params = PARAMS.model_copy(update={"processes": 3})
-    assert number_of_processes(books(7), params) == 3
-    assert list(prepare_all(novel, books(7), params)) == list(prepare_all(novel, books(7), PARAMS))
+@pytest.mark.parametrize("at_once", [1, 500, 10**6])
+def test_any_number_of_processes_gives_the_same_rows(
+    monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    monkeypatch.setattr(preparation, "CHARACTERS_AT_ONCE", at_once)
+    alone = list(prepare_all(novel, books(9), PARAMS, processes=1))
+    assert [document.source for document, *_ in alone] == [book.source for book in books(9)]
+    assert list(prepare_all(novel, books(9), PARAMS, processes=3)) == alone
 
 
-def test_little_work_starts_no_process() -> None:
-    assert number_of_processes(books(7), PARAMS.model_copy(update={"processes": 8})) == 1
+def test_few_documents_are_read_before_the_first_is_prepared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(preparation, "CHARACTERS_AT_ONCE", 1)
+    read = list[Document]()
+    documents = (read.append(book) or book for book in books(100))
+    next(prepare_all(novel, documents, PARAMS, processes=2))
+    assert len(read) < 10
+
+
+@pytest.mark.parametrize(("characters", "processes"), [(10_000, 1), (1_100_000, 2), (10**7, 8)])
+def test_little_work_starts_few_processes(tmp_path: Path, characters: int, processes: int) -> None:
+    lines = [{"name": f"书{n}", "text": "雪" * (characters // 10)} for n in range(10)]
+    write_json_lines(tmp_path / "train.jsonl", lines)
+    raw = survey(novel, tmp_path, PARAMS)
+    assert number_of_processes(raw, PARAMS.model_copy(update={"processes": 8})) == processes
 
 
 @pytest.fixture

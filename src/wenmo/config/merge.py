@@ -1,6 +1,8 @@
 """Section `merge`: near-duplicates, and the split into training and held-out rows."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from wenmo.config.params_file import Count, Fraction, PositiveInt, Section
 
@@ -13,7 +15,7 @@ class MergeParams(Section):
     gap_rows: Count
     near_duplicate_jaccard: Fraction
     drop_near_duplicates: bool
-    eval_fraction: Fraction
+    eval_fraction: Annotated[float, Field(gt=0, lt=1)]
     max_eval_rows: PositiveInt
     max_train_rows: PositiveInt
     max_leakage: Fraction

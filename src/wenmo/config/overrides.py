@@ -1,4 +1,4 @@
-"""Shared parameters that were changed and do not reach a task, since the task has its own."""
+"""Parameters on the command line: what sets one for a task, and what does not reach a task."""
 
 import json
 import re
@@ -10,12 +10,22 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from wenmo.config.params_file import TASKS
+from wenmo.config.params_file import TASKS, read
 
 Missing = object()
 
 NO_STRINGS = ("true", "false", "null", "nan", "inf")
 """Words that Hydra's grammar reads as something else unless they are quoted."""
+
+
+def command(task: str, key: str, value: Any) -> str:
+    """The command that sets a parameter of a task, in the task's own section if it stands there.
+
+    Raises ParamsError if params.yaml cannot be read.
+    """
+    own = f"{task}.{key}"
+    is_own = _at(read(), tuple(own.split("."))) is not Missing
+    return f"dvc exp run -S {_override(own if is_own else key, value)}"
 
 
 def committed_params() -> Mapping[str, Any]:

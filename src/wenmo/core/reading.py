@@ -1,13 +1,20 @@
 """Reading what other stages wrote: a file that will not do is told with the stage to run."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from wenmo.core.errors import UserError
-from wenmo.core.records import Generation, HeldOutLoss, Record, Row, read_records
+from wenmo.core.records import (
+    Generation,
+    HeldOutLoss,
+    Record,
+    Row,
+    located_records,
+    read_records,
+)
 
 
 def read_rows(path: Path, stage: str) -> list[Row]:
@@ -15,13 +22,21 @@ def read_rows(path: Path, stage: str) -> list[Row]:
 
     Raises UserError if there is no such file, no row in it, a malformed one or one without a text.
     """
-    rows = read_prompts(path, stage)
-    if not rows:
-        raise UserError(f"{path}: no rows; run `dvc repro {stage}`")
-    for number, row in enumerate(rows, start=1):
+    return [row for _, row in located_rows(path, stage)]
+
+
+def located_rows(path: Path, stage: str) -> Iterator[tuple[int, Row]]:
+    """The rows as they are read, each with the offset of its line in bytes.
+
+    Raises UserError as `read_rows` does.
+    """
+    number = 0
+    for number, (offset, row) in enumerate(located_records(Row, made(path, stage)), start=1):
         if not row.output.strip():
             raise UserError(f"{path}: row {number}: the output is empty; run `dvc repro {stage}`")
-    return rows
+        yield offset, row
+    if not number:
+        raise UserError(f"{path}: no rows; run `dvc repro {stage}`")
 
 
 def read_prompts(path: Path, stage: str) -> list[Row]:
@@ -30,25 +45,6 @@ def read_prompts(path: Path, stage: str) -> list[Row]:
     Raises UserError if there is no such file or a malformed row.
     """
     return _read(Row, path, stage)
-
-
-def read_sources(folder: Path, stage: str) -> dict[str, list[Row]]:
-    """The rows of every source of a task, by the name of its file.
-
-    Raises UserError as `read_rows` does, for an empty folder and for a row in another one's file.
-    """
-    files = sorted(folder.glob("*.jsonl"))
-    if not files:
-        raise UserError(f"{folder}: no rows; run `dvc repro {stage}`")
-    sources = {path.name: read_rows(path, stage) for path in files}
-    for name, rows in sources.items():
-        for number, row in enumerate(rows, start=1):
-            if f"{row.source}.jsonl" != name:
-                raise UserError(
-                    f"{folder / name}: row {number}: its source is {row.source!r}, which has a file"
-                    f" of its own; run `dvc repro {stage}`"
-                )
-    return sources
 
 
 def read_generations(path: Path, rows: Sequence[Row], stage: str) -> list[Generation]:

@@ -5,13 +5,13 @@ import csv
 import hashlib
 import io
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 from wenmo.core.errors import UserError
+from wenmo.core.replacing import replaced_file
 
 Turn = tuple[str, str]
 """A prompt and its answer."""
@@ -80,27 +80,22 @@ def read_json_lines(
 
     A malformed line is handed to `refuse`, which raises or lets the reading go on without it.
     """
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            place = f"{path}:{number}"
-            try:
-                text = line.removeprefix(codecs.BOM_UTF8 if number == 1 else b"").decode()
-                content = json.loads(text) if text.strip() else None
-            except UnicodeDecodeError as error:
-                refuse(UserError(f"{place}: not UTF-8: {error.reason}"))
-            except json.JSONDecodeError as error:
-                refuse(UserError(f"{place}: not JSON: {error.msg} at column {error.colno}"))
-            else:
-                if isinstance(content, dict):
-                    yield place, content
-                elif text.strip():
-                    kind = type(content).__name__
-                    refuse(UserError(f"{place}: expected an object, found {kind}"))
+    for _, place, content in _located_lines(path, refuse):
+        yield place, content
 
 
 def read_records(kind: type[Record], path: Path) -> list[Record]:
     """The records of one file. Raises UserError as path:line for a malformed one."""
-    return [_record(kind, content, place) for place, content in read_json_lines(path)]
+    return [record for _, record in located_records(kind, path)]
+
+
+def located_records(kind: type[Record], path: Path) -> Iterator[tuple[int, Record]]:
+    """The records of one file as they are read, each with the offset of its line in bytes.
+
+    Raises UserError as `read_records` does.
+    """
+    for offset, place, content in _located_lines(path, stop):
+        yield offset, _record(kind, content, place)
 
 
 def write_records(path: Path, records: Iterable[Row | Generation | HeldOutLoss]) -> None:
@@ -120,7 +115,14 @@ def write_records(path: Path, records: Iterable[Row | Generation | HeldOutLoss])
 
 def write_json_lines(path: Path, objects: Iterable[dict[str, Any]]) -> None:
     """Write one object per line, atomically: a reader sees the old file or the whole new one."""
-    write_text(path, "".join(json.dumps(each, ensure_ascii=False) + "\n" for each in objects))
+    with replaced_file(path) as file:
+        for each in objects:
+            file.write(json_line(each))
+
+
+def json_line(content: dict[str, Any]) -> str:
+    """One object as a line of JSON Lines."""
+    return json.dumps(content, ensure_ascii=False) + "\n"
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -138,18 +140,35 @@ def write_csv(path: Path, lines: Sequence[dict[str, Any]]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 with LF, atomically: temporary file beside it, fsync, rename."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    """Write UTF-8 with LF, atomically."""
+    with replaced_file(path) as file:
+        file.write(text)
+
+
+def _located_lines(
+    path: Path, refuse: Callable[[UserError], None]
+) -> Iterator[tuple[int, str, dict[str, Any]]]:
+    """(offset in bytes, place as path:line, object) for each non-blank line."""
+    offset = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, start=1):
+            place = f"{path}:{number}"
+            if number == 1 and line.startswith(codecs.BOM_UTF8):
+                offset, line = len(codecs.BOM_UTF8), line.removeprefix(codecs.BOM_UTF8)
+            try:
+                text = line.decode()
+                content = json.loads(text) if text.strip() else None
+            except UnicodeDecodeError as error:
+                refuse(UserError(f"{place}: not UTF-8: {error.reason}"))
+            except json.JSONDecodeError as error:
+                refuse(UserError(f"{place}: not JSON: {error.msg} at column {error.colno}"))
+            else:
+                if isinstance(content, dict):
+                    yield offset, place, content
+                elif text.strip():
+                    kind = type(content).__name__
+                    refuse(UserError(f"{place}: expected an object, found {kind}"))
+            offset += len(line)
 
 
 def _record(kind: type[Record], content: dict[str, Any], place: str) -> Record:

@@ -1,6 +1,6 @@
 """Writing prompts for rows that have none: an LLM, or a stand-in, sums up the row's passage."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -13,6 +13,9 @@ from wenmo.llm.dialogue import UNFINISHED, Accepted, Failed, Outcome, follow, ne
 from wenmo.llm.offline import leading_clause
 from wenmo.llm.store import Store, store_path
 
+BATCH = 5000
+"""Rows that are in memory at a time. An endpoint is asked about all of them at once."""
+
 
 @dataclass
 class Prompted:
@@ -23,6 +26,28 @@ class Prompted:
     written: int = 0
     asked_again: int = 0
     failures: list[tuple[Row, str]] = field(default_factory=list)
+
+    def count(self, of_batch: "Prompted") -> None:
+        """Add the counts and failures of a batch, but not its rows."""
+        self.passed_through += of_batch.passed_through
+        self.written += of_batch.written
+        self.asked_again += of_batch.asked_again
+        self.failures += of_batch.failures
+
+
+def in_batches(rows: Iterable[Row]) -> Iterator[list[Row]]:
+    """The rows in lists of BATCH, the last of which is longer and not shorter.
+
+    A short one might be refused as a whole, which stops the stage, by a filter of contents.
+    """
+    batch: list[Row] = []
+    for row in rows:
+        batch.append(row)
+        if len(batch) == 2 * BATCH:
+            yield batch[:BATCH]
+            del batch[:BATCH]
+    if batch:
+        yield batch
 
 
 def write_prompts(rows: Sequence[Row], params: SummarizeParams, usage: Usage) -> Prompted:

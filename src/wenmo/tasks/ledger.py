@@ -1,11 +1,10 @@
 """What prepare read, kept and left out, source by source: every character is accounted for."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from wenmo.core.records import Row
 from wenmo.tasks.task import Prepared
 from wenmo.text.characters import without_space
 from wenmo.text.sentences import quotes_balance
@@ -92,12 +91,12 @@ def table(sources: Mapping[str, SourceLedger]) -> list[dict[str, Any]]:
     ]
 
 
-def lengths(rows: Mapping[str, Sequence[Row]]) -> list[dict[str, int]]:
-    """The number of rows by their length in characters, in steps of LENGTH_STEP, without gaps."""
-    steps = Counter(
-        len(row.output) // LENGTH_STEP for of_source in rows.values() for row in of_source
-    )
+def lengths(steps: Mapping[int, int]) -> list[dict[str, int]]:
+    """The number of rows by their length in characters, in steps of LENGTH_STEP, without gaps.
+
+    `steps` are the numbers of rows by length divided by LENGTH_STEP.
+    """
     return [
-        {"characters": step * LENGTH_STEP, "rows": steps[step]}
+        {"characters": step * LENGTH_STEP, "rows": steps.get(step, 0)}
         for step in range(min(steps), max(steps) + 1)
     ]

@@ -1,48 +1,54 @@
-"""From a folder of raw texts to a task's rows. Outputs are replaced only when all is prepared."""
+"""From a folder of raw texts to a task's rows, a document at a time.
+
+Raw texts are read twice: once to refuse malformed ones and to tell how much there is before the
+work begins, and once to prepare them.
+"""
 
 import os
-import shutil
 import signal
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 from tqdm import tqdm
 
 from wenmo.config.prepare import SharedPrepareParams
 from wenmo.core.errors import UserError
-from wenmo.core.records import Row
-from wenmo.tasks.ledger import SourceLedger, entry, metrics
+from wenmo.core.records import Row, json_line
+from wenmo.core.row_files import SourceWriter
+from wenmo.tasks.ledger import LENGTH_STEP, SourceLedger, entry, metrics
 from wenmo.tasks.raw import MalformedRows
 from wenmo.tasks.task import Document, Prepared, Task, read_test_rows
 
 # Starting a process takes longer than preparing fewer characters.
 CHARACTERS_WORTH_A_PROCESS = 500_000
 
+# A process gets so many characters of short documents at a time, or one long document.
+CHARACTERS_AT_ONCE = 50_000
+
+# Batches that wait for each process, so that none is idle and few are in memory.
+BATCHES_WAITING = 2
+
 
 @dataclass(frozen=True)
 class RawTexts:
-    """A raw folder's documents, its test prompts, and the number of malformed rows skipped."""
+    """What a raw folder holds: by source documents and characters; test prompts; malformed rows."""
 
     folder: Path
-    documents: list[Document]
+    documents: Counter[str]
+    characters: Counter[str]
     test_rows: list[Row]
     malformed: int
 
     def __str__(self) -> str:
         """Characters and documents per source, and the two counts, as a table for the terminal."""
-        documents, characters = Counter[str](), Counter[str]()
-        for document in self.documents:
-            documents[document.source] += 1
-            characters[document.source] += len(document.text)
         lines = [
-            f"{characters[source]:>10,} characters {documents[source]:>6,} documents  {source}"
-            for source in documents
+            f"{self.characters[source]:>10,} characters {count:>6,} documents  {source}"
+            for source, count in self.documents.items()
         ]
         lines.append(f"{len(self.test_rows):>35,} test prompts")
         lines.append(f"{self.malformed:>35,} malformed rows skipped")
@@ -50,96 +56,110 @@ class RawTexts:
 
 
 @dataclass
-class PreparedTexts:
-    """By source the rows and the account, and what was left out if prepare.keep_rejects asks."""
+class Account:
+    """What became of the texts: by source the ledger, and the number of rows by length."""
 
-    rows: dict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
     ledgers: dict[str, SourceLedger] = field(default_factory=lambda: defaultdict(SourceLedger))
-    rejected: list[dict[str, Any]] = field(default_factory=list)
+    lengths: Counter[int] = field(default_factory=Counter)
 
 
-def read_raw(task: Task, folder: Path, params: SharedPrepareParams) -> RawTexts:
-    """Read every raw text of a task.
+def survey(task: Task, folder: Path, params: SharedPrepareParams) -> RawTexts:
+    """Read every raw text of a task, and keep none.
 
     Raises UserError naming file and line of a malformed row, unless prepare.skip_malformed is set,
     and if there is no text.
     """
     malformed = MalformedRows(params.skip_malformed)
-    documents = list(task.read(folder, params, malformed))
+    documents, characters = Counter[str](), Counter[str]()
+    for document in task.read(folder, params, malformed):
+        documents[document.source] += 1
+        characters[document.source] += len(document.text)
     if not documents:
         raise UserError(f"{folder}: its files hold no text")
-    return RawTexts(folder, documents, read_test_rows(folder), malformed.count)
+    return RawTexts(folder, documents, characters, read_test_rows(folder), malformed.count)
 
 
-def prepare_texts(task: Task, raw: RawTexts, params: SharedPrepareParams) -> PreparedTexts:
-    """The rows of all documents. Raises UserError if no document gives a row."""
-    texts = PreparedTexts()
-    outcomes = tqdm(prepare_all(task, raw.documents, params), "preparing", len(raw.documents))
-    for document, (prepared, account) in zip(raw.documents, outcomes, strict=True):
-        texts.rows[document.source] += prepared.rows
-        texts.ledgers[document.source] += account
-        if params.keep_rejects:
-            place = {"source": document.source, "document": document.position}
-            rejected = prepared.rejected_pieces + prepared.rejected_rows
-            texts.rejected += [place | asdict(each) for each in rejected]
-    if not any(texts.rows.values()):
-        dropped = metrics(texts.ledgers, raw.malformed)["dropped_rows"]
+def prepare_texts(
+    task: Task, raw: RawTexts, params: SharedPrepareParams, sources: Path, rejected: TextIO
+) -> Account:
+    """Write the rows of all documents, a file per source, and what was left out if it is asked for.
+
+    `sources` is an empty folder. Raises UserError if no document gives a row.
+    """
+    account = Account()
+    documents = task.read(raw.folder, params, MalformedRows(params.skip_malformed))
+    processes = number_of_processes(raw, params)
+    outcomes = prepare_all(task, documents, params, processes)
+    with SourceWriter(sources) as writer:
+        for document, prepared, ledger in tqdm(outcomes, "preparing", raw.documents.total()):
+            writer.write(prepared.rows)
+            account.ledgers[document.source] += ledger
+            account.lengths.update(len(row.output) // LENGTH_STEP for row in prepared.rows)
+            if params.keep_rejects:
+                place = {"source": document.source, "document": document.position}
+                for each in prepared.rejected_pieces + prepared.rejected_rows:
+                    rejected.write(json_line(place | asdict(each)))
+    if not account.lengths:
+        dropped = metrics(account.ledgers, raw.malformed)["dropped_rows"]
         raise UserError(f"{raw.folder}: no text can be used; dropped {dropped}")
-    return texts
+    return account
 
 
 def prepare_all(
-    task: Task, documents: Sequence[Document], params: SharedPrepareParams
-) -> Iterator[tuple[Prepared, SourceLedger]]:
+    task: Task, documents: Iterable[Document], params: SharedPrepareParams, processes: int
+) -> Iterator[tuple[Document, Prepared, SourceLedger]]:
     """Each prepared document with its account, in the documents' order.
 
-    The result is the same for any number of processes.
+    The result is the same for any number of processes. Few documents are in memory at a time.
     """
     prepare = partial(_with_account, task.prepare, params)
-    processes = number_of_processes(documents, params)
     if processes == 1:
         yield from map(prepare, documents)
         return
-    # Long books come one at a time, so that no process is left with two; short poems in batches.
-    batch = max(1, len(documents) // (processes * 8))
+    waiting = deque[Future[list[tuple[Document, Prepared, SourceLedger]]]]()
     with ProcessPoolExecutor(processes, initializer=_leave_interrupts_alone) as pool:
-        yield from pool.map(prepare, documents, chunksize=batch)
+        try:
+            for batch in _batches(documents):
+                waiting.append(pool.submit(_each, prepare, batch))
+                if len(waiting) > processes * BATCHES_WAITING:
+                    yield from waiting.popleft().result()
+            while waiting:
+                yield from waiting.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
-def number_of_processes(documents: Sequence[Document], params: SharedPrepareParams) -> int:
+def number_of_processes(raw: RawTexts, params: SharedPrepareParams) -> int:
     """`prepare.processes`, or one process per core for 0; never more than the work is worth."""
-    characters = sum(len(document.text) for document in documents)
-    worthwhile = min(len(documents), characters // CHARACTERS_WORTH_A_PROCESS)
+    worthwhile = raw.characters.total() // CHARACTERS_WORTH_A_PROCESS
+    worthwhile = min(raw.documents.total(), worthwhile)
     return max(1, min(params.processes or os.cpu_count() or 1, worthwhile))
 
 
-@contextmanager
-def replaced_folder(path: Path) -> Iterator[Path]:
-    """An empty folder to fill, which takes the place of `path` if the block ends without error.
+def _batches(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    batch, characters = list[Document](), 0
+    for document in documents:
+        batch.append(document)
+        characters += len(document.text)
+        if characters >= CHARACTERS_AT_ONCE:
+            yield batch
+            batch, characters = [], 0
+    if batch:
+        yield batch
 
-    Nothing of the old folder is left: the file of a source that is gone goes with it.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        new.mkdir()
-    except OSError as error:
-        # The user knows the output, not the folder that stands in for it.
-        raise OSError(error.errno, error.strerror, str(path)) from None
-    try:
-        yield new
-        if path.exists():
-            shutil.rmtree(path)
-        new.rename(path)
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
+
+def _each(
+    prepare: Callable[[Document], tuple[Document, Prepared, SourceLedger]], batch: list[Document]
+) -> list[tuple[Document, Prepared, SourceLedger]]:
+    return [prepare(document) for document in batch]
 
 
 def _with_account(
     prepare: Callable[..., Prepared], params: SharedPrepareParams, document: Document
-) -> tuple[Prepared, SourceLedger]:
+) -> tuple[Document, Prepared, SourceLedger]:
     prepared = prepare(document, params)
-    return prepared, entry(prepared)
+    # Its text has been used, and would go from one process to another for nothing.
+    return replace(document, text=""), prepared, entry(prepared)
 
 
 def _leave_interrupts_alone() -> None:

@@ -1,32 +1,96 @@
 """Near-duplicates: MinHash proposes pairs of texts, and their shared 5-grams decide.
 
-Broder 1997, https://doi.org/10.1109/SEQUEN.1997.666900.
+Broder 1997, https://doi.org/10.1109/SEQUEN.1997.666900. Two texts are a pair to compare if a band
+of their sketches is equal (Leskovec, Rajaraman and Ullman 2020, section 3.4,
+http://infolab.stanford.edu/~ullman/mmds/ch3n.pdf).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
+from itertools import combinations, islice
+from pathlib import Path
 
-from rensa import RMinHash, RMinHashLSH
-from tqdm import tqdm
+import numpy as np
+from numpy.typing import NDArray
+from rensa import RMinHash
 
+from wenmo.core.row_files import Rows
 from wenmo.text.characters import ngrams, without_space
+from wenmo.text.shared_keys import SharedKeys, mixed
 
 NGRAM = 5
 PERMUTATIONS = 128
 SEED = 1
+AT_ONCE = 256
+"""Sketches whose bands are computed together, which is faster."""
 MISSED = 0.001
 """Greatest share of the pairs exactly at the bound that may be missed."""
 
 
-def near_duplicates(texts: Sequence[str], jaccard: float) -> Iterator[tuple[int, int]]:
-    """Pairs (earlier, later) of positions whose sets of 5-grams overlap by at least `jaccard`."""
-    index = RMinHashLSH(jaccard, PERMUTATIONS, number_of_bands(jaccard))
-    for later, text in enumerate(tqdm(texts, desc="looking for near-duplicates", unit="row")):
-        sketch = RMinHash(PERMUTATIONS, SEED)
-        sketch.update(list(_shingles(text)))
-        for earlier in sorted(index.query(sketch)):
-            if similarity(texts[earlier], text) >= jaccard:
+class Sketches(SharedKeys):
+    """The bands of the texts' sketches, each with the number of its text."""
+
+    def __init__(self, jaccard: float, folder: Path) -> None:
+        super().__init__(folder)
+        bands = number_of_bands(jaccard)
+        draw = np.random.default_rng(SEED)
+        # Odd factors, different for each band, so that equal numbers of different bands differ.
+        odd = draw.integers(2**63, size=(bands, PERMUTATIONS // bands), dtype=np.uint64) * 2 + 1
+        self._factors: NDArray[np.uint64] = odd.astype(np.uint64)
+        self._numbers, self._digests = list[int](), list[list[int]]()
+
+    def __enter__(self) -> "Sketches":
+        return self
+
+    def sketch(self, number: int, text: str) -> None:
+        """Add the text with this number; numbers ascend."""
+        minhash = RMinHash(PERMUTATIONS, SEED)
+        minhash.update(list(shingles(text)))
+        self._numbers.append(number)
+        self._digests.append(minhash.digest())
+        if len(self._numbers) == AT_ONCE:
+            self._add_bands()
+
+    def groups(self, kept: NDArray[np.bool_]) -> Iterator[NDArray[np.uint32]]:
+        """The kept texts that have a band in common, in order, for each band that several have."""
+        self._add_bands()
+        return super().groups(kept)
+
+    def _add_bands(self) -> None:
+        digests = np.array(self._digests, np.uint64).reshape(-1, *self._factors.shape)
+        self.add_all(self._numbers, mixed((digests * self._factors).sum(axis=2)))
+        self._numbers, self._digests = [], []
+
+
+def pairs(
+    rows: Rows,
+    sketches: Sketches,
+    kept: NDArray[np.bool_],
+    jaccard: float,
+    is_settled: Callable[[int, int], bool] = lambda earlier, later: False,
+) -> Iterator[tuple[int, int]]:
+    """Pairs (earlier, later) of kept rows whose sets of 5-grams overlap by at least `jaccard`.
+
+    A pair may come several times. Pairs that are settled when their turn comes are left out.
+    """
+    for group in sketches.groups(kept):
+        for earlier, later in combinations(group.tolist(), 2):
+            if not is_settled(earlier, later) and _are_similar(rows, earlier, later, jaccard):
                 yield earlier, later
-        index.insert(later, sketch)
+
+
+def repeated(
+    rows: Rows, sketches: Sketches, kept: NDArray[np.bool_], jaccard: float
+) -> NDArray[np.bool_]:
+    """Which of the kept rows are near-duplicates of an earlier one."""
+    found = np.zeros(len(rows), np.bool_)
+    for group in sketches.groups(kept):
+        numbers = group.tolist()
+        for at, later in enumerate(numbers):
+            # A text that repeats a hundred others is compared with one.
+            found[later] = found[later] or any(
+                _are_similar(rows, earlier, later, jaccard) for earlier in islice(numbers, at)
+            )
+    return found
 
 
 def number_of_bands(jaccard: float) -> int:
@@ -41,13 +105,17 @@ def number_of_bands(jaccard: float) -> int:
 
 def similarity(one: str, other: str) -> float:
     """Jaccard similarity of two texts' sets of 5-grams."""
-    first, second = _shingles(one), _shingles(other)
+    first, second = shingles(one), shingles(other)
     return len(first & second) / len(first | second)
 
 
-def _shingles(text: str) -> set[str]:
+def shingles(text: str) -> set[str]:
     """The 5-grams of a text, or the text itself if it is shorter."""
     return set(ngrams(text, NGRAM)) or {without_space(text)}
+
+
+def _are_similar(rows: Rows, earlier: int, later: int, jaccard: float) -> bool:
+    return similarity(rows[earlier].output, rows[later].output) >= jaccard
 
 
 def _missed(jaccard: float, size: int) -> float:

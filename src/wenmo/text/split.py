@@ -1,121 +1,152 @@
-"""The split into training rows and held-out rows.
+"""The split into training rows and held-out rows. Memory holds numbers of rows, not their texts."""
 
-Related rows form a group: passages of a book, poems that share a line, near-duplicates. A group is
-held out whole or not at all. Whether it is depends only on a hash of the seed and the group's key,
-so that an added book moves no other row.
-"""
-
-import hashlib
-from collections import Counter
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
 
 from wenmo.config.merge import MergeParams
+from wenmo.config.overrides import command
 from wenmo.core.errors import UserError
-from wenmo.core.records import Row
-from wenmo.text.near_duplicates import near_duplicates
-from wenmo.text.verse import verse_lines
+from wenmo.core.row_files import Rows
+from wenmo.text.groups import Unit, hash64
+from wenmo.text.held_out_groups import Mask, draw, hold_out
+from wenmo.text.near_duplicates import Sketches, repeated
+from wenmo.text.shared_keys import SharedKeys
+
+Numbers = NDArray[np.uint32]
+
+AT_ONCE = 2**16
+"""Rows whose draws are compared at a time."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows that share a fate, and the number of groups that they come from."""
+
+    rows: int
+    groups: int
 
 
 @dataclass(frozen=True)
 class Split:
-    """Training rows, held-out rows, number of groups, and number of rows left out by reason."""
+    """The numbers of training rows and held-out rows, in order of source and position.
 
-    train: list[Row]
-    eval: list[Row]
-    groups: int
-    dropped: dict[str, int]
-
-
-def split(rows: Sequence[Row], params: MergeParams, seed: int) -> Split:
-    """Split the rows. Raises UserError if either part would be empty."""
-    unique = list({row.output: row for row in reversed(rows)}.values())[::-1]
-    pairs = list(near_duplicates([row.output for row in unique], params.near_duplicate_jaccard))
-    dropped = Counter(duplicate=len(rows) - len(unique), near_duplicate=0)
-    if params.drop_near_duplicates:
-        repeated = {later for _, later in pairs}
-        dropped["near_duplicate"] = len(repeated)
-        unique = [row for at, row in enumerate(unique) if at not in repeated]
-        pairs = []
-    groups = group_keys(unique, params, pairs)
-    is_held_out = {group: draw(seed, group) < params.eval_fraction for group in set(groups)}
-    held_out = [row for row, group in zip(unique, groups, strict=True) if is_held_out[group]]
-    learnt = [row for row, group in zip(unique, groups, strict=True) if not is_held_out[group]]
-    apart = without_neighbours(learnt, held_out, params.gap_rows) if params.gap_rows else learnt
-    dropped["gap"] = len(learnt) - len(apart)
-    train = first_drawn(apart, params.max_train_rows, seed)
-    held_out_kept = first_drawn(held_out, params.max_eval_rows, seed)
-    dropped["over_max_train_rows"] = len(apart) - len(train)
-    dropped["over_max_eval_rows"] = len(held_out) - len(held_out_kept)
-    if not train or not held_out_kept:
-        part = "learnt from" if not train else "held out"
-        raise UserError(
-            f"none of {len(is_held_out)} groups is {part}; change merge.eval_fraction"
-            f" ({params.eval_fraction}), merge.group_by ({params.group_by}) or the seed"
-        )
-    return Split(train, held_out_kept, len(is_held_out), dict(dropped))
-
-
-def group_keys(
-    rows: Sequence[Row], params: MergeParams, pairs: Iterable[tuple[int, int]]
-) -> list[str]:
-    """The key of each row's group. Rows that share a link are of one group, and so are `pairs`.
-
-    The key is the group's link with the lowest hash, so that it changes only if the group does.
+    `unit` was held out, which may be smaller than what the parameters name. `parts` are the rows of
+    all groups by what became of them; `repetitions` had been left out before, by reason.
     """
-    links = [links_of(row, params) for row in rows]
-    parent: dict[str, str] = {link: link for of_row in links for link in of_row}
 
-    def root(link: str) -> str:
-        while parent[link] != link:
-            parent[link] = parent[parent[link]]
-            link = parent[link]
-        return link
-
-    def join(one: str, other: str) -> None:
-        low, high = sorted((root(one), root(other)), key=lambda link: (fraction(link), link))
-        parent[high] = low
-
-    for of_row in links:
-        for link in of_row[1:]:
-            join(of_row[0], link)
-    for earlier, later in pairs:
-        join(links[earlier][0], links[later][0])
-    return [root(of_row[0]) for of_row in links]
+    train: Numbers
+    eval: Numbers
+    unit: Unit
+    groups: int
+    parts: dict[str, Part]
+    repetitions: dict[str, int]
 
 
-def links_of(row: Row, params: MergeParams) -> list[str]:
-    """A row's links to other rows: its book, its block of the book, its verse lines, or none."""
-    match params.group_by:
-        case "source":
-            return [row.source]
-        case "block":
-            return [f"{row.source}/{row.position // params.block_rows}"]
-        case "verse_line":
-            return verse_lines(row.output)
-        case "row":
-            return [row.id]
+def split(rows: Rows, params: MergeParams, seed: int, task: str, folder: Path) -> Split:
+    """Split the rows. `folder` is where temporary files without a name are.
 
-
-def without_neighbours(learnt: list[Row], held_out: list[Row], gap: int) -> list[Row]:
-    """The rows that are more than `gap` positions from any held-out row of their source."""
-    near = {
-        (row.source, row.position + offset) for row in held_out for offset in range(-gap, gap + 1)
+    Raises UserError if either part would be empty, with the way out.
+    """
+    jaccard, starts = params.near_duplicate_jaccard, dict[str, int]()
+    with SharedKeys(folder) as texts, Sketches(jaccard, folder) as sketches:
+        for number, row in enumerate(tqdm(rows, "reading rows", len(rows), unit="row")):
+            starts.setdefault(row.source, number)
+            texts.add(number, [hash64(row.output)])
+            sketches.sketch(number, row.output)
+        kept = ~_duplicates(rows, texts)
+        repetitions = {"duplicate": len(rows) - int(kept.sum()), "near_duplicate": 0}
+        if params.drop_near_duplicates:
+            near = repeated(rows, sketches, kept, jaccard)
+            repetitions["near_duplicate"] = int(near.sum())
+            kept &= ~near
+        held_out = hold_out(rows, kept, params, seed, sketches, folder)
+    if held_out is None:
+        raise UserError(
+            f"{task}: the {len(rows)} rows are one group, and one group cannot be parted; add texts"
+            f" and run `dvc repro merge@{task}`"
+        )
+    learnt = kept & ~held_out.rows
+    gap = learnt & _neighbours(rows, starts, held_out.rows, params.gap_rows)
+    train = first_drawn(rows, learnt & ~gap, params.max_train_rows, seed)
+    evaluated = first_drawn(rows, held_out.rows, params.max_eval_rows, seed)
+    if not train.any():
+        raise UserError(
+            f"{task}: merge.gap_rows ({params.gap_rows}) leaves no row to learn from beside the"
+            f" held-out ones; run `{command(task, 'merge.gap_rows', 0)}`"
+        )
+    fates = {
+        "train": train,
+        "eval": evaluated,
+        "gap": gap,
+        "over_max_train_rows": learnt & ~gap & ~train,
+        "over_max_eval_rows": held_out.rows & ~evaluated,
     }
-    return [row for row in learnt if (row.source, row.position) not in near]
+
+    def part(fate: Mask) -> Part:
+        return Part(int(fate.sum()), len(np.unique(held_out.roots[fate])))
+
+    return Split(
+        _in_order(train, starts),
+        _in_order(evaluated, starts),
+        held_out.unit,
+        part(kept).groups,
+        {name: part(fate) for name, fate in fates.items()},
+        repetitions,
+    )
 
 
-def first_drawn(rows: Sequence[Row], count: int, seed: int) -> list[Row]:
-    """At most `count` of the rows, drawn by seed and id, in order of source and position."""
-    drawn = sorted(rows, key=lambda row: draw(seed, row.id))[:count]
-    return sorted(drawn, key=lambda row: (row.source, row.position))
+def first_drawn(rows: Rows, among: Mask, count: int, seed: int) -> Mask:
+    """At most `count` of the rows, drawn by seed and id."""
+    numbers = np.flatnonzero(among)
+    if len(numbers) <= count:
+        return among
+    chosen, lowest = numbers[:0], np.empty(0)
+    for start in range(0, len(numbers), AT_ONCE):
+        some = numbers[start : start + AT_ONCE]
+        draws = np.append(lowest, [draw(seed, rows[number].id) for number in map(int, some)])
+        first = np.argsort(draws, kind="stable")[:count]
+        chosen, lowest = np.append(chosen, some)[first], draws[first]
+    mask = np.zeros(len(rows), np.bool_)
+    mask[chosen] = True
+    return mask
 
 
-def draw(seed: int, key: str) -> float:
-    """A number from 0 to 1 that depends on seed and key alone."""
-    return fraction(f"{seed}/{key}")
+def _duplicates(rows: Rows, texts: SharedKeys) -> Mask:
+    """Which rows have the text of an earlier row."""
+    found = np.zeros(len(rows), np.bool_)
+    for group in texts.groups(~found):
+        first, *others = group.tolist()
+        text = rows[first].output
+        found[[other for other in others if rows[other].output == text]] = True
+    return found
 
 
-def fraction(key: str) -> float:
-    """The sha256 of a key as a number from 0 to 1."""
-    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64
+def _neighbours(rows: Rows, starts: dict[str, int], held_out: Mask, gap: int) -> Mask:
+    """The rows that are at most `gap` positions from a held-out row of their source."""
+    near = held_out.copy()
+    if not gap:
+        return near
+    for start, end in _spans(starts, len(rows)):
+        positions = np.array([rows[number].position for number in range(start, end)])
+        of_held_out = positions[held_out[start:end]]
+        next_one = np.searchsorted(of_held_out, positions - gap)
+        near[start:end] = next_one < np.searchsorted(of_held_out, positions + gap, side="right")
+    return near
+
+
+def _in_order(mask: Mask, starts: dict[str, int]) -> Numbers:
+    """The numbers of the rows in order of source and position."""
+    spans = dict(zip(starts, _spans(starts, len(mask)), strict=True))
+    ordered = (spans[source] for source in sorted(spans))
+    numbers = [np.flatnonzero(mask[start:end]) + start for start, end in ordered]
+    return np.concatenate(numbers).astype(np.uint32)
+
+
+def _spans(starts: dict[str, int], end: int) -> list[tuple[int, int]]:
+    """The number of each source's first row and the one after its last."""
+    return list(pairwise([*starts.values(), end]))

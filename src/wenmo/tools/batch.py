@@ -12,8 +12,8 @@ from wenmo.config import params_file
 from wenmo.config.endpoints import access, endpoints
 from wenmo.config.summarize import SummarizeParams
 from wenmo.core.errors import UserError
-from wenmo.core.reading import read_sources
 from wenmo.core.records import Row, read_json_lines, write_json_lines
+from wenmo.core.row_files import rows_of_sources
 from wenmo.llm.dialogue import Pending, follow
 from wenmo.llm.fields import body
 from wenmo.llm.reply import parsed_reply
@@ -78,8 +78,7 @@ def endpoint_params(task: str) -> SummarizeParams:
 
 def prepared_rows(task: str) -> list[Row]:
     """The rows that prepare wrote. Raises UserError if it has not run."""
-    sources = read_sources(Path(f"data/prepared/{task}"), f"prepare@{task}")
-    return [row for rows in sources.values() for row in rows]
+    return list(rows_of_sources(Path(f"data/prepared/{task}"), f"prepare@{task}"))
 
 
 def pending_requests(
