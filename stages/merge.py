@@ -22,15 +22,19 @@ if __name__ == "__main__":
     task = parse_arguments(__doc__, task="novel, fairytale or poetry").task
     with run_stage("merge", task):
         params = MergeParams.load("merge", task)
+        summarized = Path(f"data/summarized/{task}")
         with (
             replaced_folder(Path(f"data/merged/{task}")) as merged,
-            closing(RowFiles(Path(f"data/summarized/{task}"), f"summarize@{task}")) as rows,
+            closing(RowFiles(summarized, f"summarize@{task}", merged.parent)) as rows,
         ):
             parts = split(rows, params, params_file.seed(), task, merged.parent)
             print(summary(parts, params), flush=True)
-            leakage = measure(rows.numbered(parts.train), rows.numbered(parts.eval))
+            leakage = measure(
+                rows.numbered(parts.in_order(parts.train)),
+                rows.numbered(parts.in_order(parts.eval)),
+            )
             refuse_leakage(leakage, params.max_leakage, task)
-            write_records(merged / "train.jsonl", rows.numbered(parts.train))
-            write_records(merged / "eval.jsonl", rows.numbered(parts.eval))
+            write_records(merged / "train.jsonl", rows.numbered(parts.in_order(parts.train)))
+            write_records(merged / "eval.jsonl", rows.numbered(parts.in_order(parts.eval)))
         ledger = metrics(parts, params) | {"leakage": round(leakage.share, 6)}
         write_json(Path(f"metrics/merge/{task}.json"), ledger)

@@ -274,7 +274,7 @@ def test_rows_on_disk_are_the_rows_that_were_written(
         writer.write(rows)
     expected = sorted(rows, key=lambda row: (f"{row.source}.jsonl", row.position))
     assert list(rows_of_sources(folder, "prepare@novel")) == expected
-    on_disk = RowFiles(folder, "prepare@novel")
+    on_disk = RowFiles(folder, "prepare@novel", folder)
     assert list(on_disk) == expected
     backwards = range(len(on_disk) - 1, -1, -1)
     assert list(on_disk.numbered(backwards)) == expected[::-1]
@@ -296,4 +296,4 @@ def test_rows_that_prepare_does_not_write_are_refused(
 ) -> None:
     write_records(tmp_path / "source.jsonl", rows)
     with pytest.raises(UserError, match=rf"{complaint}.*; run `dvc repro prepare@novel`"):
-        RowFiles(tmp_path, "prepare@novel")
+        RowFiles(tmp_path, "prepare@novel", tmp_path)

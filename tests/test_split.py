@@ -51,7 +51,9 @@ class Parts:
 
 def split(rows: list[Row], params: MergeParams, seed: int) -> Parts:
     found = split_module.split(rows, params, seed, "novel", HERE)
-    train, held_out = ([rows[number] for number in part] for part in (found.train, found.eval))
+    train, held_out = (
+        [rows[number] for number in found.in_order(part)] for part in (found.train, found.eval)
+    )
     return Parts(train, held_out, found, split_account.metrics(found, params)["dropped"])
 
 

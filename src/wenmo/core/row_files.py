@@ -1,10 +1,11 @@
 """A task's rows on disk, a file per source: reading and writing them without holding them all."""
 
 import json
-from array import array
+import os
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO, Protocol, TextIO
 
 from wenmo.core.errors import UserError
@@ -14,6 +15,9 @@ from wenmo.core.replacing import synchronize
 
 OPEN_FILES = 16
 """Source files that are open at a time: near-duplicates stand in different ones."""
+
+OFFSET = 8
+"""Bytes of an offset."""
 
 
 def source_files(folder: Path, stage: str) -> list[Path]:
@@ -64,23 +68,29 @@ class Rows(Protocol):
 class RowFiles:
     """All rows of a task on disk, numbered, each of which is read when it is asked for.
 
-    A row takes 8 bytes of memory, the offset of its line. Raises UserError as `rows_of_file` does.
+    `scratch` is where the file without a name is that holds the offsets of their lines. Raises
+    UserError as `rows_of_file` does.
     """
 
-    def __init__(self, folder: Path, stage: str) -> None:
+    def __init__(self, folder: Path, stage: str, scratch: Path) -> None:
         self._paths = source_files(folder, stage)
-        self._offsets, self._starts = array("Q"), list[int]()
+        self._starts, self._count = list[int](), 0
         self._open: dict[int, IO[bytes]] = {}
+        self._offsets = TemporaryFile(dir=scratch)  # noqa: SIM115
         for path in self._paths:
-            self._starts.append(len(self._offsets))
-            self._offsets.extend(offset for offset, _ in rows_of_file(path, stage))
+            self._starts.append(self._count)
+            for offset, _ in rows_of_file(path, stage):
+                self._offsets.write(offset.to_bytes(OFFSET, "little"))
+                self._count += 1
+        self._offsets.flush()
 
     def __len__(self) -> int:
-        return len(self._offsets)
+        return self._count
 
     def __getitem__(self, number: int) -> Row:
         file = self._file(bisect_right(self._starts, number) - 1)
-        file.seek(self._offsets[number])
+        offset = os.pread(self._offsets.fileno(), OFFSET, OFFSET * number)
+        file.seek(int.from_bytes(offset, "little"))
         return Row(**json.loads(file.readline().decode()))
 
     def __iter__(self) -> Iterator[Row]:
@@ -92,6 +102,7 @@ class RowFiles:
 
     def close(self) -> None:
         """Close the files that are open."""
+        self._offsets.close()
         while self._open:
             self._open.popitem()[1].close()
 

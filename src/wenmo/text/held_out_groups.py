@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from wenmo.config.merge import MergeParams
 from wenmo.core.row_files import Rows
-from wenmo.text.groups import Groups, Unit, hash64
+from wenmo.text.groups import Groups, Unit, hash64, numbers
 from wenmo.text.near_duplicates import Sketches, pairs
 
 Mask = NDArray[np.bool_]
@@ -50,14 +50,21 @@ def hold_out(
             for earlier, later in pairs(rows, sketches, kept, jaccard, groups.are_one):
                 groups.join(earlier, later)
         roots = groups.roots()
-        own = np.unique(roots[kept])
-        drawn = (draw(seed, unit.key(rows[root])) for root in map(int, own))
-        draws = np.fromiter(drawn, np.float64, len(own))
+        own = roots_of(roots, kept)
+        drawn = (draw(seed, unit.key(rows[root])) for root in numbers(own))
+        draws = np.fromiter(drawn, np.float64, int(own.sum()))
         if (chosen := lowest(draws, unit, params)) is not None:
             is_held_out = np.zeros(len(rows), np.bool_)
             is_held_out[own] = chosen
             return HeldOut(unit, roots, is_held_out[roots] & kept)
     return None
+
+
+def roots_of(roots: NDArray[np.uint32], some: Mask) -> Mask:
+    """The roots of the groups that some rows are of."""
+    found = np.zeros(len(roots), np.bool_)
+    found[roots[some]] = True
+    return found
 
 
 def units(params: MergeParams) -> Iterator[Unit]:

@@ -1,23 +1,21 @@
 """The split into training rows and held-out rows. Memory holds numbers of rows, not their texts."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from wenmo.config.merge import MergeParams
 from wenmo.config.overrides import command
 from wenmo.core.errors import UserError
 from wenmo.core.row_files import Rows
-from wenmo.text.groups import Unit, hash64
-from wenmo.text.held_out_groups import Mask, draw, hold_out
+from wenmo.text.groups import Unit, hash64, numbers
+from wenmo.text.held_out_groups import Mask, draw, hold_out, roots_of
 from wenmo.text.near_duplicates import Sketches, repeated
 from wenmo.text.shared_keys import SharedKeys
-
-Numbers = NDArray[np.uint32]
 
 AT_ONCE = 2**16
 """Rows whose draws are compared at a time."""
@@ -33,18 +31,24 @@ class Part:
 
 @dataclass(frozen=True)
 class Split:
-    """The numbers of training rows and held-out rows, in order of source and position.
+    """The training rows and the held-out rows, and what became of all others.
 
     `unit` was held out, which may be smaller than what the parameters name. `parts` are the rows of
     all groups by what became of them; `repetitions` had been left out before, by reason.
     """
 
-    train: Numbers
-    eval: Numbers
+    train: Mask
+    eval: Mask
+    sources: dict[str, tuple[int, int]]
     unit: Unit
     groups: int
     parts: dict[str, Part]
     repetitions: dict[str, int]
+
+    def in_order(self, part: Mask) -> Iterator[int]:
+        """The numbers of a part's rows, in order of source and position."""
+        for _, (start, end) in sorted(self.sources.items()):
+            yield from map(int, np.flatnonzero(part[start:end]) + start)
 
 
 def split(rows: Rows, params: MergeParams, seed: int, task: str, folder: Path) -> Split:
@@ -88,11 +92,12 @@ def split(rows: Rows, params: MergeParams, seed: int, task: str, folder: Path) -
     }
 
     def part(fate: Mask) -> Part:
-        return Part(int(fate.sum()), len(np.unique(held_out.roots[fate])))
+        return Part(int(fate.sum()), int(roots_of(held_out.roots, fate).sum()))
 
     return Split(
-        _in_order(train, starts),
-        _in_order(evaluated, starts),
+        train,
+        evaluated,
+        dict(zip(starts, _spans(starts, len(rows)), strict=True)),
         held_out.unit,
         part(kept).groups,
         {name: part(fate) for name, fate in fates.items()},
@@ -102,13 +107,11 @@ def split(rows: Rows, params: MergeParams, seed: int, task: str, folder: Path) -
 
 def first_drawn(rows: Rows, among: Mask, count: int, seed: int) -> Mask:
     """At most `count` of the rows, drawn by seed and id."""
-    numbers = np.flatnonzero(among)
-    if len(numbers) <= count:
+    if among.sum() <= count:
         return among
-    chosen, lowest = numbers[:0], np.empty(0)
-    for start in range(0, len(numbers), AT_ONCE):
-        some = numbers[start : start + AT_ONCE]
-        draws = np.append(lowest, [draw(seed, rows[number].id) for number in map(int, some)])
+    chosen, lowest, waiting = np.empty(0, np.int64), np.empty(0), numbers(among)
+    while some := list(islice(waiting, AT_ONCE)):
+        draws = np.append(lowest, [draw(seed, rows[number].id) for number in some])
         first = np.argsort(draws, kind="stable")[:count]
         chosen, lowest = np.append(chosen, some)[first], draws[first]
     mask = np.zeros(len(rows), np.bool_)
@@ -137,14 +140,6 @@ def _neighbours(rows: Rows, starts: dict[str, int], held_out: Mask, gap: int) ->
         next_one = np.searchsorted(of_held_out, positions - gap)
         near[start:end] = next_one < np.searchsorted(of_held_out, positions + gap, side="right")
     return near
-
-
-def _in_order(mask: Mask, starts: dict[str, int]) -> Numbers:
-    """The numbers of the rows in order of source and position."""
-    spans = dict(zip(starts, _spans(starts, len(mask)), strict=True))
-    ordered = (spans[source] for source in sorted(spans))
-    numbers = [np.flatnonzero(mask[start:end]) + start for start, end in ordered]
-    return np.concatenate(numbers).astype(np.uint32)
 
 
 def _spans(starts: dict[str, int], end: int) -> list[tuple[int, int]]:
