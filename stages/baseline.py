@@ -16,6 +16,7 @@ from wenmo.core.stage import parse_arguments, run_stage
 from wenmo.engines.answer_length import check_answer_length
 from wenmo.engines.answering import BASE, Answerer, load_engine, open_journal, summary
 from wenmo.engines.journal import JOURNALS, finish
+from wenmo.engines.verse_requests import asked_verses
 from wenmo.model.loss import held_out_losses
 
 if __name__ == "__main__":
@@ -23,11 +24,12 @@ if __name__ == "__main__":
     with run_stage("baseline", task) as log:
         params, chat = GenerateParams.load("generate", task), ChatParams.load("chat", task)
         rows = read_rows(Path(f"data/merged/{task}/eval.jsonl"), f"merge@{task}")
+        verses = asked_verses(task, rows, params.verse)
         journals = JOURNALS / "baseline" / task
         with load_engine(params, [BASE]) as engine:
             check_answer_length(rows, BASE.folder, params)
             journal = open_journal(journals, BASE, params)
-            base = Answerer(engine, BASE, params, chat, params_file.seed(), journal)
+            base = Answerer(engine, BASE, params, chat, params_file.seed(), journal, verses)
             texts = base.answer(rows, "base", params.seeds)
             log |= {"base": base.cost, "engine": engine.cost}
         losses = held_out_losses(BASE.folder, rows, chat, params.precision, "held-out loss")

@@ -21,6 +21,7 @@ from wenmo.engines.answering import (
     tuned_model,
 )
 from wenmo.engines.journal import JOURNALS, finish
+from wenmo.engines.verse_requests import asked_verses
 from wenmo.model.loss import held_out_losses
 
 if __name__ == "__main__":
@@ -30,11 +31,12 @@ if __name__ == "__main__":
         rows = read_rows(Path(f"data/merged/{task}/eval.jsonl"), f"merge@{task}")
         # Without test prompts of its own, a task submits its held-out prompts.
         test = read_prompts(Path(f"data/test/{task}.jsonl"), f"prepare@{task}") or rows
+        verses = asked_verses(task, [*rows, *test], params.verse)
         journals, model = JOURNALS / "generate" / task, tuned_model(task, params)
         with load_engine(params, [model]) as engine:
             check_answer_length(rows, model.folder, params)
             journal = open_journal(journals, model, params)
-            tuned = Answerer(engine, model, params, chat, params_file.seed(), journal)
+            tuned = Answerer(engine, model, params, chat, params_file.seed(), journal, verses)
             texts = tuned.answer(rows, "tuned", params.seeds)
             submitted = tuned.answer_all(test, "submit")
             log |= {"tuned": tuned.cost, "engine": engine.cost}

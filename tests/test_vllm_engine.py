@@ -16,6 +16,8 @@ from tests.conftest import ROOT, make_row
 from tests.server_process import VLLM_IS_MISSING
 from tests.small_generation import completions, greedy, prompts, settings
 from tests.small_models import random_adapter
+from tests.test_verse_engine import asked
+from tests.test_verse_state import check
 from wenmo.config.chat import ChatParams
 from wenmo.config.generate import GenerateParams
 from wenmo.config.merge_weights import MergeWeightsParams
@@ -267,3 +269,14 @@ def test_a_missing_vllm_names_how_to_install_it(
         pytest.raises(UserError, match="vLLM is not installed: `make vllm`"),
     ):
         completions(engine, base, ASKED[:1], GREEDY)
+
+
+def test_poems_by_rule_keep_the_rules(base: Model) -> None:
+    params = settings(verse="full", sampling={"max_new_tokens": 200, "temperature": 1.0})
+    poems = asked(16)
+    with load(params, [base]) as engine:
+        found = completions(engine, base, [*poems, *prompts(4)], params.sampling)
+    for prompt in poems:
+        assert prompt.verse
+        assert found[prompt.id].finish_reason == "stop"
+        check(prompt.verse, found[prompt.id].text)

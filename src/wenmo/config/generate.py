@@ -65,6 +65,9 @@ class OpenAIParams(Section):
     keep_answers: bool
 
 
+VerseRule = Literal["free", "form", "rhyme", "full"]
+VERSE_RULES: tuple[VerseRule, ...] = get_args(VerseRule)
+
 Engine = Literal["transformers", "vllm", "openai"]
 ENGINES: tuple[Engine, ...] = get_args(Engine)
 
@@ -77,11 +80,21 @@ class GenerateParams(Section):
     precision: Precision
     seeds: PositiveInt
     max_attempts: PositiveInt
+    verse: VerseRule
     sampling: Sampling
     length: Length
     transformers: TransformersParams
     vllm: VllmParams
     openai: OpenAIParams
+
+    @model_validator(mode="after")
+    def _decoded_here(self) -> Self:
+        if self.verse != "free" and self.engine == "openai":
+            raise ValueError(
+                f"verse ({self.verse}) needs engine transformers or vllm: an endpoint decodes by"
+                " itself"
+            )
+        return self
 
     def text_settings(self) -> dict[str, Any]:
         """The settings that a text depends on, besides its model, prompt and seed."""
@@ -98,4 +111,5 @@ class GenerateParams(Section):
         }
         shared = self.model_dump(include={"engine", "precision", "weights"})
         sampling = self.sampling.model_dump(exclude={"n"})
-        return {**shared, "sampling": sampling, "own": own[self.engine]}
+        verse = {} if self.verse == "free" else {"verse": self.verse}
+        return {**shared, **verse, "sampling": sampling, "own": own[self.engine]}

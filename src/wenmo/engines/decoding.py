@@ -15,6 +15,7 @@ from wenmo.config.generate import Sampling
 from wenmo.engines.cache import new_cache
 from wenmo.engines.engine import OnTokens, ignore
 from wenmo.engines.sampling import next_tokens, penalised, random_numbers
+from wenmo.engines.verse_rows import VerseRows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -44,12 +45,13 @@ def decode(
     ends: frozenset[int],
     is_stopped: Callable[[list[int]], bool],
     on_tokens: OnTokens = ignore,
+    verse: VerseRows | None = None,
 ) -> Iterator[tuple[int, list[int]]]:
     """(index of the prompt, tokens of its answer), in order of completion.
 
     An answer ends with a token of `ends`, when `is_stopped` is true of its tokens so far, or after
     `sampling.max_new_tokens`. All prompts must have the same padded length. `on_tokens` is called
-    once per step.
+    once per step. `verse` has the poems that are written by rule, one per prompt.
     """
     # Owner is the index of a row's prompt; rows that fill up the batch or have ended have none.
     multiple = row_multiple(model.device)
@@ -78,6 +80,8 @@ def decode(
             padding = attended[:, -inputs.shape[1] :] == 0
             seen.scatter_(1, torch.where(padding, inputs[:, -1:], inputs), True)
             scores = penalised(scores, seen, sampling.repetition_penalty)
+        if verse:
+            scores = verse.masked(scores, owners)
         tokens = next_tokens(scores, numbers[:, step], sampling)
         on_tokens(sum(owner is not None for owner in owners))
 
@@ -85,6 +89,8 @@ def decode(
             owner = owners[place]
             if owner is not None:
                 answers[owner].append(token)
+                if verse:
+                    verse.wrote(owner, token)
                 if token in ends or is_stopped(answers[owner]):
                     owners[place] = None
                     yield owner, answers[owner]

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
@@ -12,6 +12,7 @@ from wenmo.core.errors import UserError
 from wenmo.model.chat import Message, prompt_ids
 from wenmo.model.loading import refuse_without_adapter, refuse_without_model
 from wenmo.text.thinking import without_thinking
+from wenmo.text.verse_state import Verse
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -34,15 +35,20 @@ class Model:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A conversation to answer; sampling depends on this prompt's own `seed` (63 bits)."""
+    """A conversation to answer; sampling depends on this prompt's own `seed` (63 bits).
+
+    `verse` is what the answer must keep if it is a poem that is written by rule.
+    """
 
     messages: list[Message]
     seed: int
+    verse: Verse | None = None
 
     @property
     def id(self) -> str:
-        """sha256 of conversation and seed; its completion has the same id."""
-        content = json.dumps([self.messages, self.seed], ensure_ascii=False)
+        """sha256 of conversation, seed and verse; its completion has the same id."""
+        rules = [asdict(self.verse)] if self.verse else []
+        content = json.dumps([self.messages, self.seed, *rules], ensure_ascii=False)
         return hashlib.sha256(content.encode()).hexdigest()
 
 

@@ -25,6 +25,8 @@ from wenmo.engines.engine import (
     refuse_without,
 )
 from wenmo.engines.threads import run_in_threads, thread_count
+from wenmo.engines.verse_masks import MaskStore, VerseMasks
+from wenmo.engines.verse_rows import VerseRows, masks_of, open_store
 from wenmo.model.loading import (
     context_length,
     end_tokens,
@@ -49,6 +51,7 @@ class TransformersEngine:
         self.model: PreTrainedModel | None = None
         self.folder: Path | None = None
         self.adapters: list[Path] = []
+        self.store: MaskStore | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -68,10 +71,11 @@ class TransformersEngine:
         tokenizer = load_tokenizer(model.folder)
         tokens = prompt_tokens(prompts, tokenizer, sampling, context_length(model.folder))
         ends = end_tokens(model.folder)
+        verse = self.verse_masks(prompts, sampling.max_new_tokens)
         order = sorted(range(len(prompts)), key=lambda index: (len(tokens[index]), index))
         threads = thread_count(weights.device, self.params.transformers.threads)
         threads = min(threads, -(-len(prompts) // row_multiple(weights.device)))
-        halted = Event()
+        halted, limit = Event(), sampling.max_new_tokens
 
         def stopped(answer: list[int]) -> bool:
             return halted.is_set() or is_stopped(answer, tokenizer, sampling.stop)
@@ -92,6 +96,7 @@ class TransformersEngine:
                         ends,
                         stopped,
                         on_tokens,
+                        VerseRows([verse[index] for index in batch], limit) if verse else None,
                     ):
                         waiting.remove(batch[at])
                         prompt, ended = prompts[batch[at]], answer[-1] in ends
@@ -108,10 +113,26 @@ class TransformersEngine:
             [completions(order[at::threads]) for at in range(threads)], halted
         )
 
+    def verse_masks(
+        self, prompts: Sequence[Prompt], max_new_tokens: int
+    ) -> list[VerseMasks | None]:
+        """The masks of the prompts that ask for verse by rule; empty if none does.
+
+        Raises UserError for the first poem that is impossible with the active model's tokenizer.
+        """
+        if not any(prompt.verse for prompt in prompts):
+            return []
+        if self.model is None or self.folder is None:
+            raise RuntimeError("no model is loaded")
+        if self.store is None:
+            size = self.model.config.get_text_config().vocab_size
+            self.store = open_store(load_tokenizer(self.folder), size, end_tokens(self.folder))
+        return masks_of(prompts, self.store, max_new_tokens)
+
     def activate(self, model: Model) -> "PreTrainedModel":
         """The model's weights, read unless they are in memory, with its adapter on or none."""
         if self.model is None or self.folder != model.folder:
-            self.model, self.adapters = None, []
+            self.model, self.adapters, self.store = None, [], None
             self.model = load_model(model.folder, self.params.precision).eval()
             self.folder = model.folder
         if model.adapter is None:

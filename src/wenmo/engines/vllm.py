@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -32,8 +32,10 @@ from wenmo.engines.engine import (
     prompt_tokens,
     refuse_without,
 )
+from wenmo.engines.verse_rows import refuse_impossible
 from wenmo.engines.vllm_arguments import engine_arguments, is_cpu_build, replica_environment
 from wenmo.model.loading import end_tokens, load_tokenizer
+from wenmo.text.verse_state import Verse
 
 if TYPE_CHECKING:
     from vllm.sampling_params import SamplingParams
@@ -46,11 +48,12 @@ HINT = "VLLM_LOGGING_LEVEL=INFO in the environment shows more"
 
 @dataclass(frozen=True)
 class Job:
-    """The prompts of a replica as tokens, with a seed each."""
+    """The prompts of a replica as tokens, with a seed and perhaps the rules of a poem each."""
 
     ids: list[str]
     tokens: list[list[int]]
     seeds: list[int]
+    verses: list[Verse | None]
     sampling: Sampling
     ends: list[int]
     adapter: str | None
@@ -108,6 +111,8 @@ class VllmEngine:
         tokenizer = load_tokenizer(model.folder)
         arguments = engine_arguments(model.folder, self.adapters, self.params, is_cpu_build())
         tokens = prompt_tokens(prompts, tokenizer, sampling, arguments["max_model_len"])
+        if any(prompt.verse for prompt in prompts):
+            refuse_impossible(prompts, model.folder, sampling.max_new_tokens)
         if self.folder != model.folder:
             self._stop()
             self._start(model.folder, arguments)
@@ -118,6 +123,7 @@ class VllmEngine:
                 ids=[prompts[index].id for index in share],
                 tokens=[tokens[index] for index in share],
                 seeds=[prompts[index].seed for index in share],
+                verses=[prompts[index].verse for index in share],
                 sampling=sampling,
                 ends=sorted(end_tokens(model.folder)),
                 adapter=str(model.adapter) if model.adapter else None,
@@ -222,11 +228,13 @@ def _answer_jobs(connection: Connection, arguments: dict[str, Any]) -> None:
         job: Job = connection.recv()
         # vLLM knows an adapter by a number.
         adapter = LoRARequest(job.adapter, 1, job.adapter) if job.adapter else None
-        for prompt_id, tokens, seed in zip(job.ids, job.tokens, job.seeds, strict=True):
+        for prompt_id, tokens, seed, verse in zip(
+            job.ids, job.tokens, job.seeds, job.verses, strict=True
+        ):
             engine.add_request(
                 prompt_id,
                 {"prompt_token_ids": tokens},
-                sampling_params(job.sampling, seed, job.ends),
+                sampling_params(job.sampling, seed, job.ends, verse),
                 lora_request=adapter,
             )
         written: dict[str, list[int]] = {prompt_id: [] for prompt_id in job.ids}
@@ -245,8 +253,10 @@ def _answer_jobs(connection: Connection, arguments: dict[str, Any]) -> None:
                 unsent, sent = 0, time.monotonic()
 
 
-def sampling_params(sampling: Sampling, seed: int, ends: list[int]) -> "SamplingParams":
-    """VLLM's parameters for our sampling."""
+def sampling_params(
+    sampling: Sampling, seed: int, ends: list[int], verse: Verse | None = None
+) -> "SamplingParams":
+    """VLLM's parameters for our sampling, and for a poem by rule what `VerseProcessor` reads."""
     from vllm.sampling_params import RequestOutputKind, SamplingParams
 
     return SamplingParams(
@@ -263,6 +273,7 @@ def sampling_params(sampling: Sampling, seed: int, ends: list[int]) -> "Sampling
         # The new tokens of an answer alone, not all of them again.
         output_kind=RequestOutputKind.DELTA,
         stream_interval=NEWS_TOKENS,
+        extra_args={"verse": asdict(verse)} if verse else None,
     )
 
 

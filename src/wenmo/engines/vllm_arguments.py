@@ -13,6 +13,7 @@ from wenmo.core.errors import UserError
 from wenmo.model.loading import context_length
 
 DTYPES: dict[Precision, str] = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+VERSE_PROCESSOR = "wenmo.engines.vllm_verse:VerseProcessor"
 LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 """The values that vLLM accepts as max_lora_rank (vllm/config/lora.py)."""
 
@@ -80,6 +81,8 @@ def engine_arguments(
             "max_num_batched_tokens": max(8192, length),
             "distributed_executor_backend": "uni" if ours.tensor_parallel_size == 1 else "mp",
         }
+    if params.verse != "free":
+        arguments["logits_processors"] = [VERSE_PROCESSOR]
     if adapters:
         refuse_full_precision(params.precision, on_cpu)
         arguments |= {"enable_lora": True, "max_lora_rank": max(map(lora_rank, adapters))}

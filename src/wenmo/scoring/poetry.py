@@ -1,13 +1,11 @@
 """Poems: whether a text is the poem that was asked for, and whether it keeps the rules of verse."""
 
-import re
 from collections.abc import Collection
 
+from wenmo.text.asked_verse import asked_first_line
 from wenmo.text.prosody import TONE_RULES, Rule, analyse, rhymes
 from wenmo.text.verse import form, verse_lines
 
-# How wenmo.tasks.poetry words a request by first line.
-_FIRST_LINE = re.compile(r"以“([^”]+)”为首句")
 _NO_VERSE = frozenset({Rule.FORM, Rule.CHARACTER})
 
 
@@ -48,8 +46,8 @@ def tone_share(text: str) -> float:
 
 def first_line_kept(prompt: str, text: str) -> bool | None:
     """Whether the text opens with the first line that the prompt gives; None if it gives none."""
-    asked = _FIRST_LINE.search(prompt)
-    return verse_lines(text)[:1] == [asked[1]] if asked else None
+    asked = asked_first_line(prompt)
+    return verse_lines(text)[:1] == [asked] if asked else None
 
 
 def repeated_lines(text: str) -> float:

@@ -32,7 +32,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from wenmo.text.readings import LEVEL, OBLIQUE, Reading, line_readings, rhyme_name, tones
+from wenmo.text.readings import ALL_TONES, LEVEL, OBLIQUE, Reading, line_readings, rhyme_name, tones
 from wenmo.text.verse import form
 
 LineTones = list[frozenset[str]]
@@ -325,3 +325,33 @@ def _rhyme_faults(
 
 def _names(foot: frozenset[Reading]) -> str:
     return "、".join(map(rhyme_name, sorted(foot)))
+
+
+def opening_after(before: str, at: int) -> str:
+    """The tone of character 2 that line `at`, from 0, needs if the line before it has `before`."""
+    return next(each for each in (LEVEL, OBLIQUE) if not _unrelated(at, before, each))
+
+
+def keeps_rules(line: LineTones, at: int, opening: str, *, rescues: bool) -> bool:
+    """Whether a line may be line `at`, from 0, of verse without faults of tones, 三平尾 and 孤平.
+
+    `rescues` says that the line before needs this one for its licence. Whether this one needs the
+    next for a licence of its own is told by `needs_rescue`.
+    """
+    poem: list[LineTones] = [[ALL_TONES] * len(line) for _ in range(at + 2)]
+    poem[at] = line
+    faults = [*_line_end_faults(poem), *_line_style_faults(poem)]
+    rescued = not rescues or LEVEL in line[-3]
+    return rescued and not faults and not _broken(poem, at, opening)
+
+
+def needs_rescue(line: LineTones, at: int, opening: str) -> bool:
+    """Whether a line leaves its pattern by a licence that asks something of the next one."""
+    following = [ALL_TONES] * len(line)
+    poem = [*[following] * at, line, following]
+    return bool(_missed(line, opening)) and _licence(poem, at, opening) is Licence.NEXT_LINE
+
+
+def missed(line: LineTones, opening: str) -> int:
+    """At how many of the characters 2-4-6 no reading fits the pattern."""
+    return len(_missed(line, opening))

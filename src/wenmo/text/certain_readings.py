@@ -1,0 +1,90 @@
+"""What a character sounds like in whatever line it stands, for verse that is still being written.
+
+`readings.line_readings` converts a whole line to traditional characters before it looks them up: 发
+is 發 or 髮, as its neighbours decide. While the line is unfinished, only what all conversions have
+in common is certain. A finished line never has less, and more readings break no rule.
+"""
+
+from collections import defaultdict
+from functools import cache, reduce
+
+import opencc
+
+from wenmo.core.errors import UserError
+from wenmo.text.readings import (
+    RHYME_GROUPS,
+    Reading,
+    line_readings,
+    readings,
+    rhyme_name,
+    tones,
+)
+
+CHARACTERS = "〇" + "".join(map(chr, range(0x3400, 0xA000)))
+"""What a line may be made of: the Chinese characters that UTF-8 writes in three bytes."""
+
+# A simplified character and what it becomes within some phrase of opencc's s2t (STPhrases.txt of
+# 1.4.2), where the way back does not lead to it. Some stay as they are.
+_WITHIN_PHRASES = (
+    "复覆 里哩 了瞭 具俱 呆待 仇讎 苏甦 链鍊 斤觔 斫斲 夫伕 浚濬 戚鏚 坐座 借藉 穗繐 藤籐 琅瑯 "
+    "焰燄 背揹 宁甯 檗蘗 熏薰 果菓 枪鎗 象像 澄澂 豆荳 仿彷 锄耡 拿拏 筱篠 堤隄 吣唚 耇耈 "
+    "伙伙 恒恒 厘厘 佣佣 虱虱 皂皂 党党 霉霉"
+)
+
+
+@cache
+def certain_readings(character: str) -> frozenset[Reading]:
+    """The readings that `line_readings` gives a character in every line."""
+    return frozenset.intersection(*_in_any_line(character))
+
+
+@cache
+def certain_tones(character: str) -> frozenset[str]:
+    """The tones that a character has in every line; none if its neighbours decide."""
+    return reduce(frozenset.intersection, map(tones, _in_any_line(character)))
+
+
+def named_rhyme(name: str) -> Reading:
+    """The 平水 rhyme of a name such as 上平一東, 一东 or 东.
+
+    Raises UserError if there is none, or several.
+    """
+    traditional, given = _converter("s2t").convert(name), {}
+    for group in RHYME_GROUPS:
+        for tone in "平上去入":
+            try:
+                given[rhyme_name((group, tone))] = (group, tone)
+            except KeyError:
+                continue
+    found = [each for each in given if each.endswith((name, traditional))] if name else []
+    if len(found) != 1:
+        raise UserError(f"rhyme: {name!r}: allowed are the 平水 rhymes, such as 东, 先 or 上平一東")
+    return given[found[0]]
+
+
+def _in_any_line(character: str) -> list[frozenset[Reading]]:
+    """What a character's readings may be. Some phrase leaves it as it is, if it is a word so."""
+    if own := readings(character):
+        return [own]
+    return [*line_readings(character), *map(readings, _conversions().get(character, ()))]
+
+
+@cache
+def _conversions() -> dict[str, set[str]]:
+    """The traditional characters that a simplified one may stand for.
+
+    A character by itself on a line is in no phrase.
+    """
+    simplified = _converter("t2s").convert("\n".join(CHARACTERS)).split("\n")
+    found = defaultdict(set)
+    for traditional, character in zip(CHARACTERS, simplified, strict=True):
+        if character != traditional:
+            found[character].add(traditional)
+    for pair in _WITHIN_PHRASES.split():
+        found[pair[0]].add(pair[1])
+    return dict(found)
+
+
+@cache
+def _converter(name: str) -> opencc.OpenCC:
+    return opencc.OpenCC(name)
