@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -259,3 +260,19 @@ def test_what_a_judge_said_stands_beside_the_scores() -> None:
 
 def test_the_same_texts_give_the_same_numbers() -> None:
     assert evaluated(HUMAN, LEARNT) == evaluated(HUMAN, LEARNT)
+
+
+def test_scores_that_are_the_decoder_s_are_listed_with_the_headline() -> None:
+    rows = rows_of([("poems", POEM), ("poems", ANOTHER)])
+    free = wrote(rows, [POEM, ANOTHER])
+    ruled = ModelResult([replace(each, verse="rhyme") for each in free.generations], free.losses)
+    found = {
+        name: evaluate("poetry", rows, rows, model, model, make_params(), 1)
+        for name, model in (("free", free), ("ruled", ruled))
+    }
+    assert "by_rule" not in {**found["free"].headline, **found["free"].details}
+    forced = {"first_line": 1, "form": 1, "rhyme": 1}
+    assert found["ruled"].headline["by_rule"] == found["ruled"].details["by_rule"] == forced
+    measure = found["free"].details["measures"]["五言绝句"]
+    assert measure["rows"] == 2
+    assert measure["tuned"] == measure["references"] == {"rhyme": 1, "tones": 1}

@@ -271,3 +271,21 @@ def test_every_score_has_a_meaning() -> None:
     assert list(SCORE_MEANINGS) == list(SCORE_NAMES)
     directions = [better_direction(score) for score in ("form", "copied", "sentence_length")]
     assert directions == ["↑", "↓", ""]
+
+
+def test_what_was_decoded_by_rule_is_told_beside_the_verdict(tmp_path: Path) -> None:
+    measures = {
+        "五言绝句": {
+            "rows": 2,
+            **{who: {"rhyme": 0.5, "tones": 0.25} for who in ("base", "tuned", "references")},
+        }
+    }
+    ruled = {**SCORES, "by_rule": {"form": 1, "rhyme": 1}, "measures": measures}
+    write_page(tmp_path / "ruled.html", report(scores=ruled))
+    write_page(tmp_path / "free.html", report())
+    page, free = ((tmp_path / f"{name}.html").read_text() for name in ("ruled", "free"))
+    told = "Decoded by rule: exact form and rhyme (平水) are the decoder&#39;s, and no model has"
+    assert page.index("</h1>") < page.index(told) < page.index('class="headline"')
+    assert page.count("<small>by rule</small>") == 2
+    assert "By measure" in page
+    assert "by rule" not in free.lower()

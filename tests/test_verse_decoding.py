@@ -86,7 +86,7 @@ VERSES = st.builds(
     ),
     st.sampled_from(["form", "rhyme", "full"]),
     st.sampled_from([*FORMS, (2, 6)]),
-    st.sampled_from(FIRST_LINES),
+    st.sampled_from([*FIRST_LINES[::9], "担耳𫘞鬃项", "𠀀耳𫘞鬃项"]),
     st.booleans(),
 )
 
@@ -106,9 +106,14 @@ def test_every_allowed_prefix_is_finished_in_time_and_passes_the_judge(
     while tokenizer.eos_token_id not in written:
         allowed = np.flatnonzero(masks.allowed(position, budget - len(written)))
         assert len(allowed), f"a dead end after {tokenizer.decode(written)!r}"
-        # A writer who likes what is hard to go on with: pieces of characters, and long words.
-        sizes = [len(masks.words.tokens[token]) for token in allowed]
-        odd = [token for token, size in zip(allowed, sizes, strict=True) if size != 3]
+        # A writer who likes what is hard to go on with: pieces, long words, and repetitions.
+        texts = [masks.words.tokens[token] for token in allowed]
+        seen = {each.encode() for each in position.state.seen}
+        odd = [
+            token
+            for token, text in zip(allowed, texts, strict=True)
+            if len(text) != 3 or text in seen
+        ]
         written.append(int(choose.choice(odd if odd and choose.random() < 0.5 else allowed)))
         position = masks.after(position, written[-1])
     assert len(written) <= budget
@@ -131,5 +136,9 @@ def test_a_mask_has_each_token_whose_characters_are_allowed(
             return
         mask = masks.allowed(position, 10 * BUDGET)
         if step % 9 == seed % 9:
-            assert (mask == one_by_one(masks, position)).all()
+            expected = one_by_one(masks, position)
+            assert (mask <= expected).all()
+            # Of repetitions within longer tokens the mask may refuse more.
+            if masks.machine.slack(position.state) >= masks.words.longest:
+                assert (mask == expected).all()
         position = masks.after(position, int(choose.choice(np.flatnonzero(mask))))

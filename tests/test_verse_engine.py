@@ -86,7 +86,7 @@ def test_rows_ask_for_their_reference_s_form_or_for_the_prompt_s(
     found = asked_verses("poetry", [poem, named, broken], "full")
     assert [(each.lines, each.length) for each in found.values()] == [(4, 5), (8, 7), (4, 5)]
     assert [each.lenient for each in found.values()] == [False, False, True]
-    assert "1 of 3 first lines break rules of tones themselves" in capsys.readouterr().err
+    assert "1 of 3 first lines break rules themselves" in capsys.readouterr().err
     assert asked_verses("novel", [make_row(1, "春")], "full") == {}
     assert asked_verses("poetry", [make_row(1, "春")], "free") == {}
     for prompt, told in (

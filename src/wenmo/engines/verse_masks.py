@@ -20,7 +20,7 @@ from wenmo.text.verse_state import State, Verse, VerseMachine, starts
 MOST_KEPT = 4096
 """So many masks are kept."""
 
-_CODES = 0xA000
+_CODES = 0x10000
 
 Mask = np.ndarray
 """Whether each token is allowed, of shape (vocabulary,)."""
@@ -102,7 +102,8 @@ class VerseMasks:
         # The rest of the begun character takes a token per byte.
         whole = words.punctuation_cost if state.place >= verse.length else words.character_cost
         whole = words.cost(given[0]) if given else whole
-        return cost - whole + SPELT - len(position.begun)
+        spelt = len(given[0].encode()) if given else SPELT
+        return cost - whole + spelt - len(position.begun)
 
     def after(self, position: Position, token: int) -> Position:
         """The position after a token. Raises ValueError if the token is not allowed."""
@@ -167,6 +168,23 @@ class VerseMasks:
         yield from self.words.starting_with(given)
 
     def _by_groups(self, state: State, may_spell: bool) -> Mask:
+        mask, slack = self._by_kind_and_rhyme(state, may_spell), self.machine.slack(state)
+        if slack >= self.words.longest:
+            return mask
+        mask = mask.copy()
+        seen = np.zeros(_CODES, dtype=bool)
+        # A given line may hold rarer characters, which the model cannot repeat.
+        seen[[code for each in state.seen if (code := ord(each)) < _CODES]] = True
+        codes = self.words.codes[:, 1:] if self.machine.is_foot(state) else self.words.codes
+        repeats = seen[codes].sum(axis=1) + self.words.repeats
+        mask[self.words.verse_tokens[repeats > slack]] = False
+        if not slack and not self.machine.is_foot(state):
+            # Perhaps all characters that begin with some bytes stand in the poem already.
+            for tail, tokens in self.words.tails:
+                mask[tokens] &= self.machine.may_begin(state, tail)
+        return mask
+
+    def _by_kind_and_rhyme(self, state: State, may_spell: bool) -> Mask:
         machine = self.machine
         key = (self._kind(state), may_spell)
         judged: Judged = self.store.get(key, lambda: self._judge(state, may_spell))
@@ -196,6 +214,7 @@ class VerseMasks:
 
     def _judge(self, state: State, may_spell: bool) -> Judged:
         """Judge all groups; a token that holds two rhyme words is not allowed."""
+        state = state._replace(seen=frozenset(), repeats=0)
         mask, tokens, feet, tails = self._none(), [], [], []
         for group in self.words.groups:
             if group.tail and not may_spell:
@@ -230,7 +249,7 @@ class VerseMasks:
                 return None, None
             if self.machine.is_foot(after):
                 foot = at
-            after = self.machine.step(after, character, any_foot=True)
+            after = self.machine.step(after, character, by_kind=True)
         return after, foot
 
     def _rhyming(self, judged: Judged, rhymes: Rhymes) -> Mask:

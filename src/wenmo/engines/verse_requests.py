@@ -14,8 +14,8 @@ from wenmo.text.verse_state import Verse
 def asked_verses(task: str, rows: Sequence[Row], rule: VerseRule) -> dict[str, Verse]:
     """What each row's poem must keep, by the row's id; nothing for `free` and for other tasks.
 
-    The form is the reference's, or the one that the prompt names. A first line that breaks rules of
-    tones itself is exempt from them, and a warning on stderr counts such rows. Raises UserError
+    The form is the reference's, or the one that the prompt names. A first line that breaks rules
+    itself is exempt from them, and a warning on stderr counts such rows. Raises UserError
     naming the row if a prompt names no form or a first line is not of the form.
     """
     if task != "poetry" or rule == "free":
@@ -24,8 +24,8 @@ def asked_verses(task: str, rows: Sequence[Row], rule: VerseRule) -> dict[str, V
     exempt = sum(each.lenient for each in verses.values())
     if exempt:
         print(
-            f"warning: generate.verse: {exempt} of {len(verses)} first lines break rules of tones"
-            " themselves; there the rules are kept from the second line on",
+            f"warning: generate.verse: {exempt} of {len(verses)} first lines break rules themselves"
+            "; their poems keep the rules from the second line on",
             file=sys.stderr,
         )
     return verses
@@ -37,7 +37,7 @@ def _asked_verse(row: Row, rule: VerseRule) -> Verse:
     if rule == "free" or form is None:
         raise UserError(f"{place}: the prompt names no form; set generate.verse to free")
     verse = Verse(rule, *form, first_line=asked_first_line(row.prompt) or "")
-    if verse.breaks_tones():
+    if verse.breaks_rules():
         verse = replace(verse, lenient=True)
     if fault := verse.fault():
         raise UserError(f"{place}: {fault}")

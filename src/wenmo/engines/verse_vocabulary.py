@@ -56,6 +56,10 @@ class VerseVocabulary:
         self.alphabet = Alphabet(frozenset(listed) if self.spells else singles)
         self.groups = _groups(self.by_bytes, self.alphabet, self.has_bytes)
         self.longest = max(len(each.example) + bool(each.tail) for each in self.groups)
+        self.verse_tokens = np.concatenate([each.tokens for each in self.groups])
+        self.codes = np.concatenate([_padded(each.codes, self.longest) for each in self.groups])
+        self.repeats = np.array([_repeats(codes) for codes in self.codes.tolist()])
+        self.tails = [each for group in self.groups for each in group.tails]
 
     def cost(self, text: str) -> int:
         """The most tokens that a text takes if each character is as few as possible."""
@@ -104,6 +108,16 @@ def parted(text: bytes) -> tuple[str, bytes] | None:
     except UnicodeDecodeError:
         return None
     return whole, decoder.getstate()[0]
+
+
+def _padded(codes: np.ndarray, length: int) -> np.ndarray:
+    return np.pad(codes, ((0, 0), (0, length - codes.shape[1])))
+
+
+def _repeats(codes: Sequence[int]) -> int:
+    """How many Chinese characters stand in a token more than once."""
+    characters = [chr(each) for each in codes if chr(each) in _CHARACTERS]
+    return len(characters) - len(set(characters))
 
 
 def _groups(

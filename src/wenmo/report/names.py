@@ -11,6 +11,7 @@ SCORE_NAMES = {
     "tones": "all tone rules (平仄)",
     "tone_share": "tone rules kept",
     "first_line": "first line kept",
+    "different_characters": "different characters",
     "repeated_lines": "repeated lines",
     "rouge_1": "ROUGE-1",
     "rouge_2": "ROUGE-2",
@@ -40,6 +41,8 @@ SCORE_MEANINGS = {
     "tones": "Poems of a regulated form that break no rule of level and oblique tones.",
     "tone_share": "Share of the tone rules' checks that pass; shuffled lines pass 0.80 to 0.85.",
     "first_line": "Poems that open with the line that the prompt gives.",
+    "different_characters": "Different characters among all of a poem; Tang quatrains have 0.8 or "
+    "more in 99 of 100.",
     "repeated_lines": "Lines that occur earlier in the same poem.",
     "rouge_1": "Characters shared with the reference (F1).",
     "rouge_2": "Pairs of characters shared with the reference (F1).",

@@ -12,6 +12,16 @@ FEWEST = 6
 """With fewer rows, or books, no sign-flip test can be significant: 2 / 2**5 = 0.0625."""
 
 
+def by_rule(scores: Mapping[str, Any]) -> str:
+    """That poems were decoded by rule, and which scores show nothing for it; else empty."""
+    forced = scores.get("by_rule", {})
+    names = [name for name in SCORE_NAMES if name in forced]
+    if not names:
+        return ""
+    listed = _listed([SCORE_NAMES[name] for name in names])
+    return f"Decoded by rule: {listed} are the decoder's, and no model has learnt them."
+
+
 def verdict(scores: Mapping[str, Any], primary: str) -> str:
     """The page's headline: whether tuned is better by its primary score.
 

@@ -8,10 +8,16 @@ from typing import Any
 from wenmo.config.evaluate import EvaluateParams
 from wenmo.core.errors import UserError
 from wenmo.core.records import Generation, Row
-from wenmo.scoring.catalogue import LOWER_IS_BETTER, NEITHER_IS_BETTER, primary_score
+from wenmo.scoring.catalogue import (
+    LOWER_IS_BETTER,
+    NEITHER_IS_BETTER,
+    forced_scores,
+    primary_score,
+)
 from wenmo.scoring.comparison import compare, holm, outcomes
 from wenmo.scoring.copying import Copied, copied
 from wenmo.scoring.judge import Judged, summary
+from wenmo.scoring.measures import by_measure
 from wenmo.scoring.scorecard import (
     Scorecard,
     Setting,
@@ -26,7 +32,7 @@ from wenmo.text.verse import verse_lines
 
 DECIMALS = 4
 
-HEADLINE = ("loss_per_character", "form", "rhyme", "tones", "first_line")
+HEADLINE = ("loss_per_character", "form", "rhyme", "tones", "first_line", "different_characters")
 """The scores that `dvc exp show` and `dvc metrics diff` list, as far as a task has them."""
 
 HEADLINE_DELTA = ("primary", "ci_low", "ci_high", "p_value", "win_rate")
@@ -52,9 +58,11 @@ class Evaluation:
     """What evaluate writes, as it is written.
 
     `headline` goes to metrics/<task>.json: {"base": scores, "tuned": scores, "delta": the primary
-    score's comparison}, with the scores of HEADLINE alone. `details` goes to
+    score's comparison}, with the scores of HEADLINE alone. Of texts that were decoded by rule it
+    has besides {"by_rule": {score: 1, …}}, the scores that are the rule's. `details` goes to
     metrics/evaluate/<task>.json: the same with all scores, the overlap scores' floors, the
-    references' own scores, the other scores' comparisons, and what was asked for beyond. `by_row`
+    references' own scores, the other scores' comparisons, those of poems by measure, and what was
+    asked for beyond. `by_row`
     goes to reports/<task>.jsonl: each row's scores.
     """
 
@@ -100,6 +108,8 @@ def evaluate(
     books = [row.source for row in rows] if task == "novel" else None
     delta, deltas = _compared(task, first, second, books, params, seed)
     details: dict[str, Any] = {"base": first.scores, "tuned": second.scores, "delta": delta}
+    if forced := _forced(base.generations, tuned.generations):
+        details["by_rule"] = forced
     if books:
         details["books"] = len(set(books))
     details |= {
@@ -109,6 +119,9 @@ def evaluate(
     }
     if len(draws["base"]) > 1:
         details["seed_noise"] = {name: seed_noise(each) for name, each in cards.items()}
+    if task == "poetry":
+        texts = {"base": first, "tuned": second}
+        details["measures"] = by_measure(references, texts)
     if judged:
         book_of = {row.id: row.source for row in rows} if books else None
         details["judge"] = summary(judged, params.resamples, seed, book_of)
@@ -223,7 +236,15 @@ def _headline(details: Mapping[str, Any]) -> Scores:
         for model in ("base", "tuned")
     }
     interval = {name: details["delta"][name] for name in HEADLINE_DELTA}
-    return {**models, "delta": interval}
+    rule = {"by_rule": details["by_rule"]} if "by_rule" in details else {}
+    return {**models, "delta": interval, **rule}
+
+
+def _forced(*generations: Sequence[Generation]) -> dict[str, float]:
+    """The scores that some texts have by the rule that they were decoded by, each with a 1."""
+    rules = {each.verse for of_model in generations for each in of_model}
+    forced = {score for rule in rules for score in forced_scores(rule)}
+    return dict.fromkeys(sorted(forced), 1)
 
 
 def _rounded_rows(card: Scorecard) -> Scorecard:

@@ -3,7 +3,8 @@
 from collections.abc import Collection
 
 from wenmo.text.asked_verse import asked_first_line
-from wenmo.text.prosody import TONE_RULES, Rule, analyse, rhymes
+from wenmo.text.prosody import LEAST_DIFFERENT, TONE_RULES, Rule, analyse, rhymes
+from wenmo.text.prosody import different_characters as share_of_different
 from wenmo.text.verse import form, verse_lines
 
 _NO_VERSE = frozenset({Rule.FORM, Rule.CHARACTER})
@@ -16,18 +17,20 @@ def exact_form(text: str, reference: str) -> bool:
 
 
 def rhymed(text: str) -> bool:
-    """Whether all even lines share a 平水 rhyme."""
-    return rhymes(verse_lines(text))
+    """Whether all even lines share a 平水 rhyme, in a text that does not repeat itself."""
+    return rhymes(verse_lines(text)) and different_characters(text) >= LEAST_DIFFERENT
 
 
 def tones_kept(text: str) -> bool:
     """Whether a text is regulated verse and breaks none of `prosody.TONE_RULES`.
 
-    A text of another form, or with other than Chinese characters in its lines, does not. Leave out
-    rows whose reference is not regulated verse: they have no tone rules.
+    A text of another form, with other than Chinese characters in its lines, or with fewer than
+    LEAST_DIFFERENT different ones, does not: a few characters of either tone keep all rules. Leave
+    out rows whose reference is not regulated verse: they have no tone rules.
     """
     faults = analyse(verse_lines(text)).faults
-    return not any(fault.rule in TONE_RULES | _NO_VERSE for fault in faults)
+    broken = any(fault.rule in TONE_RULES | _NO_VERSE for fault in faults)
+    return not broken and different_characters(text) >= LEAST_DIFFERENT
 
 
 def tone_share(text: str) -> float:
@@ -35,10 +38,12 @@ def tone_share(text: str) -> float:
 
     A line is checked at characters 2-4-6 and, except the first, at its end and for opposition or
     adhesion to the line before. Shuffled lines of Tang poems have 0.80 to 0.85 (bench/prosody.md).
-    A text that is not regulated verse has 0, as in `tones_kept`.
+    A text that is not regulated verse, or that repeats itself, has 0, as in `tones_kept`.
     """
     analysis = analyse(verse_lines(text))
     if any(fault.rule in _NO_VERSE for fault in analysis.faults):
+        return 0.0
+    if different_characters(text) < LEAST_DIFFERENT:
         return 0.0
     broken = sum(fault.rule in TONE_RULES for fault in analysis.faults)
     return 1 - broken / analysis.checks
@@ -48,6 +53,15 @@ def first_line_kept(prompt: str, text: str) -> bool | None:
     """Whether the text opens with the first line that the prompt gives; None if it gives none."""
     asked = asked_first_line(prompt)
     return verse_lines(text)[:1] == [asked] if asked else None
+
+
+def different_characters(text: str) -> float:
+    """Share of the characters in verse lines that are different, 0 to 1.
+
+    Tang quatrains have 1.0 in the median and 0.8 at the first percentile. A text without lines has
+    0, so that silence is not a merit.
+    """
+    return share_of_different(verse_lines(text))
 
 
 def repeated_lines(text: str) -> float:

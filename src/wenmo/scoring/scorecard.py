@@ -22,6 +22,7 @@ from wenmo.scoring.overlap import (
 )
 from wenmo.scoring.poetry import (
     copied_lines,
+    different_characters,
     exact_form,
     first_line_kept,
     repeated_lines,
@@ -166,6 +167,7 @@ def _verse_scores(generations: Sequence[Generation], setting: Setting) -> dict[s
         "tones": [float(tones_kept(each.text)) if rules else None for each, rules in pairs],
         "tone_share": [tone_share(each.text) if rules else None for each, rules in pairs],
         "first_line": [None if each is None else float(each) for each in kept],
+        "different_characters": [different_characters(each.text) for each in generations],
         "repeated_lines": [repeated_lines(each.text) for each in generations],
         "copied_lines": [copied_lines(each.text, setting.learnt) for each in generations],
     }

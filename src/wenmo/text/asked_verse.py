@@ -4,6 +4,9 @@ import re
 
 from wenmo.text.verse import form, verse_lines
 
+FORMS = {"五言绝句": (4, 5), "七言绝句": (4, 7), "五言律诗": (8, 5), "七言律诗": (8, 7)}
+"""The commonest forms by name: lines, and characters per line."""
+
 _NUMERALS = "零一二三四五六七八九"
 _NAMED_LINES = {"绝句": 4, "律诗": 8}
 

@@ -14,11 +14,12 @@ character from the end of the next line is level. Tang poets used both often: wi
 of 100 regulated 七言絕句 and 19 more of 100 五言律詩 would break the rules, but only 0 to 2 more of
 100 poems of shuffled lines (bench/prosody.md).
 
-TONE_RULES are all rules above but form and rhyme, which have scores of their own. Four more faults
+TONE_RULES are all rules above but form and rhyme, which have scores of their own. Five more faults
 are shown to a reader: three level tones at a line's end (三平尾), a lone level tone (孤平), a rhyme
-word used twice (重韻) and a repeated line. The first two concern a single line. They are rare in
-Tang poems and as rare after their lines are shuffled, so that they cannot tell whether a poem's
-lines belong together. The last two do not concern tones.
+word used twice (重韻), a repeated line, and characters repeated so often that fewer than
+LEAST_DIFFERENT of all are different, as in 1 of 100 Tang quatrains. The first two concern a single
+line. They are rare in Tang poems and as rare after their lines are shuffled, so that they cannot
+tell whether a poem's lines belong together. The others do not concern tones.
 
 A character satisfies a rule if any of its readings does. The readings at 2-4-6 are chosen jointly,
 so that the poem has the fewest faults. The rhyme is the one that most even lines share. Elsewhere
@@ -44,6 +45,10 @@ _LONE_LEVEL = "仄平仄仄平"
 _THREE_LEVEL = "平平平"
 
 
+LEAST_DIFFERENT = 0.8
+"""The share of different characters below which a poem repeats itself."""
+
+
 class Rule(StrEnum):
     """The rule that a fault breaks."""
 
@@ -59,6 +64,7 @@ class Rule(StrEnum):
     LONE_LEVEL = "lone level tone"
     REPEATED_FOOT = "repeated rhyme word"
     REPEATED_LINE = "repeated line"
+    REPEATED_CHARACTERS = "repeated characters"
 
 
 TONE_RULES = frozenset(
@@ -80,8 +86,8 @@ class Fault:
     `line` and `character` count from 1; line 0 is the whole poem, character 0 the whole line.
     `expected` and `found` hold tones (平 and 仄), for OPPOSITION and ADHESION those at 2-4-6. They
     hold names of 平水 rhymes for RHYME, a line's length or the poem's lines×characters for FORM,
-    the character for CHARACTER, and the number of the earlier line for repetitions. Either may be
-    empty.
+    the character for CHARACTER, those that are repeated for REPEATED_CHARACTERS, and the number of
+    the earlier line for other repetitions. Either may be empty.
     """
 
     rule: Rule
@@ -115,6 +121,7 @@ def analyse(lines: Sequence[str]) -> Analysis:
     tones_of_lines = [[tones(each) for each in line] for line in readings]
     rhyme = _shared_rhyme([line[-1] for line in readings])
     faults = [*_form_faults(poem), *_strange_characters(poem), *_repeated_lines(poem)]
+    faults += _repeated_characters(poem)
     licences, checks = {}, 0
     if regulated(poem):
         openings = _openings(tones_of_lines)
@@ -163,6 +170,12 @@ def rhymes(lines: Sequence[str]) -> bool:
     return len(feet) >= 2 and distinct and bool(frozenset.intersection(*feet))
 
 
+def different_characters(lines: Sequence[str]) -> float:
+    """Share of a poem's characters that are different, 0 to 1; 0 without lines."""
+    characters = "".join(lines)
+    return len(set(characters)) / len(characters) if characters else 0.0
+
+
 def _form_faults(lines: list[str]) -> Iterator[Fault]:
     lengths = Counter(map(len, lines))
     if len(lengths) > 1:
@@ -187,6 +200,15 @@ def _repeated_lines(lines: list[str]) -> Iterator[Fault]:
         earlier = first.setdefault(line, number)
         if earlier < number:
             yield Fault(Rule.REPEATED_LINE, number, 0, "", str(earlier))
+
+
+def _repeated_characters(poem: list[str]) -> Iterator[Fault]:
+    # A repeated line repeats its characters too, but counts as one fault.
+    lines = list(dict.fromkeys(poem))
+    if lines and different_characters(lines) < LEAST_DIFFERENT:
+        counts = Counter("".join(lines))
+        repeated = "".join(each for each, count in counts.most_common() if count > 1)
+        yield Fault(Rule.REPEATED_CHARACTERS, 0, 0, "", repeated)
 
 
 def _repeated_feet(lines: list[str]) -> Iterator[Fault]:
@@ -325,6 +347,11 @@ def _rhyme_faults(
 
 def _names(foot: frozenset[Reading]) -> str:
     return "、".join(map(rhyme_name, sorted(foot)))
+
+
+def is_chinese(line: str) -> bool:
+    """Whether a line has Chinese characters alone."""
+    return not any(_strange_characters([line]))
 
 
 def opening_after(before: str, at: int) -> str:

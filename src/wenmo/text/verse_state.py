@@ -6,7 +6,8 @@ alphabet. Of a character that the model writes, only those readings count that i
 (`wenmo.text.certain_readings`); those of a given first line are known.
 
 `form` asks for the lines and their characters, with a mark after each line and a couplet on each
-row of the text. `rhyme` asks besides that all even lines end in different words of one 平水 rhyme.
+row of the text. `rhyme` asks besides that all even lines end in different words of one 平水 rhyme,
+and that no more characters are repeated than LEAST_DIFFERENT allows.
 `full` asks besides, in regulated forms, for a level rhyme and for tones without any fault, 三平尾
 and 孤平 included.
 """
@@ -17,7 +18,15 @@ from functools import cache, cached_property
 from typing import Literal, NamedTuple
 
 from wenmo.text.certain_readings import CHARACTERS, certain_readings, certain_tones
-from wenmo.text.prosody import keeps_rules, missed, needs_rescue, opening_after, regulated
+from wenmo.text.prosody import (
+    LEAST_DIFFERENT,
+    is_chinese,
+    keeps_rules,
+    missed,
+    needs_rescue,
+    opening_after,
+    regulated,
+)
 from wenmo.text.readings import LEVEL, OBLIQUE, Reading, line_readings, rhyme_name, tones
 
 ODD_MARKS, EVEN_MARKS, LAST_MARKS = "，；？！", "。；？！", "。？！"
@@ -41,7 +50,8 @@ class Verse:
     """What is asked of a poem: `lines` of `length` characters each, and how much of the rules.
 
     An empty `first_line` is the writer's to choose, and so is a `rhyme` of None. `lenient` exempts
-    a given first line from the rules of tones, so that only the lines after it keep them.
+    a given first line from the rules of tones and from repetition, so that only the lines after it
+    keep them.
     """
 
     rule: Literal["form", "rhyme", "full"]
@@ -58,6 +68,20 @@ class Verse:
         return even if self.rule != "form" and even >= 2 else 0
 
     @cached_property
+    def repeats(self) -> int:
+        """How many characters may stand in the poem already."""
+        characters = self.lines * self.length
+        if self.rule == "form":
+            return characters
+        most = next(each for each in range(characters) if _too_few(each + 1, characters))
+        return max(most, self._first_repeats) if self.lenient else most
+
+    @cached_property
+    def _first_repeats(self) -> int:
+        """The repetitions that the first line leaves no way around; rhyme words may be some."""
+        return len(self.first_line) - len(set(self.first_line)) + self.feet
+
+    @cached_property
     def has_tones(self) -> bool:
         """Whether rules of tones are asked for."""
         return self.rule == "full" and regulated(["一" * self.length] * self.lines)
@@ -72,17 +96,21 @@ class Verse:
         first = self.first_line
         if not self.lines or not self.length:
             return "a poem has lines, and a line has characters"
-        if first and (len(first) != self.length or not _CHARACTERS.issuperset(first)):
+        if first and (len(first) != self.length or not is_chinese(first)):
             return f"the first line {first!r} is not of {self.length} Chinese characters"
         if self.rhyme and self.has_tones and self.rhyme[1] != "平":
             return f"{rhyme_name(self.rhyme)} is oblique, and regulated verse has level rhymes"
-        if self.breaks_tones():
-            return f"the first line {first!r} breaks the rules of tones itself"
+        if self.breaks_rules():
+            return f"the first line {first!r} breaks the rules of tones or repetition itself"
         return ""
 
-    def breaks_tones(self) -> bool:
-        """Whether the given first line has faults of tones by itself, and is not exempt."""
-        if not self.has_tones or self.lenient or len(self.first_line) != self.length:
+    def breaks_rules(self) -> bool:
+        """Whether the given first line has faults by itself, and is not exempt."""
+        if self.lenient or len(self.first_line) != self.length:
+            return False
+        if self._first_repeats > self.repeats:
+            return True
+        if not self.has_tones:
             return False
         ways = ((opening, False) for opening in _OPENINGS)
         return not any(_can_become(self.first_tones, self.length, 0, *way) for way in ways)
@@ -94,19 +122,20 @@ class Alphabet:
     def __init__(self, characters: frozenset[str]) -> None:
         self.characters = characters & _CHARACTERS
         rhyming: dict[Reading, set[str]] = {}
-        self.by_start: dict[bytes, dict[frozenset[str], str]] = {}
+        self.by_start: dict[bytes, dict[frozenset[str], list[str]]] = {}
         for character in sorted(self.characters):
             for reading in certain_readings(character):
                 rhyming.setdefault(reading, set()).add(character)
             for start in starts(character):
-                self.by_start.setdefault(start, {}).setdefault(certain_tones(character), character)
+                kinds = self.by_start.setdefault(start, {})
+                kinds.setdefault(certain_tones(character), []).append(character)
         self.rhyming = {reading: frozenset(found) for reading, found in rhyming.items()}
 
     @cached_property
-    def has_both_tones(self) -> bool:
-        """Whether there is a character for a level and one for an oblique place."""
+    def fewest(self) -> int:
+        """The number of characters for a level place or for an oblique one, whichever is less."""
         has = [certain_tones(each) for each in self.characters]
-        return all(any(tone in each for each in has) for tone in _OPENINGS)
+        return min(sum(tone in each for each in has) for tone in _OPENINGS)
 
 
 def starts(character: str) -> Iterator[bytes]:
@@ -120,7 +149,8 @@ class State(NamedTuple):
 
     The place after a line's last character is its mark's, and then comes a line break. `tones` are
     those of the present line, `ways` the openings that it can still have. `rhymes` are the readings
-    that all `feet` so far share.
+    that all `feet` so far share. `seen` are the characters so far, of which `repeats` stand there
+    more than once.
     """
 
     line: int
@@ -129,6 +159,8 @@ class State(NamedTuple):
     ways: frozenset[Way]
     rhymes: frozenset[Reading]
     feet: frozenset[str]
+    seen: frozenset[str]
+    repeats: int
 
 
 class VerseMachine:
@@ -144,24 +176,26 @@ class VerseMachine:
             and (not verse.has_tones or reading[1] == "平")
         }
         ways = frozenset((opening, False) for opening in _OPENINGS) if verse.has_tones else ()
-        self.start = State(0, 0, (), frozenset(ways), frozenset(rhymes), frozenset())
+        none: frozenset[str] = frozenset()
+        self.start = State(0, 0, (), frozenset(ways), frozenset(rhymes), none, none, 0)
 
     def fault(self) -> str:
         """Why no poem can be as it is asked for, or an empty string."""
         verse = self.verse
         if fault := verse.fault():
             return fault
-        if not self.alphabet.has_both_tones:
+        # Then there is always one that is not in the poem yet.
+        if self.alphabet.fewest < (verse.lines * verse.length if verse.rule != "form" else 1):
             return "the tokenizer has too few Chinese characters for verse"
         if verse.feet and not self.start.rhymes:
             name = rhyme_name(verse.rhyme) if verse.rhyme else "any rhyme"
             return f"the tokenizer has fewer than {verse.feet} words in {name}"
         return ""
 
-    def step(self, state: State, character: str, *, any_foot: bool = False) -> State | None:
+    def step(self, state: State, character: str, *, by_kind: bool = False) -> State | None:
         """The state after one more character, or None if it is not allowed.
 
-        With `any_foot` every character rhymes, and the state does not know it as a foot.
+        `by_kind` looks at its tones alone: it rhymes, repeats nothing and is not remembered.
         """
         if self.is_finished(state):
             return None
@@ -174,11 +208,11 @@ class VerseMachine:
                 return None
         elif character not in _CHARACTERS:
             return None
-        if self.is_foot(state) and not any_foot:
-            rhymes = self.open_rhymes(state) & certain_readings(character)
-            if not rhymes or character in state.feet:
+        if not by_kind:
+            remembered = self._remembering(state, character)
+            if remembered is None:
                 return None
-            state = state._replace(rhymes=rhymes, feet=state.feet | {character})
+            state = remembered
         if self.verse.has_tones:
             state = self._with_tones(state, character)
             if not state.ways:
@@ -207,8 +241,10 @@ class VerseMachine:
             rhymes = self.open_rhymes(state)
             words = (word for each in rhymes for word in self.alphabet.rhyming[each])
             return any(word not in state.feet and word.encode().startswith(start) for word in words)
-        examples = self.alphabet.by_start.get(start, {}).values()
-        return any(self.step(state, each) is not None for each in examples)
+        avoided = frozenset() if self.slack(state) else state.seen
+        kinds = self.alphabet.by_start.get(start, {}).values()
+        examples = (next((c for c in kind if c not in avoided), None) for kind in kinds)
+        return any(each and self.step(state, each) is not None for each in examples)
 
     def is_finished(self, state: State) -> bool:
         """Whether the poem is complete; nothing but its end may follow."""
@@ -232,6 +268,10 @@ class VerseMachine:
         return frozenset(
             each for each in state.rhymes if len(rhyming.get(each, state.feet) - state.feet) >= left
         )
+
+    def slack(self, state: State) -> int:
+        """How many more characters may be repeated besides the rhyme words that are to come."""
+        return self.verse.repeats - state.repeats - (self.verse.feet - len(state.feet))
 
     def marks(self, state: State) -> str:
         """The marks that may follow the present line."""
@@ -257,6 +297,18 @@ class VerseMachine:
         at = _kind(state.line)
         return _outlook(state.tones, state.ways, self.verse.length, at, characters)
 
+    def _remembering(self, state: State, character: str) -> State | None:
+        """The state with a character as rhyme word or as another one; None if it may be neither."""
+        repeats = character in state.seen
+        if self.is_foot(state):
+            rhymes = self.open_rhymes(state) & certain_readings(character)
+            if not rhymes or character in state.feet:
+                return None
+            state = state._replace(rhymes=rhymes, feet=state.feet | {character})
+        elif repeats and not self.slack(state):
+            return None
+        return state._replace(seen=state.seen | {character}, repeats=state.repeats + repeats)
+
     def _with_tones(self, state: State, character: str) -> State:
         """The state with the character's tones and the ways that are left."""
         given = self.is_given(state)
@@ -276,7 +328,7 @@ class VerseMachine:
     def _next_line(self, state: State) -> State:
         line = state.line + 1
         ways = frozenset(self._following(state)) if self.verse.has_tones else state.ways
-        return State(line, 0, (), ways, state.rhymes, state.feet)
+        return state._replace(line=line, place=0, tones=(), ways=ways)
 
     def _following(self, state: State) -> Iterator[Way]:
         """The ways of the next line."""
@@ -286,6 +338,11 @@ class VerseMachine:
             least = min(missed(line, opening) for opening, _ in ways)
             ways = frozenset(way for way in ways if missed(line, way[0]) == least)
         return (_following(state.tones, _kind(state.line), opening) for opening, _ in ways)
+
+
+def _too_few(repeats: int, characters: int) -> bool:
+    """Whether too few of a poem's characters are different, as `wenmo.text.prosody` counts."""
+    return (characters - repeats) / characters < LEAST_DIFFERENT
 
 
 def _kind(line: int) -> int:

@@ -145,6 +145,8 @@ def _sentence(fault: Fault, analysis: Analysis) -> str:
             return f"{character} is the rhyme word of line {found} already (重韻)"
         case Rule.REPEATED_LINE:
             return f"it repeats line {found}"
+        case Rule.REPEATED_CHARACTERS:
+            return f"too many characters stand in it more than once: {found}"
 
 
 def _counted(count: str, thing: str) -> str:

@@ -15,7 +15,7 @@ from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError, WrongArgumentsError
 from wenmo.core.records import Generation
 from wenmo.report.names import SCORE_NAMES, better_direction
-from wenmo.scoring.catalogue import LOWER_IS_BETTER, primary_score
+from wenmo.scoring.catalogue import LOWER_IS_BETTER, forced_scores, primary_score
 from wenmo.scoring.comparison import compare, holm, outcomes
 from wenmo.tools.compare.revisions import WORKSPACE, Revision, ScoredRow, differing, flatten
 
@@ -64,6 +64,7 @@ class Pair:
     """A revision against the first: the number of rows of both, and what a reader has to know.
 
     `primary_values` are the means of the primary score in the first and in this revision.
+    `decoding` tells how poems were decoded, unless it was freely in both.
     """
 
     name: str
@@ -71,6 +72,7 @@ class Pair:
     primary_values: tuple[float, float] | None
     outcomes: dict[str, int]
     notes: list[str]
+    decoding: str = ""
 
 
 @dataclass(frozen=True)
@@ -246,7 +248,23 @@ def _pair(task: str, first: _Built, other: _Built, rows: Rows) -> Pair:
         (fmean(ones), fmean(twos)) if ones else None,
         outcomes(ones, twos, higher_is_better=key not in LOWER_IS_BETTER),
         list(_notes(task, first, other, rows)),
+        _decoding(first, other),
     )
+
+
+def _decoding(*built: _Built) -> str:
+    """How each revision decoded poems, and which scores are the decoder's; empty if freely."""
+    rules = {
+        each.name: sorted({text.verse for texts in each.texts.values() for text in texts})
+        for each in built
+    }
+    found = {rule for of_one in rules.values() for rule in of_one}
+    forced = {score for rule in found for score in forced_scores(rule)}
+    if not forced:
+        return ""
+    how = ", ".join(f"{name} {' and '.join(of_one)}" for name, of_one in rules.items())
+    names = ", ".join(SCORE_NAMES[each] for each in SCORE_NAMES if each in forced)
+    return f"decoded by rule ({how}): {names} are then the decoder's, and not learnt"
 
 
 def _values(key: str, model: str, rows: Rows) -> tuple[list[float], list[float], list[str]]:

@@ -71,6 +71,7 @@ def headline(task: TaskComparison, index: int, first: str) -> str:
         f" {before:.3f}, {signed(improvement.value)} (95% interval {interval(improvement)},"
         f" p = {improvement.p:.4f}) over {pair.rows} held-out rows, of which {won['wins']} are"
         f" better, {won['ties']} equal and {won['losses']} worse"
+        + (f"; {pair.decoding}" if pair.decoding else "")
     )
 
 

@@ -10,6 +10,7 @@ from markupsafe import Markup, escape
 
 from wenmo.config.generate import Sampling
 from wenmo.core.errors import UserError
+from wenmo.text.asked_verse import FORMS
 from wenmo.tools.writing.both_models import ModelText, StopEvents, write_both
 from wenmo.tools.writing.link import MAX_TYPED, NUMBERS, RANGES, PageLink, maximum
 from wenmo.tools.writing.poem_html import facts, poem_html, text_html
@@ -20,7 +21,7 @@ from wenmo.tools.writing.translations import (
     preferred_language,
     translate,
 )
-from wenmo.tools.writing.wording import DEFAULT_FORM, FORMS, task_prompt
+from wenmo.tools.writing.wording import DEFAULT_FORM, task_prompt
 from wenmo.tools.writing.writer import (
     MAX_SEED,
     MODELS,

@@ -5,10 +5,8 @@ import re
 from wenmo.config.poetry import PrepareParams
 from wenmo.core.errors import ParamsError
 from wenmo.tasks.poetry import word_prompt
+from wenmo.text.asked_verse import FORMS
 from wenmo.text.verse import verse_lines
-
-FORMS = {"五言绝句": (4, 5), "七言绝句": (4, 7), "五言律诗": (8, 5), "七言律诗": (8, 7)}
-"""The forms of poems to choose from: lines, and characters per line."""
 
 DEFAULT_FORM = "五言绝句"
 
