@@ -23,6 +23,9 @@ from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError
 from wenmo.engines.engine import Completion
 from wenmo.engines.transformers import TransformersEngine
+from wenmo.scoring.poetry import rhymed, tones_kept
+from wenmo.text.readings import line_readings
+from wenmo.text.verse import verse_lines
 from wenmo.tools import cli
 from wenmo.tools.writing.endpoint import EndpointWriter, access_at
 from wenmo.tools.writing.local import LocalWriter, model_of
@@ -425,3 +428,32 @@ def test_ctrl_c_stops_the_text_and_not_the_session_whose_lines_come_back(reposit
             terminal.type("\x10\n")
             terminal.until("characters")
             assert server.asked[-1]["messages"][-1]["content"] == "灯塔"
+
+
+@pytest.mark.parametrize("form", ["五言绝句", "七言绝句"])
+def test_a_poem_by_rule_has_the_form_the_first_line_and_the_rhyme(form: str) -> None:
+    first = "一篙春水绿" if form.startswith("五") else "一篙春水绿如蓝"
+    arguments = ["write", first, "--task", "poetry", "--form", form, "--verse", "full"]
+    result = CliRunner().invoke(cli.app, [*arguments, "--rhyme", "东", "--no-tones"])
+    assert result.exit_code == 0, result.output
+    lines = verse_lines(result.stdout)
+    assert lines[0] == first
+    assert {len(line) for line in lines} == {len(first)}
+    assert tones_kept(result.stdout) and rhymed(result.stdout)
+    assert all(("東", "平") in line_readings(line)[-1] for line in lines[1::2])
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--verse", "sonnet"], "verse: 'sonnet': allowed are free, form, rhyme, full"),
+        (["--verse", "full", "--rhyme", "x"], "rhyme: 'x': allowed are the 平水 rhymes"),
+        (["--verse", "full", "--rhyme", "入声四质"], "入聲四質 is oblique"),
+        (["--rhyme", "东"], "rhyme: verse is free; set it to rhyme or full"),
+    ],
+)
+def test_a_poem_that_cannot_be_is_one_line(options: list[str], said: str) -> None:
+    result = CliRunner().invoke(cli.app, ["write", "一篙春水绿", "--task", "poetry", *options])
+    assert result.exit_code in (1, 2)
+    assert said in result.stderr
+    assert not result.stdout

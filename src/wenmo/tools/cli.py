@@ -361,6 +361,17 @@ def write(
         typer.Option(help="a poem's tones under its lines", show_default="in a terminal"),
     ] = None,
     endpoint: Endpoint = "",
+    verse: Annotated[
+        str | None,
+        typer.Option(
+            help="what a poem keeps: free, form, rhyme or full",
+            show_default="generate.verse of params.yaml",
+        ),
+    ] = None,
+    rhyme: Annotated[
+        str | None,
+        typer.Option(help="a poem's 平水 rhyme, such as 东", show_default="the model chooses"),
+    ] = None,
 ) -> None:
     """Write with the models, token by token: `wenmo write --task poetry 赤膊汗流浓`.
 
@@ -370,7 +381,7 @@ def write(
     """
     from wenmo.tools.writing.write import write
 
-    if not write(prompt, task, model, form, seed, temperature, tones, endpoint):
+    if not write(prompt, task, model, form, seed, temperature, tones, endpoint, verse, rhyme):
         raise typer.Exit(130)
 
 

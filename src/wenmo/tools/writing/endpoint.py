@@ -66,6 +66,8 @@ class EndpointWriter:
         """The whole text; `on_text` gets the text so far, without thinking, as it grows."""
         import openai
 
+        if request.verse:
+            raise UserError("verse: a server decodes by itself; set it to free")
         params = self.params[request.task]
         names = params.generate.openai
         prompt = request.engine_prompt(params.chat)

@@ -105,6 +105,7 @@ class LocalWriter:
 
         from wenmo.engines.decoding import decode
         from wenmo.engines.transformers import is_stopped
+        from wenmo.engines.verse_rows import VerseRows
 
         sampling, wanted = request.sampling, model_of(model, request.task)
         prompt = request.engine_prompt(self.params[request.task].chat)
@@ -124,8 +125,10 @@ class LocalWriter:
         try:
             with self.lock:
                 weights = self._activate(wanted)
+                masks = self.engine.verse_masks([prompt], sampling.max_new_tokens)
+                verse = VerseRows(masks, sampling.max_new_tokens) if masks else None
                 ((_, answer),) = decode(
-                    weights, [tokens], [prompt.seed], sampling, self.ends, is_over
+                    weights, [tokens], [prompt.seed], sampling, self.ends, is_over, verse=verse
                 )
         except Exception as error:
             if not should_reduce_batch_size(error):

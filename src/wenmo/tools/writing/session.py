@@ -9,10 +9,13 @@ from typing import Any
 
 import platformdirs
 
-from wenmo.config.generate import Sampling
+from wenmo.config.generate import VERSE_RULES, Sampling, VerseRule
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.core.records import write_text
 from wenmo.engines.engine import Completion
+from wenmo.text.asked_verse import asked_first_line, asked_form
+from wenmo.text.certain_readings import named_rhyme
+from wenmo.text.verse_state import Verse
 from wenmo.tools.writing.screen import GrowingText, Screen, poem_facts
 from wenmo.tools.writing.wording import checked_form, task_prompt
 from wenmo.tools.writing.writer import (
@@ -28,6 +31,7 @@ from wenmo.tools.writing.writer import (
 BOTH = "both"
 MODEL_CHOICES = (*MODELS, BOTH)
 HISTORY_LINES = 1000
+ANY_RHYME = "随"
 
 HELP = """\
 Type a theme, or for a poem its first line or title, and Enter. Ctrl-C stops the text.
@@ -35,6 +39,8 @@ Type a theme, or for a poem its first line or title, and Enter. Ctrl-C stops the
 /model both         the model that writes: base, tuned, or one after the other
 /form 七言绝句      a poem's form
 /temperature 0.7    temperature of sampling; 0 is greedy
+/verse full         what a poem keeps (free, form, rhyme, full)
+/rhyme 东           a poem's 平水 rhyme; 随: the model chooses
 /seed 42            seed of sampling
 /again              write about the same theme with the next seed
 /save poem.txt      save the last texts
@@ -44,13 +50,18 @@ A command without its value shows the present value."""
 
 @dataclass(frozen=True)
 class Settings:
-    """What the next text is written with; a temperature of None is that of params.yaml."""
+    """What the next text is written with; a temperature or verse of None is that of params.yaml.
+
+    A rhyme of None is the model's choice.
+    """
 
     task: str
     model: str
     form: str
     seed: int
     temperature: float | None = None
+    verse: VerseRule | None = None
+    rhyme: str | None = None
 
 
 @dataclass
@@ -95,7 +106,7 @@ class Session:
                 raise ParamsError("there is nothing to write again; type a theme first")
             case "save":
                 self.screen.note(f"saved in {self.save(value)}")
-            case "task" | "model" | "form" | "seed" | "temperature":
+            case "task" | "model" | "form" | "verse" | "rhyme" | "seed" | "temperature":
                 if value:
                     self.set(command, value)
                 self.screen.note(f"{command} {self.present(command)}")
@@ -112,6 +123,12 @@ class Session:
                 found = one_of(MODEL_CHOICES, value, key)
             case "form":
                 found = checked_form(value)
+            case "verse":
+                found = one_of(VERSE_RULES, value, key)
+            case "rhyme":
+                found = None if value == ANY_RHYME else value
+                if found:
+                    named_rhyme(found)
             case "seed":
                 found = number(int, value, key)
             case _:
@@ -123,13 +140,17 @@ class Session:
         """The present value of a setting."""
         if key == "temperature":
             return str(self._sampling().temperature)
+        if key == "verse":
+            return self._rule()
+        if key == "rhyme":
+            return self.settings.rhyme or ANY_RHYME
         return str(getattr(self.settings, key))
 
     def write(self, typed: str) -> None:
         """Write with base, tuned or both, and show the text as it grows; Ctrl-C ends it."""
         now = self.settings
         prompt = task_prompt(now.task, typed, now.form, self.poem_prompts)
-        request = TextRequest(now.task, prompt, now.seed, self._sampling())
+        request = TextRequest(now.task, prompt, now.seed, self._sampling(), self._verse(prompt))
         self.request, self.typed, self.texts = request, typed, {}
         self.screen.note(prompt)
         for model in MODELS if now.model == BOTH else [n for n in MODELS if n == now.model]:
@@ -167,6 +188,26 @@ class Session:
         if self.settings.temperature is None:
             return sampling
         return sampling_with(sampling, temperature=self.settings.temperature)
+
+    def _rule(self) -> VerseRule:
+        """The session's rule of verse, or the task's."""
+        return self.settings.verse or WritingParams.load(self.settings.task).generate.verse
+
+    def _verse(self, prompt: str) -> Verse | None:
+        """What the poem must keep. Raises ParamsError if it is impossible."""
+        rule, now = self._rule(), self.settings
+        if now.task == "poetry" and now.rhyme and rule in ("free", "form"):
+            raise ParamsError(f"rhyme: verse is {rule}; set it to rhyme or full")
+        if now.task != "poetry" or rule == "free":
+            return None
+        form = asked_form(prompt)
+        if form is None:
+            raise ParamsError(f"verse: {prompt!r} names no form such as 五言绝句")
+        rhyme = named_rhyme(now.rhyme) if now.rhyme else None
+        verse = Verse(rule, *form, first_line=asked_first_line(prompt) or "", rhyme=rhyme)
+        if fault := verse.fault():
+            raise ParamsError(f"verse: {fault}")
+        return verse
 
     def _show_text(self, model: ModelName, request: TextRequest) -> Completion:
         with_tones = self.with_tones and request.task == "poetry"

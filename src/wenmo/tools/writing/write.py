@@ -2,8 +2,10 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 from wenmo.config import params_file
+from wenmo.config.generate import VerseRule
 from wenmo.core.errors import UserError
 from wenmo.tools.task_names import listed_tasks, refuse_unknown
 from wenmo.tools.writing.open_writer import open_writer
@@ -24,6 +26,8 @@ def write(
     temperature: float | None,
     tones: bool | None,
     endpoint: str,
+    verse: str | None = None,
+    rhyme: str | None = None,
 ) -> bool:
     """Write about a prompt, or without one about what is typed or piped.
 
@@ -44,6 +48,9 @@ def write(
             form=form,
             seed=params_file.seed() if seed is None else seed,
             temperature=temperature,
+            # The session checks it.
+            verse=cast(VerseRule | None, verse),
+            rhyme=rhyme,
         ),
         poem_prompts=poem_prompts(),
         with_tones=not plain if tones is None else tones,

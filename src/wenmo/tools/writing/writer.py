@@ -12,6 +12,7 @@ from wenmo.core.errors import ParamsError
 from wenmo.engines.engine import Completion, Prompt, prompt_seed, without_cut_character
 from wenmo.model.chat import prompt_messages
 from wenmo.text.thinking import CLOSING, OPENING, after_thinking
+from wenmo.text.verse_state import Verse
 
 ModelName = Literal["base", "tuned"]
 MODELS: tuple[ModelName, ...] = get_args(ModelName)
@@ -28,17 +29,23 @@ OnText = Callable[[str], bool]
 
 @dataclass(frozen=True)
 class TextRequest:
-    """All that a text depends on besides the model: task, worded prompt, seed and sampling."""
+    """All that a text depends on besides the model: task, worded prompt, seed and sampling.
+
+    A poem may have a `verse` that it must keep.
+    """
 
     task: str
     prompt: str
     seed: int
     sampling: Sampling
+    verse: Verse | None = None
 
     def engine_prompt(self, chat: ChatParams) -> Prompt:
         """The conversation with its seed, which base and tuned share."""
         return Prompt(
-            prompt_messages(chat.system_prompt, self.prompt), prompt_seed(self.seed, self.prompt)
+            prompt_messages(chat.system_prompt, self.prompt),
+            prompt_seed(self.seed, self.prompt),
+            self.verse,
         )
 
 
