@@ -1,12 +1,16 @@
 """The comparison of tuned with base: intervals, p values, groups and Holm's correction."""
 
 import random
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wenmo.core.records import Generation
 from wenmo.scoring.comparison import compare, holm, outcomes
+from wenmo.tools.compare.comparison import _decoding
 
 P_VALUES = st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 1), max_size=6)
 
@@ -100,3 +104,14 @@ def test_holm_lowers_no_p_value_and_keeps_their_order(p_values: dict[str, float]
     assert [corrected[name] for name in by_size] == sorted(corrected.values())
     if by_size:
         assert corrected[by_size[0]] == min(1, len(by_size) * p_values[by_size[0]])
+
+
+def test_a_comparison_names_the_scores_that_are_the_decoder_s() -> None:
+    def built(name: str, rule: str) -> Any:
+        text = Generation("a", "p", "r", "t", "stop", 1, rule)
+        return SimpleNamespace(name=name, texts={"a": [text]})
+
+    assert _decoding(built("main", "free"), built("other", "free")) == ""
+    told = _decoding(built("main", "free"), built("ruled", "rhyme"))
+    assert told.startswith("decoded by rule (main free, ruled rhyme): exact form, rhyme (平水)")
+    assert told.endswith("not learnt")
