@@ -2,9 +2,13 @@
 
 import os
 import shutil
+import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 from tests.conftest import ROOT
 from tests.small_models import random_adapter
@@ -39,3 +43,42 @@ def environment(home: Path) -> dict[str, str]:
         "PYTHONPATH": str(ROOT / "src"),
         "TERM": "dumb",
     }
+
+
+@contextmanager
+def served(repository: Path, *arguments: str, **variables: str) -> Iterator[str]:
+    """The page's address."""
+    with page_process(repository, *arguments, **variables) as (address, _):
+        yield address
+
+
+@contextmanager
+def page_process(
+    repository: Path, *arguments: str, **variables: str
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """`wenmo web`: the page's address and its process, which may write no traceback."""
+    with tempfile.TemporaryFile("w+") as log:
+        process = subprocess.Popen(
+            [*COMMAND, "web", *arguments],
+            cwd=repository,
+            env=environment(repository) | variables,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+        )
+        try:
+            for line in process.stdout or ():
+                if line.startswith("http://"):
+                    break
+            else:
+                raise AssertionError(told(log))
+            yield line.strip(), process
+        finally:
+            process.terminate()
+            process.communicate(timeout=60)
+            assert "Traceback" not in told(log), told(log)
+
+
+def told(log: IO[str]) -> str:
+    log.seek(0)
+    return log.read()

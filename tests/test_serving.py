@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -145,6 +146,26 @@ def test_the_server_lists_base_and_trained_tasks(url: str) -> None:
         assert {model["id"] for model in json.load(listed)["data"]} == {"base", *RANKS}
 
 
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"Host": "evil.example"},
+        {"Origin": "https://evil.example"},
+        {"Sec-Fetch-Site": "cross-site"},
+    ],
+)
+def test_a_web_page_of_another_site_cannot_use_the_server(
+    url: str, foreign: dict[str, str]
+) -> None:
+    for route in ("models", "chat/completions"):
+        data = json.dumps(question("base")).encode() if route.endswith("completions") else None
+        headers = {"Content-Type": "application/json"} | foreign
+        with pytest.raises(urllib.error.HTTPError, match="403") as refused:
+            urllib.request.urlopen(urllib.request.Request(f"{url}/{route}", data, headers))
+        assert refused.value.headers["Access-Control-Allow-Origin"] is None
+        assert refused.value.read().count(b"\n") == 1
+
+
 def test_the_server_writes_what_transformers_writes(url: str, repository: Path) -> None:
     models = repository / "models"
     texts = {}
@@ -199,7 +220,9 @@ def test_the_server_takes_the_place_of_the_command(
     monkeypatch.setitem(sys.modules, "vllm", None)
     became = []
     monkeypatch.setattr(os, "execvpe", lambda *told: became.append(told))
-    result = CliRunner().invoke(cli.app, ["serve", "--task", "poetry", "--port", str(free_port())])
+    result = CliRunner().invoke(
+        cli.app, ["serve", "--task", "poetry", "--port", str(free_port()), "--allow-host", "box"]
+    )
     assert result.exit_code == 0, result.output
     prompt = YAML().load((ROOT / "params.yaml").read_text(encoding="utf-8"))["poetry"]["chat"]
     assert result.stdout.splitlines()[1:] == [
@@ -211,6 +234,7 @@ def test_the_server_takes_the_place_of_the_command(
     assert command[command.index("--host") + 1] == "127.0.0.1"
     assert command[command.index("--dtype") + 1] == "float32"
     assert environment["HF_HUB_OFFLINE"] == "1"
+    assert environment["WENMO_ALLOWED_HOSTS"] == "127.0.0.1 ::1 box localhost"
 
 
 def refusal(*arguments: str) -> str:

@@ -1,6 +1,5 @@
 """`wenmo web` in a real browser: tabs, links, many users, and no request to another host."""
 
-import subprocess
 import sys
 import time
 import urllib.error
@@ -15,7 +14,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from typer.testing import CliRunner
 
-from tests.small_demo import COMMAND, environment, small_repository
+from tests.small_demo import served, small_repository
 from tests.streaming_server import StreamingServer
 from wenmo.config.params_file import TASKS
 from wenmo.core.errors import ParamsError
@@ -43,32 +42,6 @@ WATCH = """(panel) => {
     if (text) window.lengths.push(text.innerText.length);
   }).observe(panel, {childList: true, subtree: true, characterData: true});
 }"""
-
-
-@contextmanager
-def served(repository: Path, *arguments: str, **variables: str) -> Iterator[str]:
-    """The page's address."""
-    process = subprocess.Popen(
-        [*COMMAND, "web", *arguments],
-        cwd=repository,
-        env=environment(repository) | variables,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
-    try:
-        said = ""
-        for line in process.stdout or ():
-            if line.startswith("http://"):
-                break
-            said += line
-        else:
-            raise AssertionError(said)
-        yield line.strip()
-    finally:
-        process.terminate()
-        rest, _ = process.communicate(timeout=60)
-        assert "Traceback" not in rest, rest
 
 
 @pytest.fixture(scope="module")

@@ -47,6 +47,14 @@ app.add_typer(
 ONE_TASK = "novel, fairytale or poetry"
 TaskName = Annotated[str, typer.Argument(help=ONE_TASK)]
 Endpoint = Annotated[str, typer.Option(help="OpenAI-compatible server that writes instead")]
+AllowHost = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="name by which clients reach the server; repeat for several",
+        show_default="loopback and --host",
+    ),
+]
 
 
 @app.callback()
@@ -299,6 +307,7 @@ def serve(
         str, typer.Option(help="address to listen on; 0.0.0.0 accepts other machines")
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="port to listen on", min=1, max=65535)] = 8000,
+    allow_host: AllowHost = None,
 ) -> None:
     """Serve base and tuned models over the OpenAI API, until Ctrl-C.
 
@@ -309,7 +318,7 @@ def serve(
     """
     from wenmo.tools.serve import serve
 
-    serve(task or [], host, port)
+    serve(task or [], host, port, allow_host or [])
 
 
 @app.command()
@@ -400,6 +409,7 @@ def web(
     auth: Annotated[
         str, typer.Option(metavar="USER:VARIABLE", help="variable with the password")
     ] = "",
+    allow_host: AllowHost = None,
     endpoint: Endpoint = "",
 ) -> None:
     """Write with the models in a browser, base beside tuned, until Ctrl-C.
@@ -409,4 +419,4 @@ def web(
     """
     from wenmo.tools.writing.web import web
 
-    web(task or [], host, port, auth, endpoint)
+    web(task or [], host, port, auth, endpoint, allow_host or [])

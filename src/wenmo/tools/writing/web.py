@@ -15,7 +15,14 @@ from wenmo.tools.writing.wording import poem_prompts
 from wenmo.tools.writing.writer import WritingParams
 
 
-def web(tasks: Sequence[str], host: str, port: int, auth: str, endpoint: str) -> None:
+def web(
+    tasks: Sequence[str],
+    host: str,
+    port: int,
+    auth: str,
+    endpoint: str,
+    allowed_hosts: Sequence[str] = (),
+) -> None:
     """Serve the page until Ctrl-C, with a tab per task; without `tasks`, per trained task.
 
     Raises UserError for a wrong value, a missing model or a missing Gradio.
@@ -44,4 +51,4 @@ def web(tasks: Sequence[str], host: str, port: int, auth: str, endpoint: str) ->
     print(f"http://{address}:{free_port}", flush=True)
     # The models load while the browser opens the page; an early request waits for them.
     threading.Thread(target=writer.read, daemon=True).start()
-    serve(page, sock, access)
+    serve(page, sock, access, host, allowed_hosts)

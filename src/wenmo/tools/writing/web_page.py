@@ -14,6 +14,7 @@ from wenmo.core.errors import UserError
 from wenmo.tools.writing.both_models import StopEvents
 from wenmo.tools.writing.link import NUMBERS, read_link
 from wenmo.tools.writing.translations import preferred_language, translate
+from wenmo.tools.writing.web_queue import SharedQueue
 from wenmo.tools.writing.web_tab import PRIVATE, PageContext, Tab, build_tab, translated
 
 MAX_WRITING = 8
@@ -21,6 +22,9 @@ MAX_WRITING = 8
 
 MAX_WAITING = 64
 """Requests that may wait; further ones are refused."""
+
+MAX_SESSIONS = 200
+"""Open pages whose components' settings Gradio keeps; it makes those of an older one anew."""
 
 
 def build(context: PageContext) -> gr.Blocks:
@@ -47,7 +51,16 @@ def build(context: PageContext) -> gr.Blocks:
             **PRIVATE,
         )
         blocks.unload(on_leave)
-    blocks.queue(max_size=MAX_WAITING, default_concurrency_limit=MAX_WRITING, api_open=False)
+    blocks.queue(api_open=False)
+    blocks._queue = SharedQueue(
+        live_updates=True,
+        concurrency_count=blocks.max_threads,
+        update_intervals=1,
+        max_size=MAX_WAITING,
+        blocks=blocks,
+        default_concurrency_limit=MAX_WRITING,
+    )
+    blocks.state_session_capacity = MAX_SESSIONS
     return blocks
 
 

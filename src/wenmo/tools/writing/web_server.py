@@ -1,10 +1,11 @@
-"""The page's server: it needs a password beyond loopback, and the page loads from no other host."""
+"""The page's server: its socket, its password and its limits."""
 
 import errno
 import ipaddress
 import os
 import socket
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Sequence
+from functools import partial
 from logging import CRITICAL, getLogger
 from typing import Any
 
@@ -17,40 +18,11 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 PORTS = 100
 """Number of ports to try, from the wanted one on."""
 
-HEADERS = {
-    # Gradio's script needs eval; everything else comes from this server.
-    "content-security-policy": (
-        "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval';"
-        " style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:;"
-        " object-src 'none'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'"
-    ),
-    # The address of the page may hold a prompt.
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-}
+MAX_CONNECTIONS = 400
+"""Connections that are open at a time; requests of further ones are answered with 503."""
 
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
-
-
-class WithHeaders:
-    """An ASGI application that adds HEADERS to every response."""
-
-    def __init__(self, app: Application) -> None:
-        self.app = app
-
-    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
-        """https://asgi.readthedocs.io/en/latest/specs/www.html."""
-
-        async def send_with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                added = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
-                message["headers"] = [*message.get("headers", ()), *added]
-            await send(message)
-
-        await self.app(scope, receive, send_with_headers)
+MAX_HEADERS = 16_384
+"""Longest head of a request (bytes)."""
 
 
 def check_access(host: str, auth: str) -> tuple[str, str] | None:
@@ -103,14 +75,29 @@ def listening_socket(host: str, port: int) -> socket.socket:
     raise UserError(f"{host}: ports {port} to {candidate} are busy; choose another --port")
 
 
-def serve(page: Any, sock: socket.socket, auth: tuple[str, str] | None) -> None:
-    """Serve the page until Ctrl-C or SIGTERM."""
+def serve(
+    page: Any,
+    sock: socket.socket,
+    auth: tuple[str, str] | None,
+    host: str,
+    allowed_hosts: Sequence[str],
+) -> None:
+    """Serve the page until Ctrl-C or SIGTERM.
+
+    Requests must have the name `host`, one of loopback or one of `allowed_hosts`. Only with the
+    last is there a proxy, whose word on address and scheme of its clients is taken; the variable
+    FORWARDED_ALLOW_IPS names proxies on other machines.
+    """
     import gradio as gr
     import uvicorn
     from fastapi import FastAPI
 
+    from wenmo.tools.same_host import SameHost, host_names
+    from wenmo.tools.writing.web_connections import BoundedConnection
+    from wenmo.tools.writing.web_gate import Gate, WithHeaders
     from wenmo.tools.writing.web_tab import translated
     from wenmo.tools.writing.web_theme import css, theme
+    from wenmo.tools.writing.web_values import fault
 
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     gr.mount_gradio_app(
@@ -138,7 +125,17 @@ def serve(page: Any, sock: socket.socket, auth: tuple[str, str] | None) -> None:
             getLogger("uvicorn.error").setLevel(CRITICAL)
             await super().shutdown(sockets)
 
+    gate = Gate(app, partial(fault, page), password=auth is not None)
     config = uvicorn.Config(
-        WithHeaders(app), log_level="warning", timeout_graceful_shutdown=1, lifespan="on"
+        WithHeaders(SameHost(gate, host_names(host, allowed_hosts))),
+        http=BoundedConnection,
+        ws="none",
+        limit_concurrency=MAX_CONNECTIONS,
+        h11_max_incomplete_event_size=MAX_HEADERS,
+        proxy_headers=bool(allowed_hosts),
+        server_header=False,
+        log_level="warning",
+        timeout_graceful_shutdown=1,
+        lifespan="on",
     )
     Server(config).run(sockets=[sock])

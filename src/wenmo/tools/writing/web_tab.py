@@ -173,6 +173,7 @@ def build_tab(context: PageContext, stops: StopEvents, task: str) -> Tab:
         outputs = [*texts.values(), *panels.values(), query]
         options: dict[str, Any] = {
             "trigger_mode": "once",
+            "concurrency_id": "write",  # all tabs share the places
             "show_progress": "minimal",
             "show_progress_on": list(panels.values()),
             **PRIVATE,
@@ -244,7 +245,7 @@ def _write(
                 for (name, kind), value in zip(NUMBERS.items(), numbers, strict=True)
             }
             sampling = sampling_with(context.sampling[task], **values)
-            link = PageLink(task, typed, form, int(seed), sampling, context.weights_digest)
+            link = PageLink(task, typed, form, int(seed or 0), sampling, context.weights_digest)
             prompt = task_prompt(task, typed, form, context.poem_prompts)
             request = TextRequest(task, prompt, link.seed, sampling)
             for both in write_both(context.writer, request, stop):
