@@ -18,6 +18,7 @@ OUTSIDE = {
     "README.zh-CN.md": "overview.zh-CN.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "reporting.md",
     **{
         f"bench/{name}.md": f"bench/{name}.md" for name in ("demo", "prepare", "prosody", "threads")
     },
