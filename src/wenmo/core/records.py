@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from wenmo.core.errors import UserError
+from wenmo.core.outside import bounded_lines, opened, parse_json
 from wenmo.core.replacing import replaced_file
 
 Turn = tuple[str, str]
@@ -99,22 +100,18 @@ def located_records(kind: type[Record], path: Path) -> Iterator[tuple[int, Recor
     Raises UserError as `read_records` does.
     """
     for offset, place, content in _located_lines(path, stop):
-        yield offset, _record(kind, content, place)
+        yield offset, as_record(kind, content, place)
 
 
 def write_records(path: Path, records: Iterable[Row | Generation | HeldOutLoss]) -> None:
-    """Write records in the given order, keys in the fields' order, without those by default."""
-    write_json_lines(
-        path,
-        (
-            {
-                field.name: value
-                for field in fields(record)
-                if (value := getattr(record, field.name)) != field.default
-            }
-            for record in records
-        ),
-    )
+    """Write records in the given order."""
+    write_json_lines(path, map(record_content, records))
+
+
+def record_content(record: Row | Generation | HeldOutLoss) -> dict[str, Any]:
+    """A record as it is written: keys in the fields' order, without those by default."""
+    values = ((field, getattr(record, field.name)) for field in fields(record))
+    return {field.name: value for field, value in values if value != field.default}
 
 
 def write_json_lines(path: Path, objects: Iterable[dict[str, Any]]) -> None:
@@ -153,29 +150,27 @@ def _located_lines(
     path: Path, refuse: Callable[[UserError], None]
 ) -> Iterator[tuple[int, str, dict[str, Any]]]:
     """(offset in bytes, place as path:line, object) for each non-blank line."""
-    offset = 0
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            place = f"{path}:{number}"
+    with opened(path) as file:
+        for number, line in bounded_lines(file, path, refuse):
+            place, offset = f"{path}:{number}", file.tell() - len(line)
             if number == 1 and line.startswith(codecs.BOM_UTF8):
                 offset, line = len(codecs.BOM_UTF8), line.removeprefix(codecs.BOM_UTF8)
+            if not line.strip():
+                continue
             try:
-                text = line.decode()
-                content = json.loads(text) if text.strip() else None
-            except UnicodeDecodeError as error:
-                refuse(UserError(f"{place}: not UTF-8: {error.reason}"))
-            except json.JSONDecodeError as error:
-                refuse(UserError(f"{place}: not JSON: {error.msg} at column {error.colno}"))
+                content = parse_json(line)
+            except ValueError as error:
+                refuse(UserError(f"{place}: {error}"))
             else:
                 if isinstance(content, dict):
                     yield offset, place, content
-                elif text.strip():
+                else:
                     kind = type(content).__name__
                     refuse(UserError(f"{place}: expected an object, found {kind}"))
-            offset += len(line)
 
 
-def _record(kind: type[Record], content: dict[str, Any], place: str) -> Record:
+def as_record(kind: type[Record], content: dict[str, Any], place: str) -> Record:
+    """The record with this content. Raises UserError that opens with the place."""
     wanted: dict[str, Callable[..., Any]] = {field.name: field.type for field in fields(kind)}  # type: ignore[misc]
     needed = {field.name for field in fields(kind) if field.default is MISSING}
     if not needed <= content.keys() <= wanted.keys():

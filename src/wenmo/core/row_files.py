@@ -10,7 +10,7 @@ from typing import IO, Protocol, TextIO
 
 from wenmo.core.errors import UserError
 from wenmo.core.reading import located_rows
-from wenmo.core.records import Row, json_line
+from wenmo.core.records import Row, as_record, json_line, record_content
 from wenmo.core.replacing import synchronize
 
 OPEN_FILES = 16
@@ -91,7 +91,7 @@ class RowFiles:
         file = self._file(bisect_right(self._starts, number) - 1)
         offset = os.pread(self._offsets.fileno(), OFFSET, OFFSET * number)
         file.seek(int.from_bytes(offset, "little"))
-        return Row(**json.loads(file.readline().decode()))
+        return as_record(Row, json.loads(file.readline()), str(file.name))
 
     def __iter__(self) -> Iterator[Row]:
         return (self[number] for number in range(len(self)))
@@ -138,7 +138,7 @@ class SourceWriter:
                     row.source,
                     path.open("a", encoding="utf-8", newline="\n"),
                 )
-            self._file.write(json_line(vars(row)))
+            self._file.write(json_line(record_content(row)))
 
     def _finish(self) -> None:
         if self._file is not None:

@@ -9,7 +9,10 @@ import hashlib
 import json
 import os
 import sqlite3
+import stat
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -53,24 +56,55 @@ def request_key(request: Request) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+COLUMNS = {
+    "request": "TEXT",
+    "model": "TEXT",
+    "text": "TEXT",
+    "finish_reason": "TEXT",
+    "prompt_tokens": "INTEGER",
+    "completion_tokens": "INTEGER",
+}
+
+
 class Store:
-    """The answers in one file. Raises UserError if it cannot be opened."""
+    """The answers in one file, which its owner alone can read.
+
+    Raises UserError if the file cannot be opened, is none of answers, is damaged, or is kept locked
+    by another process.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+        with self._errors_in_one_line():
+            if path != IN_MEMORY:
+                _make_private(path)
             # Each statement is a transaction of its own: an answer is on disk when `put` returns.
             self.connection = sqlite3.connect(path, timeout=PATIENCE, isolation_level=None)
-            self._set_journal()
-            self.connection.execute("PRAGMA synchronous = FULL")
-            self.connection.execute(
-                "CREATE TABLE IF NOT EXISTS answers (request TEXT PRIMARY KEY, model TEXT NOT NULL,"
-                " text TEXT NOT NULL, finish_reason TEXT NOT NULL, prompt_tokens INTEGER NOT NULL,"
-                " completion_tokens INTEGER NOT NULL) WITHOUT ROWID"
+            try:
+                self._refuse_other_tables()
+                self._set_journal()
+                self.connection.execute("PRAGMA synchronous = FULL")
+                self.connection.execute(
+                    "CREATE TABLE IF NOT EXISTS answers (request TEXT PRIMARY KEY, model TEXT NOT"
+                    " NULL, text TEXT NOT NULL, finish_reason TEXT NOT NULL, prompt_tokens INTEGER"
+                    " NOT NULL, completion_tokens INTEGER NOT NULL) WITHOUT ROWID"
+                )
+            except BaseException:
+                self.connection.close()
+                raise
+
+    def _refuse_other_tables(self) -> None:
+        """Raise UserError for a database of another program or of a later version."""
+        kinds = dict(self.connection.execute("SELECT name, type FROM sqlite_schema"))
+        columns = {
+            name: type_
+            for _, name, type_, *_ in self.connection.execute("PRAGMA table_info(answers)")
+        }
+        if kinds and (kinds.get("answers") != "table" or columns != COLUMNS):
+            raise UserError(
+                f"{self.path}: no store of answers, or one of another version of wenmo; set"
+                f" {LOCATION} to another file"
             )
-        except (OSError, sqlite3.Error) as error:
-            raise UserError(f"{path}: {error}; set {LOCATION} to another file") from None
 
     def _set_journal(self) -> None:
         """Set write-ahead logging. SQLite does not wait while another process sets it."""
@@ -84,18 +118,54 @@ class Store:
                     raise
                 time.sleep(0.01)
 
+    @contextmanager
+    def _errors_in_one_line(self) -> Iterator[None]:
+        """What SQLite or the system says about the file, with the way out."""
+        elsewhere = f"set {LOCATION} to another file"
+        try:
+            yield
+        except (OSError, sqlite3.Error) as error:
+            code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+            if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                complaint = (
+                    f"another process has kept it locked for {PATIENCE} s; wait until that one ends"
+                    f" (`fuser {self.path}` names it), or {elsewhere}; the answers so far are kept"
+                )
+            elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                complaint = (
+                    f"damaged, or no SQLite file ({error}); `sqlite3 {self.path} .recover` saves"
+                    f" what can be read; move it away, or {elsewhere}"
+                )
+            elif code == sqlite3.SQLITE_FULL:
+                complaint = (
+                    f"{error}; free some space, or {elsewhere}, and run it again: the answers so"
+                    " far are kept"
+                )
+            else:
+                complaint = f"{error}; {elsewhere}"
+            raise UserError(f"{self.path}: {complaint}") from None
+
     def get(self, request: Request) -> Reply | None:
-        """The answer to this request, if there is one."""
-        found = self.connection.execute(
-            "SELECT text, finish_reason, prompt_tokens, completion_tokens FROM answers"
-            " WHERE request = ?",
-            (request_key(request),),
-        ).fetchone()
-        return Reply(*found) if found else None
+        """The answer to this request, if there is one. Raises UserError for a damaged file."""
+        with self._errors_in_one_line():
+            found = self.connection.execute(
+                "SELECT text, finish_reason, prompt_tokens, completion_tokens FROM answers"
+                " WHERE request = ?",
+                (request_key(request),),
+            ).fetchone()
+        if found is None:
+            return None
+        if [type(each) for each in found] != [str, str, int, int]:
+            raise UserError(
+                f"{self.path}: an answer that wenmo did not write (it holds"
+                f" {', '.join(type(each).__name__ for each in found)}); move the file away, or set"
+                f" {LOCATION} to another file"
+            )
+        return Reply(*found)
 
     def put(self, key: str, model: str, reply: Reply) -> None:
         """Store an answer; the first answer to a request stays. Raises UserError on a full disk."""
-        try:
+        with self._errors_in_one_line():
             self.connection.execute(
                 "INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)",
                 (
@@ -107,14 +177,26 @@ class Store:
                     reply.completion_tokens,
                 ),
             )
-        except sqlite3.OperationalError as error:
-            raise UserError(
-                f"{self.path}: {error}; free some space, or set {LOCATION} to another file, and run"
-                " it again: the answers so far are kept"
-            ) from None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.connection.close()
+
+
+def _make_private(path: Path) -> None:
+    """Make the file, and the folder if there is none, for the owner alone.
+
+    SQLite gives the files beside it the same mode. A folder that is there may be shared.
+    """
+    path.parent.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL, 0o600))
+    # It is not opened: closing it again would drop the locks of this process.
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError("no regular file")
+    if found.st_uid == os.geteuid() and found.st_mode & 0o077:
+        path.chmod(0o600)

@@ -1,19 +1,21 @@
 """The base model that all tasks start from."""
 
-import json
 import shutil
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from wenmo.config.base_model import BaseModelParams
 from wenmo.core.errors import UserError
+from wenmo.core.outside import read_json_object
 from wenmo.core.records import write_json, write_text
 from wenmo.model import gguf, hubs, tiny
 from wenmo.model.contract import Contract, find_contract
-from wenmo.model.folder import place, select
+from wenmo.model.folder import belongs, place, refuse_links, select
 from wenmo.model.loading import WAY_OUT, open_tokenizer, refuse_unknown_architecture
 from wenmo.model.provenance import write_record
 from wenmo.model.shapes import Shapes, read_shapes
+from wenmo.model.trial import within_limits
 
 FETCH = {"huggingface": hubs.from_hugging_face, "modelscope": hubs.from_model_scope}
 FOLDERS = ("embedded", "path")
@@ -62,6 +64,7 @@ def _place(
             return {}, _copy_folder(output, Path(params.path), origin)
         case hub:
             snapshot = FETCH[hub](params.name, params.revision)
+            refuse_links(snapshot.folder, snapshot.names, origin)
             shapes = read_shapes(snapshot.folder, origin)
             place(snapshot.folder, snapshot.names, output, link_weights=True)
             return {}, shapes
@@ -75,7 +78,8 @@ def _copy_folder(output: Path, folder: Path, origin: str) -> Shapes:
     if file := gguf.only_file(folder):
         gguf.dequantise(file, output)
         return read_shapes(output, origin)
-    names = select((path.name for path in folder.iterdir() if path.is_file()), origin)
+    names = select((path.name for path in folder.iterdir()), origin)
+    refuse_links(folder, filter(belongs, (path.name for path in folder.iterdir())), origin)
     shapes = read_shapes(folder, origin)
     place(folder, names, output, link_weights=False)
     return shapes
@@ -83,11 +87,17 @@ def _copy_folder(output: Path, folder: Path, origin: str) -> Shapes:
 
 def _settle(folder: Path, params: BaseModelParams, origin: str) -> Contract:
     """Find the chat model's contract and let the folder's own files say it."""
-    try:
+    # Imported before the fork, which would import it for itself alone.
+    import transformers.models.auto.modeling_auto  # noqa: F401
+
+    def find() -> dict[str, Any]:
         _refuse_quantised(folder)
         refuse_unknown_architecture(folder)
         tokenizer = open_tokenizer(folder)
-        contract = find_contract(tokenizer, _named_ends(folder), params.template_kwargs)
+        return asdict(find_contract(tokenizer, _named_ends(folder), params.template_kwargs))
+
+    try:
+        contract = Contract(**within_limits(find))
     except UserError as error:
         # The folder is gone by the time that the line is read, and nothing makes it.
         reason = str(error).removeprefix(f"{folder}: ").removesuffix(WAY_OUT)
@@ -106,13 +116,16 @@ def _refuse_quantised(folder: Path) -> None:
     weights would be rounded as they are.
     https://huggingface.co/docs/transformers/quantization/overview
     """
-    config = json.loads((folder / "config.json").read_bytes())
-    for each in (config, config.get("text_config") or {}):
+    for each in _with_text_config(folder / "config.json"):
         if quantised := each.get("quantization_config"):
             raise UserError(
-                f"its weights are quantised ({quantised.get('quant_method', 'by any method')});"
+                f"its weights are quantised ({_method(quantised)});"
                 " choose the model that they were made of, and train.quantization for fewer bits"
             )
+
+
+def _method(quantised: Any) -> str:
+    return str((isinstance(quantised, dict) and quantised.get("quant_method")) or "by any method")
 
 
 def _named_ends(folder: Path, *names: str) -> set[int]:
@@ -120,11 +133,20 @@ def _named_ends(folder: Path, *names: str) -> set[int]:
     ends: set[int] = set()
     for name in names or ("generation_config.json", "config.json"):
         path = folder / name
-        content = json.loads(path.read_bytes()) if path.is_file() else {}
-        for each in (content, content.get("text_config") or {}):
+        for each in _with_text_config(path) if path.is_file() else ():
             found = each.get("eos_token_id")
-            ends |= {found} if isinstance(found, int) else set(found or ())
+            ids = found if isinstance(found, list) else [] if found is None else [found]
+            if not all(isinstance(one, int) for one in ids):
+                raise UserError(f"{path}: eos_token_id is {str(found)[:80]}; expected ids")
+            ends |= set(ids)
     return ends
+
+
+def _with_text_config(path: Path) -> list[dict[str, Any]]:
+    """A configuration, and that of its part for texts if the model also reads other things."""
+    content = read_json_object(path)
+    text = content.get("text_config")
+    return [content, text] if isinstance(text, dict) else [content]
 
 
 def _replace_template(folder: Path, template: str) -> None:
@@ -138,7 +160,7 @@ def _replace_template(folder: Path, template: str) -> None:
 
 def _change(path: Path, **changes: object) -> None:
     """Set keys of a JSON file; None removes a key, and a null that the file has stays there."""
-    content = json.loads(path.read_bytes()) if path.is_file() else {}
+    content = read_json_object(path) if path.is_file() else {}
     kept = {key: value for key, value in content.items() if key not in changes}
     kept |= {key: value for key, value in changes.items() if value is not None}
     # A second name of a file in a hub's cache must not be written through.

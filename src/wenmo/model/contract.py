@@ -30,9 +30,21 @@ THINKING_SWITCHES = ("enable_thinking", "thinking")
 DATE = date(2024, 7, 26)
 """The date that a template is told, which is the one that Llama 3.1's template says by itself."""
 
+COMPUTING = {
+    *("range", "lipsum", "cycler", "joiner", "center", "ljust", "rjust", "zfill", "expandtabs"),
+    *("format", "format_map", "translate", "indent", "wordwrap", "batch", "slice"),
+}
+"""Functions, methods and filters of jinja that make much of little."""
+
+DEEPEST_LOOP = 3
+"""Loops within each other: over messages, their calls of tools, the arguments of these."""
+
 SYSTEMS = ("你是一位诗人。", "写作者。\n只写正文。")
 PROMPTS = ("写一首诗。", "第一行\n\n第二行，有 {{ 花括号 }} 和 {% if %}", "A fox: “1 < 2”")
 ANSWERS = ("雪落千山静，风来一叶轻。", "从前有一只小狐狸。\n它住在山里。\n\n第二天……", "“走。”")
+
+LONGEST_TEXT = 100_000
+"""Of a conversation as short as these, with all that a template puts around it (characters)."""
 
 _SYSTEM, _FIRST, _ANSWER, _SECOND = "系统甲", "提问乙", "回答丙", "提问丁"
 
@@ -166,9 +178,14 @@ def _render(
 ) -> str:
     """The text of a conversation on the fixed date. Raises UserError if the template fails."""
     try:
-        return render(tokenizer, messages, {"strftime_now": DATE.strftime} | dict(kwargs))
+        text = render(tokenizer, messages, {"strftime_now": DATE.strftime} | dict(kwargs))
+    except MemoryError:
+        raise
     except Exception as error:  # a template is a stranger's program, which can fail in any way
         raise _unusable(f"it words no conversation: {' '.join(str(error).split())}") from None
+    if len(text) > LONGEST_TEXT:
+        raise _unusable(f"it writes {len(text)} characters around a short conversation")
+    return text
 
 
 def _published(tokenizer: "PreTrainedTokenizerBase") -> str:
@@ -184,7 +201,10 @@ def _published(tokenizer: "PreTrainedTokenizerBase") -> str:
             " the one for conversations into a chat_template.jinja beside the weights"
         )
     # A model may have several by name; this is the one for conversations without tools.
-    return str(tokenizer.get_chat_template())
+    template = str(tokenizer.get_chat_template())
+    if len(template) > LONGEST_TEXT:
+        raise _unusable(f"it is {len(template)} characters long; {LONGEST_TEXT} are read")
+    return template
 
 
 def _mentions(template: str, name: str) -> bool:
@@ -246,6 +266,8 @@ def _agreeing(
         return template_of(pieces), "written anew: no system role"
     if _mentions(published, "strftime_now"):
         return template_of(pieces), f"written anew: today's date, which is now {DATE}"
+    if found := computation(published):
+        return template_of(pieces), f"written anew: it computes by {found}"
     if _agrees(tokenizer, published, pieces):
         return published, ""
     if kwargs:
@@ -254,6 +276,39 @@ def _agreeing(
         if _agrees(tokenizer, template, pieces):
             return template, "set: " + ", ".join(f"{name}={kwargs[name]}" for name in kwargs)
     return template_of(pieces), "written anew: its prompt does not begin an answered conversation"
+
+
+def computation(template: str) -> str:
+    """What in a template may take time or memory that grows faster than its conversation.
+
+    base_model tries a template within limits, on short texts. Later stages render it for every row
+    and prompt, so a template that may do more at some other text is not kept. It is empty for
+    templates that go through messages and join them, as those of all common models do.
+    """
+    from jinja2 import nodes
+    from transformers.utils.chat_template_utils import _compile_jinja_template
+
+    tree = _compile_jinja_template(template).environment.parse(template)
+    for kind, name in ((nodes.Mul, "*"), (nodes.Pow, "**"), (nodes.Mod, "%")):
+        if next(tree.find_all(kind), None):
+            return name
+    for call in tree.find_all(nodes.Call):
+        name = getattr(call.node, "name", getattr(call.node, "attr", ""))
+        if name in COMPUTING or name == "loop":
+            return f"{name}()"
+    for each in tree.find_all(nodes.Filter):
+        if each.name in COMPUTING:
+            return f"the filter {each.name}"
+    if any(loop.recursive or _depth(loop) > DEEPEST_LOOP for loop in tree.find_all(nodes.For)):
+        return "loops within loops"
+    return ""
+
+
+def _depth(loop: Any) -> int:
+    """How many loops stand within each other here."""
+    from jinja2 import nodes
+
+    return 1 + max((_depth(each) for each in loop.find_all(nodes.For)), default=0)
 
 
 def _agrees(tokenizer: "PreTrainedTokenizerBase", template: str, pieces: Pieces) -> bool:

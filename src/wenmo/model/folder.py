@@ -1,7 +1,6 @@
 """A model's folder: which files belong to it, whether it is whole, how it is copied."""
 
 import errno
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wenmo.core.errors import UserError
+from wenmo.core.outside import LARGEST_JSON, MIB, read_json, read_json_object
 from wenmo.model.provenance import RECORD_FILE
 
 if TYPE_CHECKING:
@@ -20,6 +20,21 @@ WEIGHTS = "*.safetensors"
 MODEL_FILES = (WEIGHTS, "*.json", "*.jinja", "*.txt", "*.model", "*.tiktoken")
 # Some repositories hold all weights twice: once more as one file in their author's own format.
 NOT_MODEL_FILES = ("consolidated*", RECORD_FILE)
+ADAPTER = "adapter_config.json"
+"""Beside whole weights it would make transformers open the model that it names instead."""
+
+INDEX = "model.safetensors.index.json"
+OBJECTS = (
+    "*config.json",
+    "tokenizer.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "chat_template.json",
+    INDEX,
+)
+"""JSON files of which libraries take for granted that they hold an object."""
+
 PICKLED_WEIGHTS = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 TOKENIZERS = ("tokenizer.json", "tokenizer.model", "vocab.*", "spiece.model", "*.tiktoken")
 
@@ -40,7 +55,7 @@ def select(names: Iterable[str], origin: str) -> list[str]:
     Raises UserError, opening with `origin`, if they lack weights, configuration or a tokenizer.
     """
     names = list(names)
-    chosen = sorted(filter(belongs, names))
+    chosen = sorted(name for name in names if belongs(name) and name != ADAPTER)
     pickled = sorted(name for name in names if _is_one_of(name, PICKLED_WEIGHTS))
     if not any(fnmatch(name, WEIGHTS) for name in chosen):
         reason = f"; {pickled[0]} is a pickle, which can run code when opened" if pickled else ""
@@ -61,46 +76,82 @@ def weights_metadata(folder: Path, origin: str) -> "SafetensorsRepoMetadata":
     from huggingface_hub import get_local_safetensors_metadata
     from huggingface_hub.errors import NotASafetensorsRepoError, SafetensorsParsingError
 
-    try:
-        metadata = get_local_safetensors_metadata(folder)
-    except FileNotFoundError as error:
-        missing = Path(error.filename).name if error.filename else error
-        raise UserError(f"{origin}: {missing} is missing, which the weights' index names") from None
-    except NotASafetensorsRepoError:
-        raise UserError(
-            f"{origin}: neither model.safetensors nor model.safetensors.index.json"
-        ) from None
-    except SafetensorsParsingError:
-        raise UserError(
-            f"{origin}: a weights file is broken or a git-lfs pointer (`git lfs pull` fetches it)"
-        ) from None
-    except json.JSONDecodeError:
-        raise UserError(f"{origin}: the weights' index is not JSON") from None
     if fault := broken_file(folder):
         raise UserError(f"{origin}: {fault}")
-    return metadata
+    try:
+        return get_local_safetensors_metadata(folder)
+    except NotASafetensorsRepoError:
+        raise UserError(f"{origin}: neither model.safetensors nor {INDEX}") from None
+    except (SafetensorsParsingError, ValueError, TypeError, KeyError) as error:
+        raise UserError(f"{origin}: the weights cannot be read: {error}") from None
+
+
+def refuse_links(folder: Path, names: Iterable[str], origin: str) -> None:
+    """Raise UserError if a name is a link out of the model's folder, or no regular file.
+
+    The cache of Hugging Face's client has snapshots/<commit> link to blobs beside it.
+    https://huggingface.co/docs/huggingface_hub/guides/manage-cache
+    """
+    homes = [folder.resolve()]
+    if homes[0].parent.name == "snapshots":
+        homes.append(homes[0].parent.parent / "blobs")
+    for name in names:
+        path = folder / name
+        if not path.is_file():
+            raise UserError(f"{origin}: {name} is no regular file")
+        if not any(path.resolve().is_relative_to(home) for home in homes):
+            raise UserError(
+                f"{origin}: {name} is a link out of the folder; put the file itself there"
+            )
 
 
 def broken_file(folder: Path) -> str:
     """The fault of the first file of a model that is not whole; empty if every file is whole.
 
     A weights file is whole if its header can be read and the file is as long as the header says.
+    An index of weights may name files of the same folder alone.
     """
+    for path in sorted(path for path in folder.iterdir() if belongs(path.name)):
+        try:
+            _refuse_broken(path)
+        except UserError as error:
+            return str(error).removeprefix(f"{folder}/")
+    return ""
+
+
+def _refuse_broken(path: Path) -> None:
     from safetensors import SafetensorError, safe_open
 
-    for path in sorted(path for path in folder.iterdir() if belongs(path.name)):
-        if path.suffix == ".json":
-            try:
-                json.loads(path.read_bytes())
-            except ValueError:
-                return f"{path.name} is not JSON"
-        if path.match(WEIGHTS):
-            try:
-                with safe_open(path, framework="numpy"):
-                    pass
-            except SafetensorError:
-                return f"{path.name} is cut short or no safetensors file"
-    return ""
+    if not path.is_file():
+        raise UserError(f"{path}: no regular file")
+    if path.match(WEIGHTS):
+        try:
+            with safe_open(path, framework="numpy"):
+                return
+        except (SafetensorError, OSError):
+            raise UserError(
+                f"{path}: cut short, no safetensors file or a git-lfs pointer (`git lfs pull`"
+                " fetches it)"
+            ) from None
+    if path.stat().st_size > LARGEST_JSON:
+        raise UserError(f"{path}: larger than {LARGEST_JSON // MIB} MiB, and no weights")
+    if path.name == INDEX:
+        _refuse_foreign_shards(path)
+    elif _is_one_of(path.name, OBJECTS):
+        read_json_object(path)
+    elif path.suffix == ".json":
+        read_json(path)
+
+
+def _refuse_foreign_shards(index: Path) -> None:
+    shards = read_json_object(index).get("weight_map")
+    if not isinstance(shards, dict) or not shards:
+        raise UserError(f"{index}: no weight_map")
+    for name in {str(each): each for each in shards.values()}.values():
+        if not isinstance(name, str) or not fnmatch(name, WEIGHTS) or not belongs(name):
+            raise UserError(f"{index}: weight_map names {name!r}, no safetensors file beside it")
+        if not (index.parent / name).exists():
+            raise UserError(f"{index}: {name} is missing, which weight_map names")
 
 
 def place(source: Path, names: Iterable[str], output: Path, *, link_weights: bool) -> None:

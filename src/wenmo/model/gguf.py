@@ -3,11 +3,13 @@
 import shutil
 import struct
 import sys
+import tempfile
 from collections.abc import Collection
 from pathlib import Path
 
 from wenmo.core.errors import UserError
-from wenmo.model.folder import disk_errors_in_one_line
+from wenmo.core.outside import read_bytes
+from wenmo.model.folder import disk_errors_in_one_line, refuse_links
 from wenmo.model.loading import WAY_OUT, refusing_misfits
 
 
@@ -22,6 +24,7 @@ def only_file(folder: Path) -> Path | None:
     if len(files) > 1:
         names = ", ".join(file.name for file in files)
         raise UserError(f"base_model.path: {folder}: one GGUF file is read, not several ({names})")
+    refuse_links(folder, [files[0].name], f"base_model.path: {folder}")
     return files[0]
 
 
@@ -46,10 +49,13 @@ def dequantise(file: Path, output: Path) -> None:
         file=sys.stderr,
     )
     try:
-        with refusing_misfits(file):
+        # Alone, so that nothing beside it is opened, such as the configuration of an adapter.
+        with tempfile.TemporaryDirectory() as alone, refusing_misfits(file):
+            Path(alone, file.name).symlink_to(file.resolve())
             model, loading = AutoModelForCausalLM.from_pretrained(
-                file.parent,
+                alone,
                 gguf_file=file.name,
+                trust_remote_code=False,
                 quantization_config=GgufConfig(dequantize=True),
                 dtype=torch.bfloat16,
                 local_files_only=True,
@@ -57,15 +63,16 @@ def dequantise(file: Path, output: Path) -> None:
             )
             _refuse_missing(loading["missing_keys"], file)
             tokenizer = AutoTokenizer.from_pretrained(
-                file.parent, gguf_file=file.name, local_files_only=True
+                alone, gguf_file=file.name, local_files_only=True, trust_remote_code=False
             )
     except UserError as error:  # No stage makes a user's own file.
         raise UserError(str(error).removesuffix(WAY_OUT)) from None
-    except (struct.error, IndexError) as error:  # what the package raises in a header cut short
+    except (struct.error, MemoryError) as error:  # what the package raises in a broken header
         raise UserError(f"{file}: it cannot be opened: {error}") from None
     template = file.parent / "chat_template.jinja"
     if template.is_file():
-        tokenizer.chat_template = template.read_text(encoding="utf-8")
+        refuse_links(file.parent, [template.name], str(file.parent))
+        tokenizer.chat_template = read_bytes(template).decode("utf-8", "replace")
     shutil.rmtree(output, ignore_errors=True)
     try:
         with disk_errors_in_one_line(output):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from wenmo.config.params_file import Precision
 from wenmo.config.train import Quantization
 from wenmo.core.errors import UserError
+from wenmo.core.outside import read_json_object
 from wenmo.model.chat import end_token
 from wenmo.model.folder import PICKLED_WEIGHTS, TOKENIZERS, WEIGHTS, broken_file
 
@@ -111,7 +112,15 @@ def refusing_misfits(folder: Path) -> Iterator[None]:
 
     try:
         yield
-    except (KeyError, ValueError, StrictDataclassError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        RecursionError,
+        StrictDataclassError,
+    ) as error:
         reason = " ".join(str(error).split()).partition(". ")[0]
         raise _unusable(folder, f"it cannot be opened: {reason}") from None
     except RuntimeError as error:
@@ -178,9 +187,15 @@ def refuse_unknown_architecture(folder: Path) -> None:
 
     Some repositories bring code of their own for it, which is never run.
     """
-    from transformers import MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
+    from transformers import CONFIG_MAPPING, MODEL_FOR_CAUSAL_LM_MAPPING, AutoConfig
 
     with refusing_misfits(folder):
+        model_type = read_json_object(folder / "config.json").get("model_type")
+        if model_type not in CONFIG_MAPPING:
+            raise ValueError(
+                f"{model_type!r} is no architecture of transformers, and code that a model brings"
+                " is never run"
+            )
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
             raise ValueError(f"{config.model_type!r} is no causal language model of transformers")
@@ -190,7 +205,7 @@ def context_length(folder: Path) -> int:
     """The longest text that the model in `folder` can read (tokens)."""
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     return int(config.get_text_config().max_position_embeddings)
 
 
@@ -202,7 +217,9 @@ def end_tokens(folder: Path) -> frozenset[int]:
     from transformers import AutoConfig, GenerationConfig
 
     named = GenerationConfig if (folder / "generation_config.json").is_file() else AutoConfig
-    ids = named.from_pretrained(folder, local_files_only=True).eos_token_id
+    # GenerationConfig brings no code and knows no such argument.
+    options = {} if named is GenerationConfig else {"trust_remote_code": False}
+    ids = named.from_pretrained(folder, local_files_only=True, **options).eos_token_id
     return frozenset([ids] if isinstance(ids, int) else ids or [])
 
 

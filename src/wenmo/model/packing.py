@@ -14,7 +14,8 @@ def refuse_mixed_rows(base: Path) -> None:
     """
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(base, local_files_only=True).get_text_config()
+    opened = AutoConfig.from_pretrained(base, local_files_only=True, trust_remote_code=False)
+    config = opened.get_text_config()
     kinds = set(getattr(config, "layer_types", None) or ())
     mixing = {kind for kind in kinds if not kind.endswith("attention") or "linear" in kind}
     if mixing:

@@ -10,11 +10,23 @@ import csv
 import json
 import re
 from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from fnmatch import fnmatch
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
 from wenmo.core.errors import UserError
+from wenmo.core.outside import (
+    DECODER,
+    LONGEST_LINE,
+    MIB,
+    bounded_lines,
+    json_fault,
+    opened,
+    read_bytes,
+    refuse_depth,
+)
 from wenmo.core.records import read_json_lines
 
 TEST_FILE = "test.jsonl"
@@ -31,8 +43,6 @@ LONGEST_START = 4096
 """Bytes that tell an array from JSON Lines."""
 
 LONGEST_LITERAL = len("-Infinity")
-LONGEST_FIELD = 2**31 - 1
-"""Of CSV, in characters; Python's own limit is shorter than a book."""
 
 ROWS_AT_ONCE = 100
 """Of Parquet."""
@@ -83,7 +93,7 @@ def read_text(path: Path) -> str:
     UTF-16 needs a byte-order mark; UTF-8 may have one. GB18030 is tried after UTF-8, since Chinese
     text in GB18030 is hardly ever valid UTF-8. Raises UserError for any other encoding.
     """
-    content = path.read_bytes()
+    content = read_bytes(path)
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encodings = ["utf-16"]
     elif content.startswith(codecs.BOM_UTF8):
@@ -122,7 +132,7 @@ def read_json_array(path: Path, malformed: MalformedRows) -> Located:
     the rows after it cannot be found.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with _text(path) as file:
             yield from _objects(_JsonText(file, path), malformed)
     except UnicodeDecodeError:
         raise _not_utf8(path) from None
@@ -135,10 +145,11 @@ def read_csv(path: Path, columns: tuple[str, ...], malformed: MalformedRows) -> 
     since the rows after it cannot be found.
     """
     line = 1
-    csv.field_size_limit(LONGEST_FIELD)
+    csv.field_size_limit(LONGEST_LINE)  # Python's own limit is shorter than a book.
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
+        with _text(path) as file:
+            lines = (text for _, text in bounded_lines(file, path, _stop))
+            reader = csv.DictReader(lines, strict=True)
             found = list(reader.fieldnames or ())
             missing = [column for column in columns if column not in found]
             if missing:
@@ -208,9 +219,21 @@ def check_writable(text: str, place: str) -> None:
         raise UserError(f"{place} holds {name} at position {found.start()}")
 
 
+@contextmanager
+def _text(path: Path) -> Iterator[TextIO]:
+    with opened(path) as file:
+        text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        yield text
+        text.detach()  # `opened` looks at the file once more.
+
+
+def _stop(error: UserError) -> None:
+    raise error
+
+
 def _is_array(path: Path) -> bool:
     """Whether a file of JSON is no JSON Lines: an array, or one object over several lines."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         start = file.read(LONGEST_START).removeprefix(codecs.BOM_UTF8).lstrip()
     return start.startswith(b"[") or start.partition(b"\n")[0].strip() == b"{"
 
@@ -222,7 +245,7 @@ class _JsonText:
     """
 
     def __init__(self, file: TextIO, path: Path) -> None:
-        self._file, self.path, self._decoder = file, path, json.JSONDecoder()
+        self._file, self.path, self._decoder = file, path, DECODER
         self._text, self._at, self.line = "", 0, 1
 
     def next_character(self) -> str:
@@ -244,12 +267,15 @@ class _JsonText:
         while True:
             try:
                 value, end = self._decoder.raw_decode(self._text, self._at)
+                refuse_depth(value)
             except json.JSONDecodeError as error:
                 is_cut = error.msg.startswith("Unterminated string") or (
                     error.pos >= len(self._text) - LONGEST_LITERAL
                 )
                 if not is_cut or not self._read_on():
-                    raise self.fault(error.msg, error.pos) from None
+                    raise self.fault(f"not JSON: {error.msg}", error.pos) from None
+            except (ValueError, RecursionError) as error:
+                raise self.fault(json_fault(error)) from None
             else:
                 # A number at the end of what is read may go on.
                 if end < len(self._text) or not self._read_on():
@@ -259,14 +285,19 @@ class _JsonText:
     def fault(self, reason: str, at: int | None = None) -> UserError:
         """The complaint about what is here, or in the text at `at`."""
         line = self.line + self._text.count("\n", self._at, at or self._at)
-        return UserError(f"{self.path}:{line}: not JSON: {reason}")
+        return UserError(f"{self.path}:{line}: {reason}")
 
     def _go_to(self, end: int) -> None:
         self.line += self._text.count("\n", self._at, end)
         self._at = end
 
     def _read_on(self) -> bool:
-        """Read another piece, at least as long as what is kept; whether there was one."""
+        """Read another piece, at least as long as what is kept; whether there was one.
+
+        Raises UserError if what is kept is longer than a row may be.
+        """
+        if len(self._text) - self._at > LONGEST_LINE:
+            raise self.fault(f"a row longer than {LONGEST_LINE // MIB} MiB")
         piece = self._file.read(max(PIECE, len(self._text) - self._at))
         if piece:
             self._text, self._at = self._text[self._at :] + piece, 0
@@ -289,12 +320,12 @@ def _objects(text: _JsonText, malformed: MalformedRows) -> Located:
         if text.next_character() == ",":
             text.pass_over()
         elif text.next_character() != "]":
-            raise text.fault("expected ',' or ']'")
+            raise text.fault("not JSON: expected ',' or ']'")
 
 
 def _not_utf8(path: Path) -> UserError:
     """The complaint about the first line of a file that is no UTF-8."""
-    with path.open("rb") as file:
+    with opened(path) as file:
         for number, line in enumerate(file, start=1):
             try:
                 line.decode()
