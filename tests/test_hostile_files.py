@@ -138,13 +138,13 @@ TEMPLATES = {
     "doubling": (
         "{% set n = namespace(x='xxxxxxxx') %}{% for i in range(60) %}{% set n.x = n.x ~ n.x %}"
         "{% endfor %}{{ n.x }}",
-        "4 GiB of memory",
+        "it takes ",
     ),
     "division": ("{{ 1 / 0 }}", "division by zero"),
     "another file": ("{% include 'config.json' %}", "cannot be used"),
     "attributes": ("{{ messages.__class__.__mro__ }}", "cannot be used"),
     "recursion": ("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}", "cannot be used"),
-    "a power": ("{{ 9 ** 9 ** 9 }}", "longer than"),
+    "a power": ("{{ 9 ** 9 ** 9 }}", "cannot be used"),
     "wrong syntax": ("{% for", "cannot be used"),
     "no conversation": ("雪", "cannot be used"),
     "a long template": ("雪" * 200_000, "200000 characters long"),
