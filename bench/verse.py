@@ -47,10 +47,10 @@ def rows_of(path: Path, per_form: int) -> list[Row]:
     poems = [str(each) for each in pd.read_csv(path, keep_default_na=False)["content"]]
     kept = [each for each in poems if rhymed(each) and tones_kept(each)]
     rows = []
-    for wanted in FORMS.values():
+    for name, wanted in FORMS.items():
         of_form = [each for each in kept if form(verse_lines(each)) == wanted]
         for poem in of_form[:per_form]:
-            prompt = word_prompt(verse_lines(poem), "", "first_line")
+            prompt = word_prompt(verse_lines(poem)[0], "", f"写一首{name}", "first_line")
             rows.append(Row(str(len(rows)), path.name, len(rows), prompt, "", poem))
     return rows
 

@@ -11,7 +11,7 @@ from wenmo.core.records import Generation
 from wenmo.scoring.copying import copied
 from wenmo.scoring.evaluation import HEADLINE
 from wenmo.scoring.scorecard import Setting, score
-from wenmo.tasks.poetry import word_prompt
+from wenmo.tasks.poetry import form_name, word_prompt
 from wenmo.text.prosody import LEAST_DIFFERENT, Rule, analyse
 from wenmo.text.verse import form, verse_lines
 from wenmo.tools.prosody import prosody_page
@@ -61,12 +61,11 @@ def scores(
 ) -> dict[str, float]:
     """The scores of what a trick makes of each human poem."""
     setting = Setting("poetry", 20, learnt, 0)
-    generations = [
-        Generation(
-            str(at), word_prompt(poem, "", "first_line"), text(poem), text(trick(poem)), "stop", 1
-        )
-        for at, poem in enumerate(HUMAN)
-    ]
+    generations = []
+    for at, poem in enumerate(HUMAN):
+        prompt = word_prompt(poem[0], "", f"写一首{form_name(poem)}", "first_line")
+        written = text(trick(poem))
+        generations.append(Generation(str(at), prompt, text(poem), written, "stop", 1))
     copies = copied([each.text for each in generations], ["无"])
     return score(generations, copies, setting).scores
 

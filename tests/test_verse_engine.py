@@ -24,7 +24,8 @@ def asked(count: int, rule: str = "full") -> list[Prompt]:
     rows = []
     for at, first in enumerate(FIRST_LINES[:count]):
         lines = 4 if at % 2 else 8
-        prompt = word_prompt([first] * lines, "", "first_line")
+        name = next(name for name, each in FORMS.items() if each == (lines, len(first)))
+        prompt = word_prompt(first, "", f"写一首{name}", "first_line")
         rows.append(Row(str(at), "poems", at, "", prompt, ""))
     verses = asked_verses("poetry", rows, rule)
     return [

@@ -15,6 +15,7 @@ from wenmo.text.readings import (
     RHYME_GROUPS,
     Reading,
     line_readings,
+    own_readings,
     readings,
     rhyme_name,
     tones,
@@ -64,7 +65,7 @@ def named_rhyme(name: str) -> Reading:
 
 def _in_any_line(character: str) -> list[frozenset[Reading]]:
     """What a character's readings may be. Some phrase leaves it as it is, if it is a word so."""
-    if own := readings(character):
+    if own := own_readings(character):
         return [own]
     return [*line_readings(character), *map(readings, _conversions().get(character, ()))]
 

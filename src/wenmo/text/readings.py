@@ -52,7 +52,7 @@ def readings(character: str) -> frozenset[Reading]:
 
     Only a character without a reading of its own has those of its variants, or else of theirs.
     """
-    own = _own_readings(character)
+    own = own_readings(character)
     near = yitizi.get(character)
     return own or _union(near) or _union(other for each in near for other in yitizi.get(each))
 
@@ -82,11 +82,11 @@ def line_readings(line: str) -> list[frozenset[Reading]]:
 @cache
 def _either(given: str, converted: str) -> frozenset[Reading]:
     # Variants of a simplified character may be several words, as 鐘 and 鍾 are of 钟.
-    return _own_readings(given) | readings(converted)
+    return own_readings(given) | readings(converted)
 
 
 @cache
-def _own_readings(character: str) -> frozenset[Reading]:
+def own_readings(character: str) -> frozenset[Reading]:
     """The readings that the 廣韻 or a later book has for the character, without its variants."""
     shapes = {character, _LATER_SHAPE.get(character, character)}
     listed = {
@@ -107,7 +107,7 @@ def _later_readings() -> dict[str, frozenset[Reading]]:
 
 
 def _union(characters: Iterable[str]) -> frozenset[Reading]:
-    return frozenset().union(*map(_own_readings, characters))
+    return frozenset().union(*map(own_readings, characters))
 
 
 def rhyme_name(reading: Reading) -> str:
