@@ -8,7 +8,7 @@ import json
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -192,7 +192,9 @@ class Revision:
         return parse_lock(self._text("dvc.lock"), f"{self.name}: dvc.lock")
 
     def _lines(self, kind: type[Line], path: str, task: str) -> Iterator[Line]:
-        wanted = [field.name for field in fields(kind)]
+        # What an older revision's rows lack has its default.
+        names = {field.name for field in fields(kind)}
+        wanted = [field.name for field in fields(kind) if field.default is MISSING]
         # splitlines would also break at characters that may stand within a text.
         for number, line in enumerate(self._text(path, task).split("\n"), start=1):
             if not line.strip():
@@ -200,10 +202,10 @@ class Revision:
             place = f"{self.name}: {path}:{number}"
             try:
                 content = json.loads(line)
-                yield kind(**{key: content[key] for key in wanted})
+                yield kind(**{key: content[key] for key in names & content.keys()})
             except json.JSONDecodeError as error:
                 raise UserError(f"{place}: not JSON: {error.msg}") from None
-            except (KeyError, TypeError):
+            except (AttributeError, TypeError):
                 raise UserError(f"{place}: expected the keys {', '.join(wanted)}") from None
 
     def _text(self, path: str, task: str = "") -> str:
