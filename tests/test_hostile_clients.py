@@ -15,8 +15,8 @@ from tests.streaming_server import StreamingServer
 from wenmo.config.params_file import TASKS
 from wenmo.tools.writing.web_clients import FREE_GUESSES, GUESSES_OF_ALL, Guesses, client_of
 from wenmo.tools.writing.web_gate import MAX_BODY, MAX_OPEN
-from wenmo.tools.writing.web_page import MAX_WAITING, MAX_WRITING
-from wenmo.tools.writing.web_queue import MAX_OF_CLIENT
+from wenmo.tools.writing.web_page import MAX_WRITING
+from wenmo.tools.writing.web_queue import MAX_OF_CLIENT, MAX_WAITING
 
 TEXT = "一篙春水绿，\n两岸杏花齐。"
 PASSWORD = ("--auth", "me:SECRET", "--allow-host", "wenmo.example")

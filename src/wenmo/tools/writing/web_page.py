@@ -20,9 +20,6 @@ from wenmo.tools.writing.web_tab import PRIVATE, PageContext, Tab, build_tab, tr
 MAX_WRITING = 8
 """Requests that are answered at a time; the others wait and see their place in the queue."""
 
-MAX_WAITING = 64
-"""Requests that may wait; further ones are refused."""
-
 MAX_SESSIONS = 200
 """Open pages whose components' settings Gradio keeps; it makes those of an older one anew."""
 
@@ -56,7 +53,7 @@ def build(context: PageContext) -> gr.Blocks:
         live_updates=True,
         concurrency_count=blocks.max_threads,
         update_intervals=1,
-        max_size=MAX_WAITING,
+        max_size=None,
         blocks=blocks,
         default_concurrency_limit=MAX_WRITING,
     )

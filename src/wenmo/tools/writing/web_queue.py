@@ -6,23 +6,26 @@ no setting for either. The classes below belong to the Gradio version that pypro
 
 import asyncio
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
 import fastapi
 from gradio.data_classes import PredictBodyInternal
 from gradio.queueing import Event, Queue
-from gradio.utils import LRUCache, run_coro_in_background
+from gradio.utils import run_coro_in_background
 
 from wenmo.tools.writing.web_clients import client_of
 
 UNREAD_SECONDS = 10
-"""Longest time for which a text may have messages that no browser fetches."""
+"""Longest time for which messages are kept that no browser fetches."""
 
 MAX_OF_CLIENT = 32
 """Texts of one client that may wait or be written at a time; one more is refused."""
+
+MAX_WAITING = 64
+"""Texts that may wait; one more takes the place of one of the client that has the most."""
 
 MAX_UNREAD = 500
 """Texts of all clients that no browser has begun to read."""
@@ -33,23 +36,20 @@ PLACES_LEFT = 2
 INTERVAL = 0.02
 """Seconds between two looks for a text to begin; Gradio's 0.001 keeps a processor busy."""
 
-FORGET_SECONDS = 60
-"""Time after which what is kept of a browser without texts is deleted."""
-
 
 class Mailbox(asyncio.Queue[Any]):
     """The messages to a browser, which knows whether they are fetched."""
 
-    def __init__(self, on_first_read: Callable[[], None]) -> None:
+    def __init__(self, on_read: Callable[[], None]) -> None:
         super().__init__()
-        self.on_first_read = on_first_read
+        self.on_read = on_read
         self.readers = 0
         self.last_read = time.monotonic()
 
     async def get(self) -> Any:
         """The next message, for which the connection to the browser waits."""
         self.readers += 1
-        self.on_first_read()
+        self.on_read()
         try:
             return await super().get()
         finally:
@@ -61,11 +61,19 @@ class Mailbox(asyncio.Queue[Any]):
         return 0 if self.readers else time.monotonic() - self.last_read
 
 
-class _Mailboxes(LRUCache[str, Any]):
-    """By browser; each of two connections of one browser deletes it when it ends."""
+class _Mailboxes(dict[str, Any]):
+    """By browser; Gradio's own drops the oldest of 2,000, and stops if a text's is missing."""
 
     def __delitem__(self, session: str) -> None:
+        """Each of two connections of one browser deletes it when it ends."""
         self.pop(session, None)
+
+
+class _EventIds(dict[str, set[str]]):
+    """By browser; a connection still looks after the browser has been dropped."""
+
+    def __missing__(self, session: str) -> set[str]:
+        return set()
 
 
 class SharedQueue(Queue):
@@ -73,8 +81,8 @@ class SharedQueue(Queue):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self.pending_messages_per_session = _Mailboxes(self.pending_messages_per_session.max_size)
-        self.pending_event_ids_session = defaultdict(set)
+        self.pending_messages_per_session = _Mailboxes()  # type: ignore[assignment]
+        self.pending_event_ids_session = _EventIds()
         self._unread: list[Event] = []
         """Texts that no browser has begun to read, oldest first; the queue has the others."""
 
@@ -94,13 +102,13 @@ class SharedQueue(Queue):
         place: of the same client, or of anybody if the client has more of them than others.
         """
         client, session = client_of(request.scope), body.session_hash or ""
-        events = [*self._unread, *self._waiting(), *self._writing()]
-        of_client = sum(client_of(event.request.scope) == client for event in events)
-        if of_client >= MAX_OF_CLIENT and not await self._make_room(client):
+        mine = _of_clients([*self._unread, *self._waiting(), *self._writing()])[client]
+        if mine >= MAX_OF_CLIENT and not await self._drop_unread(client):
             return False, f"You have {MAX_OF_CLIENT} texts in the queue already.", "queue_full"
+        if len(self) >= MAX_WAITING and not await self._drop_waiting(client):
+            return False, "The queue is full.", "queue_full"
         if len(self._unread) >= MAX_UNREAD:
-            unread = Counter(client_of(event.request.scope) for event in self._unread)
-            await self._make_room(unread.most_common(1)[0][0])
+            await self._drop_unread(_of_clients(self._unread).most_common(1)[0][0])
         mailbox = self.pending_messages_per_session.get(session)
         if mailbox is None:
             mailbox = Mailbox(partial(self._let_in, session))
@@ -115,39 +123,33 @@ class SharedQueue(Queue):
 
     async def remove_from_queue(self, event_id: str) -> None:
         """Take a cancelled text out."""
-        self._unread = [event for event in self._unread if event._id != event_id]
+        self._end_unread(lambda event: event._id == event_id)
         await super().remove_from_queue(event_id)
 
     async def clean_events(
         self, *, session_hash: str | None = None, event_id: str | None = None
     ) -> None:
         """End the texts of a browser that has left."""
-        for event in [each for each in self._unread if each.session_hash == session_hash]:
-            self._unread.remove(event)
-            self.event_ids_to_events.pop(event._id, None)
+        self._end_unread(lambda event: event.session_hash == session_hash)
         await super().clean_events(session_hash=session_hash, event_id=event_id)
+        self.pending_event_ids_session.pop(session_hash or "", None)
 
     def get_events(self) -> tuple[list[Event], bool, str] | None:
         """The next text to write: of the client, then of the browser, that has the fewest."""
         writing = self._writing()
-        of_clients = Counter(client_of(event.request.scope) for event in writing)
+        of_clients = _of_clients(writing)
         of_sessions = Counter(event.session_hash for event in writing)
         for name, waiting in self.event_queue_per_concurrency_id.items():
             limit = waiting.concurrency_limit or self.max_thread_count
             if waiting.current_concurrency >= limit:
                 continue
             allowed = [
-                event
-                for event in waiting.queue
-                if of_clients[client_of(event.request.scope)] < limit - PLACES_LEFT
+                event for event in waiting.queue if of_clients[_client(event)] < limit - PLACES_LEFT
             ]
             if allowed:
                 chosen = min(
                     allowed,
-                    key=lambda event: (
-                        of_clients[client_of(event.request.scope)],
-                        of_sessions[event.session_hash],
-                    ),
+                    key=lambda event: (of_clients[_client(event)], of_sessions[event.session_hash]),
                 )
                 waiting.queue.remove(chosen)
                 return [chosen], False, name
@@ -170,36 +172,48 @@ class SharedQueue(Queue):
             self._unread.remove(event)
             self.event_queue_per_concurrency_id[event.concurrency_id].queue.append(event)
 
-    async def _make_room(self, client: str) -> bool:
+    def _end_unread(self, is_ended: Callable[[Event], bool]) -> None:
+        for event in [each for each in self._unread if is_ended(each)]:
+            self._unread.remove(event)
+            self.event_ids_to_events.pop(event._id, None)
+
+    async def _drop_unread(self, client: str) -> bool:
         """Drop the client's oldest text that no browser has begun to read, if there is one."""
         for event in self._unread:
-            if client_of(event.request.scope) == client:
+            if _client(event) == client:
                 await self._drop(event.session_hash)
                 return True
         return False
 
-    async def _drop(self, session: str) -> None:
-        """End all texts of a browser and delete the messages to it."""
-        await self.clean_events(session_hash=session)
-        mailbox = self.pending_messages_per_session.get(session)
-        while mailbox and not mailbox.empty():
-            mailbox.get_nowait()
+    async def _drop_waiting(self, client: str) -> bool:
+        """Drop the latest text of the client with the most that wait, if this one has fewer."""
+        of_clients = _of_clients(self._waiting())
+        greediest, most = of_clients.most_common(1)[0]
+        if most <= of_clients[client] + 1:
+            return False
+        *_, latest = (event for event in self._waiting() if _client(event) == greediest)
+        await self._drop(latest.session_hash)
+        return True
 
-    def _forget(self, session: str) -> None:
-        self.pending_messages_per_session.pop(session, None)
-        self.pending_event_ids_session.pop(session, None)
+    async def _drop(self, session: str) -> None:
+        """End all texts of a browser; it is told when it reads."""
+        await self.clean_events(session_hash=session)
+        mailbox = self.pending_messages_per_session.pop(session, None)
+        if mailbox:
+            mailbox.put_nowait(None)  # a connection that waits looks again, and finds no mailbox
 
     async def _drop_unread_ones(self) -> None:
         while not self.stopped:
             await asyncio.sleep(1)
-            events = [*self._unread, *self._waiting(), *self._writing()]
-            active = {event.session_hash for event in events}
             for session, mailbox in list(self.pending_messages_per_session.items()):
-                unread = mailbox.unread_for()
-                if session in active and unread > UNREAD_SECONDS:
+                if mailbox.unread_for() > UNREAD_SECONDS:
                     await self._drop(session)
-                elif session not in active and unread > FORGET_SECONDS:
-                    self._forget(session)
-            for session in self.pending_event_ids_session.keys() - active:
-                if session not in self.pending_messages_per_session:
-                    self.pending_event_ids_session.pop(session)
+
+
+def _client(event: Event) -> str:
+    return client_of(event.request.scope)
+
+
+def _of_clients(events: Iterable[Event]) -> Counter[str]:
+    """How many of the texts each client has."""
+    return Counter(map(_client, events))
