@@ -22,14 +22,14 @@ def page() -> gr.Blocks:
     with gr.Blocks() as blocks:
         inputs = [
             *(gr.Textbox(), gr.Radio(["五言绝句", "七言绝句"]), gr.Number(minimum=0), gr.Number()),
-            *(gr.Slider(0, 2), gr.Checkbox()),
+            *(gr.Slider(0, 2), gr.Checkbox(), gr.Dataset(["textbox"], samples=[["雪"], ["月"]])),
         ]
         gr.Button().click(lambda *values: None, inputs, None)
     return blocks
 
 
 PAGE = page()
-RIGHT = ["雪", "五言绝句", 1, None, 0.5, True]
+RIGHT = ["雪", "五言绝句", 1, None, 0.5, True, 1]
 
 
 def call(data: Any, **changed: Any) -> bytes:

@@ -18,7 +18,7 @@ from gradio.utils import run_coro_in_background
 
 from wenmo.tools.writing.web_clients import client_of
 
-UNREAD_SECONDS = 10
+UNREAD_SECONDS = 30
 """Longest time for which messages are kept that no browser fetches."""
 
 MAX_OF_CLIENT = 32

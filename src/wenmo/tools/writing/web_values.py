@@ -90,4 +90,7 @@ def _expected(component: Any, value: Any) -> str:
             return "" if isinstance(value, str) and value in choices else "one of the choices"
         case gr.Textbox():
             return "" if isinstance(value, str) else "a text"
+        case gr.Dataset():
+            fits = type(value) is int and 0 <= value < len(component.samples)
+            return "" if fits else "the number of an example"
     return "no value from a browser"
