@@ -1,6 +1,7 @@
 """Readers of what comes from outside give data or one line, whatever the bytes.
 
-Seconds by default; WENMO_FUZZ=600 gives each reader its share of ten minutes.
+Seconds by default; `WENMO_FUZZ=600 pytest -n 0 -rP tests/test_fuzz.py` gives each reader its share
+of ten minutes and prints how many inputs it was given.
 """
 
 import json
@@ -117,20 +118,27 @@ READERS: dict[str, tuple[st.SearchStrategy[bytes], str, Callable[[Path], Any]]] 
 }
 
 
-def for_its_share(attempt: Callable[[], None]) -> None:
-    """Run a property once, or again and again for its share of the time."""
-    until = time.monotonic() + SECONDS / (len(READERS) + 1)
+def for_its_share(reads: Callable[[Any], None], inputs: st.SearchStrategy[Any]) -> None:
+    """Try a reader on 100 inputs, or on as many as its share of the time allows."""
+    until, tried = time.monotonic() + SECONDS / (len(READERS) + 1), 0
+
+    @settings(max_examples=100, suppress_health_check=list(HealthCheck), database=None)
+    @given(inputs)
+    def attempt(each: Any) -> None:
+        nonlocal tried
+        tried += 1
+        reads(each)
+
     attempt()
     while time.monotonic() < until:
         attempt()
+    print(f"{tried} inputs")
 
 
 @pytest.mark.parametrize("name", READERS)
 def test_a_reader_gives_data_or_one_line(tmp_path: Path, name: str) -> None:
     contents, file, read = READERS[name]
 
-    @settings(max_examples=100, suppress_health_check=list(HealthCheck), database=None)
-    @given(contents)
     def attempt(content: bytes) -> None:
         (tmp_path / file).write_bytes(content)
         try:
@@ -138,14 +146,12 @@ def test_a_reader_gives_data_or_one_line(tmp_path: Path, name: str) -> None:
         except UserError as error:
             assert "\n" not in str(error)
 
-    for_its_share(attempt)
+    for_its_share(attempt, contents)
 
 
 def test_a_template_gives_a_contract_or_one_line(tiny_model: Path) -> None:
     tokenizer = open_tokenizer(tiny_model)
 
-    @settings(max_examples=25, suppress_health_check=list(HealthCheck), database=None)
-    @given(TEMPLATES)
     def attempt(template: str) -> None:
         def find() -> str:
             tokenizer.chat_template = template
@@ -157,4 +163,4 @@ def test_a_template_gives_a_contract_or_one_line(tiny_model: Path) -> None:
             assert "\n" not in str(error)
             assert str(error).startswith("the chat template cannot be used: ") or not template
 
-    for_its_share(attempt)
+    for_its_share(attempt, TEMPLATES)

@@ -232,14 +232,28 @@ def test_a_configuration_of_an_adapter_beside_whole_weights_is_left_out(tmp_path
     assert not (tmp_path / "base/adapter_config.json").exists()
 
 
-def test_a_template_that_may_take_long_at_other_texts_is_written_anew(tmp_path: Path) -> None:
-    template = MODEL["chat_template.jinja"].decode() + (
-        "{% if '雪崩' in messages[-1].content %}{% for a in range(99999) %}{% for b in range(99999)"
-        " %}{% endfor %}{% endfor %}{% endif %}"
-    )
+@pytest.mark.parametrize(
+    "computing",
+    [
+        "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}",
+        "{{ '%99999999d' % 5 }}",
+        "{% set loop = namespace(index='%99999999d') %}{{ loop.index % 5 }}",
+        "{{ messages[-1].content * 99999 * 99999 }}",
+        "{{ 9 ** 9 ** 9 }}",
+        "{{ messages[-1].content.center(99999999) }}",
+        "{{ messages[-1].content | center(99999999) }}",
+        "{% for m in messages recursive %}{{ loop(messages) }}{% endfor %}",
+        "{% for a in messages[-1].content %}" * 4 + "{% endfor %}" * 4,
+    ],
+)
+def test_a_template_that_may_take_long_at_other_texts_is_written_anew(
+    tmp_path: Path, computing: str
+) -> None:
+    own = MODEL["chat_template.jinja"].decode()
+    template = f"{own}{{% if '雪崩' in messages[-1].content %}}{computing}{{% endif %}}"
     folder = write(tmp_path / "own", MODEL | {"chat_template.jinja": template.encode()})
     provide(tmp_path / "base", base_model(source="path", path=str(folder)), seed=1)
-    assert "range" not in (tmp_path / "base/chat_template.jinja").read_text()
+    assert "雪崩" not in (tmp_path / "base/chat_template.jinja").read_text()
 
 
 def rows(path: Path) -> Any:

@@ -289,9 +289,13 @@ def computation(template: str) -> str:
     from transformers.utils.chat_template_utils import _compile_jinja_template
 
     tree = _compile_jinja_template(template).environment.parse(template)
-    for kind, name in ((nodes.Mul, "*"), (nodes.Pow, "**"), (nodes.Mod, "%")):
+    for kind, name in ((nodes.Mul, "*"), (nodes.Pow, "**")):
         if next(tree.find_all(kind), None):
             return name
+    stored = {each.name for each in tree.find_all(nodes.Name) if each.ctx != "load"}
+    # Published templates tell turns apart by `loop.index0 % 2`; of a text, % is a format.
+    if "loop" in stored or not all(map(_is_of_loop, tree.find_all(nodes.Mod))):
+        return "%"
     for call in tree.find_all(nodes.Call):
         name = getattr(call.node, "name", getattr(call.node, "attr", ""))
         if name in COMPUTING or name == "loop":
@@ -302,6 +306,15 @@ def computation(template: str) -> str:
     if any(loop.recursive or _depth(loop) > DEEPEST_LOOP for loop in tree.find_all(nodes.For)):
         return "loops within loops"
     return ""
+
+
+def _is_of_loop(remainder: Any) -> bool:
+    """Whether it is that of a loop's counter, such as `loop.index0`, which is a small number."""
+    counter = remainder.left
+    return (
+        getattr(counter, "attr", "") in ("index", "index0")
+        and getattr(counter.node, "name", "") == "loop"
+    )
 
 
 def _depth(loop: Any) -> int:
