@@ -22,9 +22,8 @@ export PATH := $(BIN):$(PATH)
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-repro: $(VENV)/.installed  ## run the whole pipeline (dvc repro) and print the scores
+repro: $(VENV)/.installed  ## run the whole pipeline (dvc repro)
 	dvc --wait-for-lock repro
-	@python -m wenmo.tools.score_tables
 
 # Each process runs whole groups of tests (tests/conftest.py), with one thread of torch.
 PYTEST := pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-loadscope-reorder

@@ -264,7 +264,7 @@ def built(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     stages = {f"{stage}@{task}" for stage in TASK_STAGES for task in TASKS}
     ran = set(re.findall(r"Running stage '(.+)'", run.stdout))
-    assert ran == {"check", "base_model"} | stages
+    assert ran == {"check", "base_model", "overview"} | stages
     return folder
 
 

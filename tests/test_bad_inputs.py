@@ -150,6 +150,7 @@ OF_BASE, OF_TUNED = "outputs/poetry/eval.base.jsonl", "outputs/poetry/eval.tuned
 LOSSES = "outputs/poetry/loss.tuned.jsonl"
 OF_BOTH = (OF_BASE, OF_TUNED, LOSSES, "outputs/poetry/loss.base.jsonl")
 SUBMITTED = "outputs/poetry/submit.json"
+SPLIT = "metrics/merge/poetry.json"
 SCORES = "metrics/evaluate/poetry.json"
 TABLE, LENGTHS = "metrics/prepare/poetry.csv", "plots/prepare/poetry.csv"
 LIMITS = "endpoints.yaml"
@@ -180,6 +181,7 @@ CUT_MODELS = together(
 ASKED = param("summarize.provider", "closed")
 BY_ADAPTER = param("generate.weights", "adapter")
 BY_ENDPOINT = param("generate.engine", "openai")
+POETRY_ALONE = param("tasks", ["poetry"])
 TOKEN = write(".env", "HF_TOKEN=hf_writer\n")
 
 CASES: dict[str, list[tuple[Spoil, int, str]]] = {
@@ -310,6 +312,14 @@ CASES: dict[str, list[tuple[Spoil, int, str]]] = {
         (write(SCORES, '{"base": {}}'), 1, f"{SCORES}: no scores of base and tuned; run"),
         (remove(f"{CURVES}/eval"), 1, f"{CURVES}/eval/loss.tsv: no such file{WAY_OUT}"),
         (write(f"{CURVES}/loss.tsv", "step\tloss\n1\tlow\n"), 1, "no table of step and loss"),
+    ],
+    "overview": [
+        (nothing, 1, "metrics/evaluate/novel.json: no such file; run `dvc repro evaluate@novel`"),
+        (
+            together(POETRY_ALONE, write(SPLIT, "{")),
+            1,
+            f"{SPLIT}: not JSON; run `dvc repro merge",
+        ),
     ],
     "wenmo inspekt": [(nothing, 2, "Error: No such command 'inspekt'")],
     "wenmo inspect": [(nothing, 2, "Error: Missing argument 'task'")],

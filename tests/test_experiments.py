@@ -60,7 +60,8 @@ def experimenter(built: Path, origin: Path, tmp_path_factory: pytest.TempPathFac
     before = state(folder)
     setting = ("--name", NAME, "--set-param", f"poetry.evaluate.window={WINDOW}")
     apart = dvc(folder, "exp", "run", "--temp", *setting)
-    assert stages_run(apart) == ["check", "evaluate@poetry", "report@poetry"], apart.stderr[-3000:]
+    expected = ["check", "evaluate@poetry", "report@poetry", "overview"]
+    assert stages_run(apart) == expected, apart.stderr[-3000:]
     assert state(folder) == before
     return folder
 

@@ -43,6 +43,7 @@ BY_OTHER_SETTINGS = {
         "models/base": "generate.weights: adapter",
     },
     "evaluate": {"endpoints": "evaluate.judge.endpoint"},
+    "overview": {"plots/scores": "never: by it the stage waits for the pages that it names"},
 }
 """What a stage reads only if a parameter says so: DVC can't declare a thing for some cases."""
 
@@ -99,7 +100,9 @@ def sources(fingerprint: Path) -> Iterator[str]:
 
 
 def is_made(path: str) -> bool:
-    return any(Path(path).is_relative_to(output) for output in OUTPUTS)
+    """Whether a path is or lies in an output, or is a folder of outputs."""
+    made = map(Path, OUTPUTS)
+    return any(Path(path).is_relative_to(each) or each.is_relative_to(path) for each in made)
 
 
 @pytest.fixture(scope="module")

@@ -121,6 +121,12 @@ def merged(base: str, ours: str, theirs: str) -> tuple[str, set[str]]:
         return paths[1].read_text(encoding="utf-8"), conflicts
 
 
+def test_the_overview_of_two_branches_is_no_conflict() -> None:
+    """It is of all tasks, so that both sides have changed it, and DVC makes it anew."""
+    before, ours, theirs = (lock_text({"overview": entry(number)}) for number in (1, 2, 3))
+    assert merged(before, ours, theirs) == (ours, set())
+
+
 @pytest.mark.parametrize(
     "command",
     [("merge", "--no-edit", "other"), ("cherry-pick", "other"), ("rebase", "other")],

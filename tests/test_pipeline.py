@@ -192,6 +192,7 @@ def test_more_training_steps_rerun_training_and_what_follows(restored: Path) -> 
         "generate@poetry",
         "evaluate@poetry",
         "report@poetry",
+        "overview",
     ]
     shown = dvc(restored, "exp", "show", "--json").stdout
     assert "tuned" in shown
@@ -200,7 +201,9 @@ def test_more_training_steps_rerun_training_and_what_follows(restored: Path) -> 
 def test_one_task_runs_alone(restored: Path) -> None:
     run = dvc(restored, "exp", "run", "-S", "tasks=[poetry]")
     assert run.returncode == 0
-    assert all(stage == "check" or stage.endswith("@poetry") for stage in stages_run(run))
+    *others, last = stages_run(run)
+    assert all(stage == "check" or stage.endswith("@poetry") for stage in others)
+    assert last == "overview" and "poems read" in run.stdout and "books read" not in run.stdout
 
 
 def test_an_edited_poem_reruns_poetry_alone(restored: Path) -> None:
@@ -208,7 +211,8 @@ def test_an_edited_poem_reruns_poetry_alone(restored: Path) -> None:
     run = dvc(restored, "repro")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
     # The poem is learnt from, so base has nothing new to answer.
-    assert stages_run(run) == [f"{stage}@poetry" for stage in TASK_STAGES if stage != "baseline"]
+    expected = [f"{stage}@poetry" for stage in TASK_STAGES if stage != "baseline"]
+    assert stages_run(run) == [*expected, "overview"]
 
 
 def append(path: Path, line: str) -> None:
@@ -225,7 +229,8 @@ def test_a_docstring_or_a_comment_reruns_no_stage(restored: Path) -> None:
 
 def test_a_line_of_the_pages_style_reruns_the_pages_alone(restored: Path) -> None:
     append(restored / "src/wenmo/report/page.css", "b { color: inherit }")
-    assert stages_run(dvc(restored, "repro")) == ["check", *(f"report@{task}" for task in TASKS)]
+    pages = [f"report@{task}" for task in TASKS]
+    assert stages_run(dvc(restored, "repro")) == ["check", *pages, "overview"]
 
 
 def test_code_edited_during_a_run_is_noticed(restored: Path) -> None:

@@ -16,6 +16,7 @@ from wenmo.config.novel import PassageParams
 from wenmo.config.prepare import QualityParams
 from wenmo.core.errors import UserError
 from wenmo.core.records import write_json_lines
+from wenmo.report.overview import texts_read
 from wenmo.tasks import novel, preparation
 from wenmo.tasks.ledger import entry
 from wenmo.tasks.preparation import number_of_processes, prepare_all, survey
@@ -165,7 +166,7 @@ def test_the_raw_texts_are_told_before_they_are_prepared(workspace: Path) -> Non
     set_params(workspace, skip_malformed=True)
     run = run_stage(workspace, "prepare", "raw")
     lines = [line.split() for line in run.stdout.splitlines()]
-    assert ["characters", "1", "documents", "绳上的渡口"] in [line[1:] for line in lines]
+    assert ["characters", "1", "texts", "绳上的渡口"] in [line[1:] for line in lines]
     assert lines[-2:] == [["24", "test", "prompts"], ["2", "malformed", "rows", "skipped"]]
     assert json.loads((workspace / "metrics/prepare/novel.json").read_text())["malformed"] == 2
 
@@ -193,8 +194,9 @@ def test_outputs_stay_as_they_were_until_new_ones_are_ready(
     assert digests(workspace) == before
 
 
-def test_rejects_are_written_where_asked(workspace: Path) -> None:
+def test_rejects_are_written_unless_they_are_not_to_be_kept(workspace: Path) -> None:
     rejected = workspace / "data/rejected/novel.jsonl"
+    set_params(workspace, keep_rejects=False)
     assert run_stage(workspace, "prepare", "raw").returncode == 0
     assert rejected.read_text() == ""
     set_params(workspace, keep_rejects=True)
@@ -231,6 +233,7 @@ def test_inspect_shows_what_prepare_left(workspace: Path, monkeypatch: pytest.Mo
         assert reason in table
         assert f" {count:,} " in table.splitlines()[-1]
     assert "绳上的渡口" in table
+    assert next(texts_read("novel")) == "3 books read, 3 used"
     assert f"{metrics['characters_read']:,}" in table.splitlines()[-1]
     assert "█" in length_histogram("novel")
 

@@ -45,9 +45,9 @@ class RawTexts:
     malformed: int
 
     def __str__(self) -> str:
-        """Characters and documents per source, and the two counts, as a table for the terminal."""
+        """Characters and texts per source, and the two counts, as a table for the terminal."""
         lines = [
-            f"{self.characters[source]:>10,} characters {count:>6,} documents  {source}"
+            f"{self.characters[source]:>10,} characters {count:>6,} texts  {source}"
             for source, count in self.documents.items()
         ]
         lines.append(f"{len(self.test_rows):>35,} test prompts")

@@ -64,13 +64,16 @@ def main() -> None:
 
 @app.command()
 def inspect(task: TaskName) -> None:
-    """Show a task's sources: characters read and kept, rows, and characters dropped by reason.
+    """Show how many books, tales or poems were read and used, and why others were left out.
 
-    A histogram of the rows' lengths follows. Reads what `dvc repro prepare@TASK` wrote.
+    A table of the sources follows, with the characters read, kept and dropped by reason, and a
+    histogram of the rows' lengths. Reads what `dvc repro prepare@TASK` wrote.
     """
+    from wenmo.report.overview import texts_read
     from wenmo.tools.inspect import length_histogram, sources_table
 
-    typer.echo(f"{sources_table(task)}\n\n{length_histogram(task)}")
+    table = sources_table(task)
+    typer.echo("\n".join([*texts_read(task), "", table, "", length_histogram(task)]))
 
 
 @app.command()

@@ -22,8 +22,8 @@ from wenmo.core.records import write_text
 Entry = dict[str, Any]
 """One stage in dvc.lock: its command, and the hashes and parameters of its last run."""
 
-ALWAYS_ANEW = "check"
-"""This stage reads all code and parameters, so that it runs again after a merge, for a second."""
+ALWAYS_ANEW = ("check", "overview")
+"""Of all code and parameters, and of all scores: these run again after a merge, for a second."""
 
 _STAGES = "stages"
 _WAY_OUT = "take one by `git checkout --ours dvc.lock` (or --theirs), then run `dvc repro`"
@@ -72,7 +72,7 @@ def _merge_stages(
         before, our, their = base.get(name), ours.get(name), theirs.get(name)
         if _same(our, before):
             blocks.append(_block(name, their))
-        elif _same(their, before) or _same_results(our, their) or name == ALWAYS_ANEW:
+        elif _same(their, before) or _same_results(our, their) or name in ALWAYS_ANEW:
             blocks.append(_block(name, our))
         else:
             conflicts.append(name)

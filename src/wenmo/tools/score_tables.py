@@ -1,7 +1,4 @@
-"""Scores as Markdown tables, from metrics/evaluate/<task>.json.
-
-python -m wenmo.tools.score_tables
-"""
+"""Scores as Markdown tables, from metrics/evaluate/<task>.json."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -86,9 +83,3 @@ def comparison_table(scores: Mapping[str, Scores], words: Words = ENGLISH) -> st
 
 def _label(key: str, words: Words) -> str:
     return f"{words.names[key]} {better_direction(key)}".rstrip()
-
-
-if __name__ == "__main__":
-    built = [task for task in TASKS if Path(f"metrics/evaluate/{task}.json").is_file()]
-    scores = read_scores(built)
-    print(f"{scores_table(scores)}\n\n{comparison_table(scores)}")
