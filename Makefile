@@ -48,7 +48,7 @@ figures: $(VENV)/.installed  ## write the tables of the READMEs and of docs/resu
 
 experiments: $(VENV)/.installed  ## train 500 steps instead of 100, and compare the poems' scores
 	dvc exp run --force --name steps-500 --set-param train.max_steps=500
-	dvc exp show --hide-workspace --drop '.*' --keep 'Experiment|^train.max_steps|tuned.(form|rhyme|tones|first_line)'
+	wenmo show
 
 bench: $(VENV)/.installed-dev $(VENV)/.installed-vllm repro  ## measure each stage beside the usual way to do it (NAMES=…; 20 minutes)
 	python -m bench $(NAMES)

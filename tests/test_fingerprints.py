@@ -79,7 +79,7 @@ def test_comments_docstrings_and_line_breaks_change_nothing(tree: Path) -> None:
         ("src/wenmo/tasks/poetry.py", "prepare.poetry"),
         ("src/wenmo/scoring/overlap.py", "evaluate report"),
         ("src/wenmo/report/charts.py", "report"),
-        ("src/wenmo/report/page.css", "report"),
+        ("src/wenmo/report/page.css", "report overview"),
         ("src/wenmo/tools/cli.py", ""),
         ("stages/evaluate.py", "evaluate"),
     ],

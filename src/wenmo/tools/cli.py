@@ -120,6 +120,23 @@ def compare(
 
 
 @app.command()
+def show(
+    all_commits: Annotated[
+        bool, typer.Option("--all-commits", "-A", help="experiments on other commits as well")
+    ] = False,
+) -> None:
+    """Show the experiments side by side: parameters that differ, headline scores with intervals.
+
+    They are those of the current commit. A mark tells which scores are of other held-out rows than
+    the commit's, with which they do not compare. `wenmo compare` shows more of a few.
+    """
+    from wenmo.tools.show import results, table
+
+    width = shutil.get_terminal_size().columns
+    typer.echo(table(results(all_commits=all_commits), width))
+
+
+@app.command()
 def estimate() -> None:
     """Show the requests that summarize would send for each task of params.yaml, and their price.
 
