@@ -433,3 +433,61 @@ def test_a_pair_that_few_rows_have_counts_more() -> None:
     assert [each.index for each in found] == [5, 0, 1, 2, 3, 4]
     assert 0 < found[1].similarity < found[0].similarity < 1
     assert nearest("", rows, 3) == nearest("雪", rows, 3) == []
+
+
+def test_a_pasted_text_that_wenmo_wrote_is_told_as_its_row() -> None:
+    page = told(f"{COPY[:8]}\n{COPY[8:]}")
+    assert page.startswith("outputs/novel/submit.json:1: submitted text of tuned (novel)")
+    others = section(page, "The text stands here too")
+    assert "outputs/novel/eval.tuned.jsonl:1" in others
+
+
+def test_a_pasted_line_of_a_raw_text_is_told_as_the_row_that_it_became() -> None:
+    assert "split training: data/merged/poetry/train.jsonl:1" in told("两岸 杏花齐")
+    assert "split held out: data/merged/poetry/eval.jsonl:1" in told("texts/poetry/poems.csv:6")
+
+
+def test_a_saved_text_is_looked_for_as_it_was_written() -> None:
+    Path("saved.txt").write_text(f"写一只船\nseed 1, temperature 0.7\n\n[tuned]\n{COPY}\n")
+    assert told("saved.txt").startswith("outputs/novel/submit.json:1")
+
+
+def test_a_raw_text_that_was_not_used_is_told_with_the_reason() -> None:
+    rejected = {"source": "poems.csv", "document": 1, "reason": "uneven", "text": POEMS[1][1]}
+    write_json_lines(Path("data/rejected/poetry.jsonl"), [rejected])
+    write_records(Path("data/prepared/poetry/poems.csv.jsonl"), POEM_ROWS[:1])
+    write_records(Path("data/merged/poetry/train.jsonl"), POEM_ROWS[:1])
+    for argument in ("texts/poetry/poems.csv:4", POEMS[1][1]):
+        assert "left out as uneven" in told(argument)
+
+
+def test_a_row_that_merge_left_out_is_told_with_the_reason() -> None:
+    repeated = replace(POEM_ROWS[1], id="b" * 64, source="more.csv")
+    write_records(Path("data/prepared/poetry/more.csv.jsonl"), [repeated])
+    assert "left out by merge: it repeats data/merged/poetry/train.jsonl:2" in told(
+        "data/prepared/poetry/more.csv.jsonl:1"
+    )
+    other = replace(repeated, output="另一首诗，没有人学过。")
+    write_records(Path("data/prepared/poetry/more.csv.jsonl"), [other])
+    dropped = {"duplicate": 1, "gap": 0, "over_max_train_rows": 98}
+    Path("metrics/merge").mkdir(parents=True)
+    Path("metrics/merge/poetry.json").write_text(json.dumps({"dropped": dropped}))
+    assert "left out by merge: one of 98 beyond merge.max_train_rows" in told(other.output)
+
+
+def test_a_text_that_wenmo_does_not_know_has_its_nearest_rows_of_all_tasks() -> None:
+    page = told("老何不在渡口，两岸没有人问")
+    assert page.startswith("The text is in none of the rows")
+    places = section(page, "The training rows nearest")
+    assert any("data/merged/poetry" in line for line in places)
+    assert any("data/merged/novel" in line for line in places)
+
+
+def test_a_file_of_a_task_that_was_not_run_names_what_brings_it_back() -> None:
+    Path("params.yaml").write_text("tasks:\n  - poetry\n")
+    Path("outputs/novel/submit.json").unlink()
+    result = run_trace("outputs/novel/submit.json:1")
+    assert result.stderr == (
+        "trace: outputs/novel/submit.json: no such file, since `tasks` of params.yaml leaves novel"
+        " out; `git restore . && dvc checkout` brings the committed files back\n"
+    )

@@ -69,9 +69,14 @@ def rows_parted(task: str) -> Iterator[str]:
     if rows := merged.get("chosen_block_rows"):
         line += f" in blocks of {counted(rows, unit)}, since there are too few {TEXTS[task]}"
     yield line
-    dropped = {LEFT_OUT_BY_MERGE[key]: count for key, count in merged["dropped"].items() if count}
-    if dropped:
+    if dropped := left_out_by_merge(task):
         yield _left_out(dropped, unit)
+
+
+def left_out_by_merge(task: str) -> dict[str, int]:
+    """The number of rows by the reason for which merge left them out."""
+    dropped = _read(task, "merge")["dropped"]
+    return {LEFT_OUT_BY_MERGE[key]: count for key, count in dropped.items() if count}
 
 
 def counted(count: int, unit: str) -> str:

@@ -271,7 +271,8 @@ def prosody(
 @app.command()
 def trace(
     row: Annotated[
-        str, typer.Argument(metavar="FILE:LINE", help="a row of a file, or PAGE#ARTICLE")
+        str,
+        typer.Argument(metavar="ROW", help="FILE:LINE, PAGE#ARTICLE, a text, or - to read one"),
     ],
     neighbours: Annotated[int, typer.Option(help="training rows to show", min=0)] = 3,
 ) -> None:
@@ -282,14 +283,22 @@ def trace(
     FILE is one of data/prepared, rejected, test, summarized or merged, of outputs or of reports.
     For a page, copy the address of one of its rows out of the browser:
     `wenmo trace 'reports/poetry.html#c87ecb669e29-1'`. Nothing is written.
+
+    A text, such as a pasted line, a raw text (data/raw/poetry/poems.csv:12) or a file of /save, is
+    looked for in what wenmo wrote, learnt and left out. One that is nowhere has its nearest rows.
     """
-    from wenmo.tools.trace.address import parse
+    from wenmo.tools.trace.address import located, parse
     from wenmo.tools.trace.card import trace as traced
     from wenmo.tools.trace.layout import page
+    from wenmo.tools.trace.pasted import pasted_text, trace_text
 
-    address = parse(row)
-    with chdir(address.root):
-        sections = traced(address, neighbours)
+    if text := pasted_text(row):
+        with chdir(located("")[0]):
+            sections = trace_text(text, neighbours)
+    else:
+        address = parse(row)
+        with chdir(address.root):
+            sections = traced(address, neighbours)
     typer.echo(page(sections, shutil.get_terminal_size().columns))
 
 

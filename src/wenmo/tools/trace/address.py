@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import unquote
 
-from wenmo.config.params_file import TASKS
+from wenmo.config.params_file import PARAMS_FILE, TASKS, read
 from wenmo.core.errors import UserError, WrongArgumentsError
 
 PIPELINE = "dvc.yaml"
@@ -52,28 +52,36 @@ def parse(argument: str) -> Address:
     FILE is looked for from the current folder, then from the repository's root. Raises
     WrongArgumentsError for what names no row, and UserError for a file that does not exist.
     """
-    # The line comes first, since the name of a file may hold a number sign.
-    found = re.fullmatch(r"(?s)(.+):([0-9]+)()", argument) or re.fullmatch(
-        r"(?s)(.+?)()#(.+)", argument
-    )
+    found = as_place(argument)
     if not found:
         raise WrongArgumentsError(f"{argument!r} names no row; expected FILE:LINE, {_EXAMPLE}")
-    name, line, article = found.groups()
-    if name.startswith("file://"):
-        name = unquote(name.removeprefix("file://"))
-    root, path = _located(name)
+    name, line, article = found
+    root, path = located(name)
     kind, task = _known(path)
     if (kind == PAGE) != bool(article):
         form = "PAGE#ARTICLE as a browser shows it" if kind == PAGE else f"FILE:LINE, {_EXAMPLE}"
         raise WrongArgumentsError(f"{argument}: expected {form}")
     if not (root / path).is_file():
-        way_out = f"`dvc pull` or `dvc repro {FILES[kind][1]}@{task}`"
-        raise UserError(f"{path}: no such file; {way_out}")
+        raise UserError(f"{path}: no such file{_way_out(root, kind, task)}")
     return Address(root, path, kind, task, int(line or 0), unquote(article))
 
 
-def _located(name: str) -> tuple[Path, Path]:
-    """The repository's root, and the file's path in it (absolute if it lies outside)."""
+def as_place(argument: str) -> tuple[str, str, str] | None:
+    """File, line and article, of which one is empty; None for what has neither form."""
+    # The line comes first, since the name of a file may hold a number sign.
+    found = re.fullmatch(r"(?s)(.+):([0-9]+)()", argument) or re.fullmatch(
+        r"(?s)(.+?)()#(.+)", argument
+    )
+    return (found[1], found[2], found[3]) if found else None
+
+
+def located(name: str) -> tuple[Path, Path]:
+    """The repository's root, and the file's path in it (absolute if it lies outside).
+
+    Raises WrongArgumentsError outside a repository.
+    """
+    if name.startswith("file://"):
+        name = unquote(name.removeprefix("file://"))
     here = Path.cwd()
     path = _without_dots(here / name)
     root = _root_of(path) or _root_of(here)
@@ -82,6 +90,17 @@ def _located(name: str) -> tuple[Path, Path]:
     if not path.parent.is_dir():
         path = _without_dots(root / name)
     return root, path.relative_to(root) if path.is_relative_to(root) else path
+
+
+def _way_out(root: Path, kind: str, task: str) -> str:
+    """How to get a missing file; a stage of a task that is not run cannot be asked for."""
+    params = root / PARAMS_FILE
+    if params.is_file() and task not in read(params).get("tasks", TASKS):
+        return (
+            f", since `tasks` of params.yaml leaves {task} out; `git restore . && dvc checkout`"
+            " brings the committed files back"
+        )
+    return f"; `dvc pull` or `dvc repro {FILES[kind][1]}@{task}`"
 
 
 def _without_dots(path: Path) -> Path:

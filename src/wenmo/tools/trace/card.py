@@ -1,13 +1,15 @@
 """All that is known of one row, in sections of labelled lines."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from wenmo.core.errors import UserError
 from wenmo.core.records import Row
 from wenmo.model.card import HOME_PAGES
+from wenmo.report.overview import LEFT_OUT_BY_MERGE, left_out_by_merge
+from wenmo.text.characters import without_space
 from wenmo.tools.dvc_lock import Lock, Stage, differences, maker, raw_folder, read_lock, way
 from wenmo.tools.trace.address import FILES, Address
 from wenmo.tools.trace.neighbours import nearest
@@ -36,10 +38,11 @@ def trace(address: Address, neighbours: int) -> list[Section]:
         (f"{address}: {FILES[address.kind][2]} ({address.task})", _about(row)),
         ("Beware", (("!", each) for each in differences(lock, address.path, stages))),
         ("Where it comes from", _origin(address, row, lock)),
-        (
-            "The training rows nearest to the text (share of its pairs of characters that stand"
-            " there; rare pairs count more)",
-            _neighbours(address.task, row, neighbours) if neighbours else (),
+        nearest_rows(
+            [address.task],
+            next(iter(row.texts.values()), row.prompt),
+            row.row.id if row.row else "",
+            neighbours,
         ),
         ("How it was made, the last step first", _made(lock, address, stages)),
         ("With which models", _models(lock, stages)),
@@ -89,16 +92,38 @@ def _split(task: str, row: Row) -> str:
                 return f"{name}: {place}"
     if not learnt:
         return f"unknown: data/merged/{task}/train.jsonl is not there"
-    return "neither training nor held out: merge leaves out repetitions and what is over its bounds"
+    return _why_left_out(task, row, learnt | held_out_rows(task))
 
 
-def _neighbours(task: str, traced: Traced, count: int) -> Iterator[Line]:
-    text = next(iter(traced.texts.values()), traced.prompt)
-    learnt = placed(Row, Path(f"data/merged/{task}/train.jsonl"))
-    itself = traced.row.id if traced.row else ""
-    others = [(place, other) for place, other in learnt.items() if other.id != itself]
+def _why_left_out(task: str, row: Row, kept: dict[str, Row]) -> str:
+    """Why merge left a row out. It records numbers of rows, so that several reasons may be told."""
+    for place, other in kept.items():
+        if without_space(other.output) == without_space(row.output):
+            return f"left out by merge: it repeats {place}"
+    reasons = left_out_by_merge(task)
+    reasons.pop(LEFT_OUT_BY_MERGE["duplicate"], None)
+    told = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
+    return f"left out by merge: one of {told}" if told else "not known to merge, which has not run"
+
+
+def nearest_rows(tasks: Sequence[str], text: str, itself: str, count: int) -> Section:
+    """The `count` training rows of the tasks nearest to a text, but for the one with the id."""
+    heading = (
+        "The training rows nearest to the text (share of its pairs of characters that stand there;"
+        " rare pairs count more)"
+    )
+    return heading, list(_neighbours(tasks, text, itself, count)) if count else []
+
+
+def _neighbours(tasks: Sequence[str], text: str, itself: str, count: int) -> Iterator[Line]:
+    others = [
+        (place, other)
+        for task in tasks
+        for place, other in placed(Row, Path(f"data/merged/{task}/train.jsonl")).items()
+        if other.id != itself
+    ]
     if not others:
-        yield "", f"no training rows are there; `dvc pull` or `dvc repro merge@{task}`"
+        yield "", "no training rows are there; `dvc pull` or `dvc repro merge`"
         return
     found = nearest(text, [other for _, other in others], count)
     for each in found:

@@ -10,13 +10,14 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from wenmo.core.errors import UserError
+from wenmo.config.params_file import TASKS
+from wenmo.core.errors import UserError, WrongArgumentsError
 from wenmo.core.records import Row, read_json_lines
-from wenmo.tasks.raw import TEST_FILE, MalformedRows
+from wenmo.tasks.raw import TEST_FILE, MalformedRows, read_text
 from wenmo.tasks.task import Document, load_task
 from wenmo.text.chapters import chapters
 from wenmo.text.cleaning import normal_form
-from wenmo.tools.dvc_lock import Stage
+from wenmo.tools.dvc_lock import Stage, raw_folder, read_lock
 
 # So many letters at either end tell a passage of which cleaning took out something in between. Ends
 # that lie further apart than twice its letters are not of one passage.
@@ -39,6 +40,25 @@ def raw_place(row: Row, prepare: Stage, folder: Path) -> Iterator[tuple[str, str
     yield "place in it", _told(row.output, document.text, bool(section.get("to_simplified")))
 
 
+def raw_text(path: Path, line: int) -> str:
+    """The raw text at path:line, of a .txt file the line; empty where no raw texts are.
+
+    The repository's root must be the current folder. Raises UserError if no text begins there.
+    """
+    lock = read_lock()
+    for task in TASKS:
+        prepare, folder = lock.get(f"prepare@{task}"), raw_folder(lock, task)
+        if prepare is None or folder is None or not path.is_relative_to(folder):
+            continue
+        if path.suffix.lower() == ".txt":
+            return "".join(read_text(path).splitlines()[line - 1 : line])
+        for document in _documents(task, folder, prepare.section("prepare")):
+            if document.place == f"{path}:{line}":
+                return document.text
+        raise WrongArgumentsError(f"{path}:{line}: no text begins there")
+    return ""
+
+
 def test_prompt_place(row: Row, folder: Path) -> str:
     """path:line of a test prompt; empty where it is no longer there."""
     path = folder / TEST_FILE
@@ -48,17 +68,21 @@ def test_prompt_place(row: Row, folder: Path) -> str:
 
 
 def _document(row: Row, task: str, folder: Path, section: dict[str, object]) -> Document | None:
-    module = load_task(task)
-    try:
-        params = module.PrepareParams.model_validate(section)
-    except ValidationError:
-        raise UserError("prepare ran with parameters of older code; run `dvc repro`") from None
-    for document in module.read(folder, params, MalformedRows(skip=True)):
+    for document in _documents(task, folder, section):
         # A book has many rows; any other text has one. What prepare left out has no id.
         of_book = task == "novel" and row.id and not document.is_row
         if document.source == row.source and (of_book or document.position == row.position):
             return document
     return None
+
+
+def _documents(task: str, folder: Path, section: dict[str, object]) -> Iterator[Document]:
+    module = load_task(task)
+    try:
+        params = module.PrepareParams.model_validate(section)
+    except ValidationError:
+        raise UserError("prepare ran with parameters of older code; run `dvc repro`") from None
+    return module.read(folder, params, MalformedRows(skip=True))
 
 
 def _told(text: str, raw: str, to_simplified: bool) -> str:
