@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from wenmo.core.encoding import read_text
 from wenmo.core.errors import UserError
 from wenmo.core.outside import read_json
 from wenmo.core.records import Row, read_json_lines, read_records
@@ -23,7 +24,7 @@ from wenmo.model.contract import find_contract
 from wenmo.model.folder import weights_metadata
 from wenmo.model.loading import open_tokenizer
 from wenmo.model.trial import within_limits
-from wenmo.tasks.raw import MalformedRows, read_csv, read_json_array, read_text
+from wenmo.tasks.raw import MalformedRows, read_csv, read_json_array
 
 SECONDS = float(os.environ.get("WENMO_FUZZ", "0"))
 

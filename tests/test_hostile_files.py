@@ -16,12 +16,13 @@ from typing import Any
 import pytest
 
 from tests.test_base_model import MODEL, TOKENIZER, WEIGHTS, base_model, write
+from wenmo.core.encoding import read_text
 from wenmo.core.errors import UserError
 from wenmo.core.outside import LARGEST_JSON, LARGEST_TEXT, LONGEST_LINE, opened
 from wenmo.core.records import Row, read_json_lines, read_records
 from wenmo.llm.store import Reply, Store
 from wenmo.model.base import provide
-from wenmo.tasks.raw import MalformedRows, read_csv, read_json_array, read_text
+from wenmo.tasks.raw import MalformedRows, read_csv, read_json_array
 
 MIB = 2**20
 NESTED = b"[" * 200_000

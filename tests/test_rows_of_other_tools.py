@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.test_raw_texts import FAIRYTALE, NOVEL, read, write
+from wenmo.core import json_text
 from wenmo.core.errors import UserError
 from wenmo.core.records import Row
-from wenmo.tasks import fairytale, novel, raw
+from wenmo.tasks import fairytale, novel
 from wenmo.tasks.raw import MalformedRows, read_json_array
 from wenmo.tasks.task import read_test_rows
 
@@ -267,7 +268,7 @@ def test_an_array_is_read_alike_in_pieces_of_any_size(
     text = json.dumps(objects, indent=indent, ensure_ascii=ascii_only)
     path.write_text(text, "utf-8", errors="replace")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(raw, "PIECE", piece)
+        patch.setattr(json_text, "PIECE", piece)
         found = list(read_json_array(path, MalformedRows()))
     assert [content for _, content in found] == json.loads(path.read_text("utf-8"))
     lines = [int(place.rpartition(":")[2]) for place, _ in found]

@@ -1,14 +1,15 @@
 """Task novel: passages of books.
 
-Raw data: one *.txt per book, whose name is the file's, or *.jsonl, *.json, *.csv and *.parquet with
-one book per row, {"name", "text"}. Rows without these are passages with their prompts, as
-tasks/rows.py reads them. A dataset of the Hugging Face hub has the same rows.
+Raw data: one *.txt or *.html per book, whose name is the file's, or *.jsonl, *.json, *.csv and
+*.parquet with one book per row, {"name", "text"}. Rows without these are passages with their
+prompts, as tasks/rows.py reads them. A dataset of the Hugging Face hub has the same rows.
 """
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from wenmo.config.novel import PrepareParams
+from wenmo.core.encoding import read_text
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.core.records import Row, row_id
 from wenmo.tasks.hub_dataset import read_dataset, source_name
@@ -19,7 +20,6 @@ from wenmo.tasks.raw import (
     check_writable,
     raw_files,
     read_table,
-    read_text,
     text_fields,
 )
 from wenmo.tasks.rows import COLUMNS, documents, prepare_row
@@ -31,6 +31,9 @@ from wenmo.text.quality import fault
 from wenmo.text.sentences import CLOSING_QUOTES
 
 BOOK = ("name", "text")
+
+BOOK_FILES = ("*.txt", "*.html", "*.htm")
+"""Files that are one book each."""
 
 LONGEST_NAME = 200
 """Greatest length of a book's name in bytes: file systems allow 255 for a file's whole name."""
@@ -104,13 +107,13 @@ def _sources(
         rows = read_dataset(params.dataset, "novel", (*BOOK, *COLUMNS))
         yield source_name(params.dataset), rows
         return
-    for path in raw_files(folder, "*.txt", *TABLES):
+    for path in raw_files(folder, *BOOK_FILES, *TABLES):
         yield path.name, _entries(path, malformed)
 
 
 def _entries(path: Path, malformed: MalformedRows) -> Located:
     """The books and rows of a file."""
-    if path.suffix.lower() != ".txt":
+    if path.suffix.lower() not in {name.lstrip("*") for name in BOOK_FILES}:
         yield from read_table(path, (*BOOK, *COLUMNS), malformed)
         return
     try:

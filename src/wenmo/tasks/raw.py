@@ -1,4 +1,4 @@
-"""Readers of raw files: JSON, JSON Lines, CSV, Parquet and plain text, each row with its place.
+"""Readers of raw files: JSON, JSON Lines, CSV and Parquet, each row with its place.
 
 Rows are read as they are asked for, so that a file may be larger than the memory. A malformed row
 is a UserError `path:line: what is wrong`. It stops the reading, or it is skipped and counted if
@@ -7,7 +7,6 @@ is a UserError `path:line: what is wrong`. It stops the reading, or it is skippe
 
 import codecs
 import csv
-import json
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -16,17 +15,10 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
+from wenmo.core.encoding import text_encoding
 from wenmo.core.errors import UserError
-from wenmo.core.outside import (
-    DECODER,
-    LONGEST_LINE,
-    MIB,
-    bounded_lines,
-    json_fault,
-    opened,
-    read_bytes,
-    refuse_depth,
-)
+from wenmo.core.json_text import JsonText
+from wenmo.core.outside import LONGEST_LINE, bounded_lines, opened
 from wenmo.core.records import read_json_lines
 
 TEST_FILE = "test.jsonl"
@@ -36,13 +28,8 @@ NO_TEXTS = (TEST_FILE, "dataset_info.json", "dataset_infos.json")
 TABLES = ("*.json", "*.jsonl", "*.csv", "*.parquet")
 """The files that `read_table` reads."""
 
-PIECE = 2**20
-"""Characters of JSON that are read at a time."""
-
 LONGEST_START = 4096
 """Bytes that tell an array from JSON Lines."""
-
-LONGEST_LITERAL = len("-Infinity")
 
 ROWS_AT_ONCE = 100
 """Of Parquet."""
@@ -87,27 +74,6 @@ def raw_files(folder: Path, *patterns: str, deep: bool = False) -> list[Path]:
     return files
 
 
-def read_text(path: Path) -> str:
-    """The text of a file in UTF-8, GB18030 (which covers GBK and GB2312) or UTF-16.
-
-    UTF-16 needs a byte-order mark; UTF-8 may have one. GB18030 is tried after UTF-8, since Chinese
-    text in GB18030 is hardly ever valid UTF-8. Raises UserError for any other encoding.
-    """
-    content = read_bytes(path)
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encodings = ["utf-16"]
-    elif content.startswith(codecs.BOM_UTF8):
-        encodings = ["utf-8-sig"]
-    else:
-        encodings = ["utf-8", "gb18030"]
-    for encoding in encodings:
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError as error:
-            line = content.count(b"\n", 0, error.start) + 1
-    raise UserError(f"{path}:{line}: not {' or '.join(encodings)}; save the file as UTF-8")
-
-
 def read_table(path: Path, columns: Collection[str], malformed: MalformedRows) -> Located:
     """The rows of a file of TABLES, whichever of these columns they have.
 
@@ -132,8 +98,8 @@ def read_json_array(path: Path, malformed: MalformedRows) -> Located:
     the rows after it cannot be found.
     """
     try:
-        with _text(path) as file:
-            yield from _objects(_JsonText(file, path), malformed)
+        with _text(path, "utf-8-sig") as file:
+            yield from _objects(JsonText(file, path), malformed)
     except UnicodeDecodeError:
         raise _not_utf8(path) from None
 
@@ -141,13 +107,14 @@ def read_json_array(path: Path, malformed: MalformedRows) -> Located:
 def read_csv(path: Path, columns: tuple[str, ...], malformed: MalformedRows) -> Located:
     """The rows by column; `columns` are those that must be there.
 
-    Raises UserError for a missing column or wrong quotes, even if malformed rows are to be skipped,
-    since the rows after it cannot be found.
+    The encoding may be any that `text_encoding` knows, such as GB18030, in which Excel saves.
+    Raises UserError for a missing column, another encoding or wrong quotes, even if malformed rows
+    are to be skipped, since the rows after it cannot be found.
     """
     line = 1
     csv.field_size_limit(LONGEST_LINE)  # Python's own limit is shorter than a book.
     try:
-        with _text(path) as file:
+        with _text(path, text_encoding(path)) as file:
             lines = (text for _, text in bounded_lines(file, path, _stop))
             reader = csv.DictReader(lines, strict=True)
             found = list(reader.fieldnames or ())
@@ -220,9 +187,9 @@ def check_writable(text: str, place: str) -> None:
 
 
 @contextmanager
-def _text(path: Path) -> Iterator[TextIO]:
+def _text(path: Path, encoding: str) -> Iterator[TextIO]:
     with opened(path) as file:
-        text = TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        text = TextIOWrapper(file, encoding=encoding, newline="")
         yield text
         text.detach()  # `opened` looks at the file once more.
 
@@ -238,73 +205,7 @@ def _is_array(path: Path) -> bool:
     return start.startswith(b"[") or start.partition(b"\n")[0].strip() == b"{"
 
 
-class _JsonText:
-    """A JSON text that is read piece by piece, with the line of the next character.
-
-    https://docs.python.org/3/library/json.html#json.JSONDecoder.raw_decode
-    """
-
-    def __init__(self, file: TextIO, path: Path) -> None:
-        self._file, self.path, self._decoder = file, path, DECODER
-        self._text, self._at, self.line = "", 0, 1
-
-    def next_character(self) -> str:
-        """The next character that is no white space, which stays there; empty at the end."""
-        while True:
-            blank = re.compile(r"[ \t\r\n]*").match(self._text, self._at)
-            self._go_to(blank.end() if blank else self._at)
-            if self._at < len(self._text):
-                return self._text[self._at]
-            if not self._read_on():
-                return ""
-
-    def pass_over(self) -> None:
-        """Go on behind the next character."""
-        self._go_to(self._at + 1)
-
-    def value(self) -> Any:
-        """The value that begins here. Raises UserError if it is no JSON."""
-        while True:
-            try:
-                value, end = self._decoder.raw_decode(self._text, self._at)
-                refuse_depth(value)
-            except json.JSONDecodeError as error:
-                is_cut = error.msg.startswith("Unterminated string") or (
-                    error.pos >= len(self._text) - LONGEST_LITERAL
-                )
-                if not is_cut or not self._read_on():
-                    raise self.fault(f"not JSON: {error.msg}", error.pos) from None
-            except (ValueError, RecursionError) as error:
-                raise self.fault(json_fault(error)) from None
-            else:
-                # A number at the end of what is read may go on.
-                if end < len(self._text) or not self._read_on():
-                    self._go_to(end)
-                    return value
-
-    def fault(self, reason: str, at: int | None = None) -> UserError:
-        """The complaint about what is here, or in the text at `at`."""
-        line = self.line + self._text.count("\n", self._at, at or self._at)
-        return UserError(f"{self.path}:{line}: {reason}")
-
-    def _go_to(self, end: int) -> None:
-        self.line += self._text.count("\n", self._at, end)
-        self._at = end
-
-    def _read_on(self) -> bool:
-        """Read another piece, at least as long as what is kept; whether there was one.
-
-        Raises UserError if what is kept is longer than a row may be.
-        """
-        if len(self._text) - self._at > LONGEST_LINE:
-            raise self.fault(f"a row longer than {LONGEST_LINE // MIB} MiB")
-        piece = self._file.read(max(PIECE, len(self._text) - self._at))
-        if piece:
-            self._text, self._at = self._text[self._at :] + piece, 0
-        return bool(piece)
-
-
-def _objects(text: _JsonText, malformed: MalformedRows) -> Located:
+def _objects(text: JsonText, malformed: MalformedRows) -> Located:
     path = text.path
     if text.next_character() != "[":
         raise UserError(f"{path}:1: expected a JSON array of objects")
