@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pytest
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
+from tests.conftest import ROOT
 from wenmo.tools.cli import app
 from wenmo.tools.compare.comparison import TaskComparison, compare_revisions
 from wenmo.tools.compare.html_page import pictures
@@ -373,6 +375,19 @@ def test_a_file_of_a_folder_that_another_stage_made_anew_is_told(copy: Path) -> 
         lock.write_text(json.dumps(content))
         told = f"evaluate@poetry has not run since generate@poetry did, so it read another {text}"
         assert (told in wenmo("main", "workspace", "--task", "poetry").out) is (md5 != of_file)
+
+
+@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
+def test_the_readmes_experiments_run_from_top_to_bottom(copy: Path, readme: str) -> None:
+    text = (ROOT / readme).read_text(encoding="utf-8")
+    (block,) = re.findall(r"```sh\n(dvc exp run --name steps-500.*?)```", text, re.S)
+    for command in ("wenmo show", "wenmo compare main steps-500", "dvc exp apply steps-500"):
+        assert f"\n{command} " in block
+    run(copy, "dvc", "exp", "remove", "--quiet", "steps-500")
+    before = (copy / "outputs/novel/eval.tuned.jsonl").read_text(encoding="utf-8")
+    run(copy, "bash", "-e", "-c", block)
+    assert output(copy, "status", "--porcelain", "--untracked-files=no") == ""
+    assert (copy / "outputs/novel/eval.tuned.jsonl").read_text(encoding="utf-8") == before
 
 
 def test_the_page_is_written_at_the_root_from_any_folder(
