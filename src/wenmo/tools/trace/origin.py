@@ -11,9 +11,10 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from wenmo.config.params_file import TASKS
+from wenmo.core.encoding import read_text
 from wenmo.core.errors import UserError, WrongArgumentsError
 from wenmo.core.records import Row, read_json_lines
-from wenmo.tasks.raw import TEST_FILE, MalformedRows, read_text
+from wenmo.tasks.raw import TEST_FILE, MalformedRows
 from wenmo.tasks.task import Document, load_task
 from wenmo.text.chapters import chapters
 from wenmo.text.cleaning import normal_form
