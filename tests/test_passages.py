@@ -10,7 +10,7 @@ from wenmo.text.chapters import Chapter, chapters
 from wenmo.text.passages import passages
 from wenmo.text.sentences import quotes_balance, sentences
 
-PROSE = st.text(st.sampled_from("雪山，；。！？…—“”‘’」』）\n人"), max_size=300)
+PROSE = st.text(st.sampled_from("雪山，；。！？…—“”‘’」』）\n人.．"), max_size=300)
 LIMITS = st.tuples(st.integers(1, 30), st.integers(0, 20), st.integers(1, 20)).map(
     lambda each: PassageParams(minimum=each[0], target=sum(each[:2]), maximum=sum(each))
 )
@@ -32,6 +32,12 @@ def test_a_sentence_keeps_its_end_its_closing_quotes_and_its_line_break() -> Non
         "他说：“快走！！”\n",
         "雪……",
         "停了",
+    ]
+    assert sentences("雪...“停了....”他走了．．．好3.14") == [
+        "雪...",
+        "“停了....”",
+        "他走了．．．",
+        "好3.14",
     ]
 
 

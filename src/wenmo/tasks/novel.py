@@ -77,7 +77,7 @@ def prepare(document: Document, params: PrepareParams) -> Prepared:
     """
     if document.is_row:
         return prepare_row(document, params)
-    cleaned = clean(document.text, params.to_simplified)
+    cleaned = clean(document.text, params.to_simplified, unwrap=True)
     prepared = Prepared(cleaned.characters_read, rejected_pieces=cleaned.rejected)
     position = 0
     for chapter in chapters(cleaned.text):

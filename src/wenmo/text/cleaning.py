@@ -5,7 +5,6 @@ taken out and returned by reason, so that every character is either kept or acco
 and quotes of the text stay.
 """
 
-import html
 import re
 import unicodedata
 from dataclasses import dataclass, field
@@ -15,6 +14,10 @@ import opencc
 
 from wenmo.text.chapters import is_heading
 from wenmo.text.characters import without_space
+from wenmo.text.mark_up import without_mark_up
+from wenmo.text.noise import NUMBERED, noise_line, sentences_with_adverts, without_plea
+from wenmo.text.quotes import StraightQuotes, usual_quotes
+from wenmo.text.unwrapping import unwrapped
 
 
 @dataclass(frozen=True)
@@ -37,63 +40,45 @@ class Cleaned:
     rejected: list[Rejected] = field(default_factory=list)
 
 
+# What ends a line or a paragraph by Unicode: https://www.unicode.org/reports/tr14/#BK
+_LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]")
+# Controls, marks of direction, selectors of a shape, fillers, blanks that are no white space, and
+# the reading of a word between U+FFFA and U+FFFB.
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]+"
+    "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\xad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f"
+    "\u200b-\u200f\u202a-\u202e\u2060-\u206f\u2800\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff9\ufffb"
+    "\U000e0000-\U000e0fff]|\ufffa[^\ufffb\n]{0,30}"
 )
-_LINE_TAG = re.compile(r"</?(?:br|p|div|li|tr|h[1-6])\b[^<>\n]{0,200}>", re.IGNORECASE)
-_TAG = re.compile(r"</?[a-zA-Z!][^<>\n]{0,200}>|<!--.{0,2000}?-->", re.DOTALL)
-_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z]{2,8}\d{0,2});")
-_NOTE_MARK = re.compile(r"[①-⑳]")
 _BLANK = re.compile(r"[^\S\n]+")
+_NOTE_MARK = re.compile(rf"[①-⑳](?!{NUMBERED})")
 
-_SEPARATOR = re.compile(r"[\s*＊\-－—─━=＝~～_＿#＃※☆★◆◇●○■□→·．.•|｜+＋]{2,}")
-_SITE_LINE = re.compile(
-    r"(?:上一[章页]|下一[章页]|返回(?:目录|书页|首页)|(?:加入|添加)?书签|章节目录|目录|投?推荐票|\s|[|｜])+"
-    r"|[ -~\s]*[A-Za-z]{3}[ -~\s]*"
-)
-_ADVERT = re.compile(
-    r"(?:https?://|[wｗ]{3}\s*[.．。]|\.(?:com|net|org|cn|cc|info)\b"
-    r"|手机(?:阅读|用户请)|(?:最新|全部)章节|全文(?:阅读|免费)|免费(?:阅读|小说)|无弹窗|小说网"
-    r"|(?:txt|TXT|电子书)\s*下载|请(?:收藏|记住)本站|求(?:推荐票|月票|收藏|订阅)|本书(?:首发|来自))",
-    re.IGNORECASE,
-)
-# What an author adds to a heading: 第三章 雪（求月票）.
-_BEGGING = re.compile(r"[（(【\[][^（(【\[]{0,10}[求谢更][^（(【\[]{0,20}[）)】\]]$")
-_SENTENCE = re.compile(r"[^。！？!?]*[。！？!?]*[”’」』）】]*")
-_NOTE = re.compile(
-    r"[（(【\[〔]?\s*(?:"
-    r"(?:作者|笔者|编者|译者)(?:君)?(?:的话|有话(?:要)?说|注|按|附言)\s*(?:[：:].*)?"
-    r"|(?:注|注释|注解|译注|[Pp]\.?[Ss]\.?)\s*[：:].*"
-    r"|(?:全[书文]|本[章书回卷])\s*(?:完|终)"
-    r"|未完待续.{0,8}|[（(]?完[）)]?"
-    r")\s*[）)】\]〕]?[。.]?"
-    r"|[①-⑳].*"
-)
-
-# Lines that are left out whole: reason, pattern, and greatest length in characters.
-_NO_TEXT = (
-    ("separator", _SEPARATOR, 200),
-    ("site", _SITE_LINE, 200),
-    ("note", _NOTE, 1000),
-)
+_STOP = re.compile(r"(?<=[^\x00-\x7f．０-９Ａ-Ｚａ-ｚ])[.．](?![.．0-9A-Za-z０-９Ａ-Ｚａ-ｚ])")
+_LAST_STOP = re.compile(r"(?<=[0-9A-Za-z０-９Ａ-Ｚａ-ｚ])[.．](?=[\"'”’」』＂]|$)", re.MULTILINE)
 
 
-def clean(text: str, to_simplified: bool = False) -> Cleaned:
+def clean(text: str, to_simplified: bool = False, unwrap: bool = False) -> Cleaned:
     """The text in normal form, one paragraph per line, without anything that is not the text.
 
     Runs of white space, full-width spaces included, become one space, and none is left at the ends
-    of a line. Straight quotes become curly ones. See `normal_form` for `to_simplified`.
+    of a line. Straight quotes become curly ones. `unwrap` joins the lines of a book that is wrapped
+    at one width, which verse must not be. See `normal_form` for `to_simplified`.
     """
     text = normal_form(text, to_simplified)
     cleaned = Cleaned(text, len(without_space(text)))
-    if "<" in cleaned.text or "&" in cleaned.text:
-        _take_out(cleaned, "mark-up", _LINE_TAG, "\n")
-        _take_out(cleaned, "mark-up", _TAG)
-        _unescape(cleaned)
-    _take_out(cleaned, "invisible", _INVISIBLE)
-    lines = []
-    for line in cleaned.text.split("\n"):
-        kept = _kept_part(_curly_quotes(_BLANK.sub(" ", line).strip()), cleaned.rejected)
+    _take_out_invisible(cleaned)
+    cleaned.text, mark_up = without_mark_up(cleaned.text)
+    cleaned.rejected += [Rejected("mark-up", piece) for piece in mark_up]
+    if mark_up:
+        # An entity may stand for what is not seen or ends a line.
+        cleaned.text = normal_form(cleaned.text)
+        _take_out_invisible(cleaned)
+    text = usual_quotes(cleaned.text)
+    lines, quotes = [], StraightQuotes()
+    for line in _with_stops(unwrapped(text) if unwrap else text).split("\n"):
+        line = _BLANK.sub(" ", line).strip()
+        if is_heading(line):
+            quotes.close_all()
+        kept = _kept_part(quotes.curly(line), cleaned.rejected)
         if kept:
             lines.append(kept)
     cleaned.text = "\n".join(lines)
@@ -102,7 +87,7 @@ def clean(text: str, to_simplified: bool = False) -> Cleaned:
 
 def normal_form(text: str, to_simplified: bool = False) -> str:
     """Unicode NFC with LF. With `to_simplified`, opencc (t2s) converts traditional characters."""
-    text = unicodedata.normalize("NFC", text.replace("\r\n", "\n").replace("\r", "\n"))
+    text = unicodedata.normalize("NFC", _LINE_ENDS.sub("\n", text))
     return _simplifier().convert(text) if to_simplified else text
 
 
@@ -111,65 +96,43 @@ def _simplifier() -> opencc.OpenCC:
     return opencc.OpenCC("t2s")
 
 
-def _take_out(cleaned: Cleaned, reason: str, pattern: re.Pattern[str], instead: str = "") -> None:
+def _take_out_invisible(cleaned: Cleaned) -> None:
     def reject(match: re.Match[str]) -> str:
-        cleaned.rejected.append(Rejected(reason, match[0]))
-        return instead
+        cleaned.rejected.append(Rejected("invisible", match[0]))
+        return ""
 
-    cleaned.text = pattern.sub(reject, cleaned.text)
-
-
-def _unescape(cleaned: Cleaned) -> None:
-    """Replace entities by their characters; the rest of their spelling counts as mark-up."""
-
-    def character(match: re.Match[str]) -> str:
-        meant = html.unescape(match[0])
-        if meant == match[0]:
-            return meant
-        # Rejected are as many characters of the spelling as the text loses by the replacement.
-        spelling = match[0][: len(match[0]) - len(without_space(meant))]
-        cleaned.rejected.append(Rejected("mark-up", spelling))
-        return meant
-
-    cleaned.text = _ENTITY.sub(character, cleaned.text)
+    cleaned.text = _INVISIBLE.sub(reject, cleaned.text)
 
 
-def _curly_quotes(line: str) -> str:
-    """The line with curly quotes: a straight one closes if a quote is open in the line."""
-    if '"' not in line:
-        return line
-    is_open, characters = False, []
-    for character in line:
-        if character == '"':
-            character = "”" if is_open else "“"
-        if character in "“”":
-            is_open = character == "“"
-        characters.append(character)
-    return "".join(characters)
+def _with_stops(text: str) -> str:
+    """The text with 。 for the full stops of another shape.
+
+    A point after Chinese is one in a text that has more such points than 。; in others it parts a
+    foreign name, as in 约翰．克利斯朵夫. Points in numbers and Latin abbreviations stay.
+    """
+    text = text.replace("｡", "。")
+    if not ("." in text or "．" in text) or text.count("。") >= len(_STOP.findall(text)):
+        return text
+    return _LAST_STOP.sub("。", _STOP.sub("。", text))
 
 
 def _kept_part(line: str, rejected: list[Rejected]) -> str:
     """The line without what is not text, which goes to `rejected`; empty if nothing is left."""
-    begging = _BEGGING.search(line)
-    title = line[: begging.start()].rstrip() if begging else line
-    if begging and is_heading(title):
-        rejected.append(Rejected("advert", begging[0]))
+    title, plea = without_plea(line)
+    if plea:
+        rejected.append(Rejected("advert", plea))
         return title
-    if line.isascii() and is_heading(line):
-        return line
-    for reason, pattern, longest in _NO_TEXT:
-        if len(line) <= longest and pattern.fullmatch(line):
-            rejected.append(Rejected(reason, line))
-            return ""
+    reason = noise_line(line)
+    if reason:
+        rejected.append(Rejected(reason, line))
+        return ""
     marks = _NOTE_MARK.findall(line)
     if marks:
         rejected.append(Rejected("note mark", "".join(marks)))
         line = _BLANK.sub(" ", _NOTE_MARK.sub("", line)).strip()
-    if not _ADVERT.search(line):
-        return line
     kept = []
-    for sentence in _SENTENCE.findall(line):
-        if _ADVERT.search(sentence):
+    for sentence, is_advert in sentences_with_adverts(line):
+        if is_advert:
             rejected.append(Rejected("advert", sentence))
         else:
             kept.append(sentence)

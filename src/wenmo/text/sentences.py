@@ -8,6 +8,11 @@ QUOTES = {"“": "”", "‘": "’", "「": "」", "『": "』"}
 CLOSING_QUOTES = "".join(QUOTES.values())
 
 _SENTENCE = re.compile(r"[^…。！？!?\n]*(?:[…。！？!?]+[”’」』）]*\n?|\n|$)")
+# Three points and more are an ellipsis.
+_SENTENCE_WITH_DOTS = re.compile(
+    r"(?:[^…。！？!?.．\n]|[.．](?![.．]{2}))*"
+    r"(?:(?:[…。！？!?]|[.．]{3,})+[”’」』）]*\n?|\n|$)"
+)
 
 
 def sentences(text: str) -> list[str]:
@@ -15,7 +20,8 @@ def sentences(text: str) -> list[str]:
 
     Joined, they are the text.
     """
-    return [sentence for sentence in _SENTENCE.findall(text) if sentence]
+    pattern = _SENTENCE_WITH_DOTS if ".." in text or "．．" in text else _SENTENCE
+    return [sentence for sentence in pattern.findall(text) if sentence]
 
 
 def quotes_balance(text: str) -> bool:
