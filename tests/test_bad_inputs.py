@@ -206,7 +206,7 @@ CASES: dict[str, list[tuple[Spoil, int, str]]] = {
         (remove(RAW), 1, rf"{RAW}: no raw texts; expected \*\.json or .*\*\.csv"),
         (together(remove(POEMS), write(f"{POEMS}/1", "")), 1, f"{RAW}: no raw texts"),
         (write(POEMS, HEADER), 1, f"{RAW}: its files hold no text"),
-        (empty(POEMS), 1, "poems.csv:1: no column"),
+        (empty(POEMS), 1, "its files hold no text"),
         (line(2, POEMS, b"\xff"), 1, "poems.csv:2: not UTF-8"),
         (line(2, POEMS, "雪,我"), 1, "poems.csv:2: expected 4 fields"),
         (write(POEMS, f"{HEADER}雪,我,今,雪落\n"), 1, r"no text can be used; .*\{'uneven': 1\}"),

@@ -1,13 +1,19 @@
 """Poems as people have them: how they are read, parted, named and left out."""
 
+import csv
 import json
+import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+from dvc.utils.hydra import apply_overrides
 
 from tests.conftest import ROOT
 from tests.test_raw_texts import POETRY, read, write
+from wenmo.config.poetry import PrepareParams
+from wenmo.core.errors import UserError
 from wenmo.tasks import poetry
 from wenmo.tasks.raw import MalformedRows
 from wenmo.tasks.task import Document
@@ -202,6 +208,35 @@ def test_poems_come_from_other_columns(tmp_path: Path) -> None:
     write(tmp_path, "b.json", json.dumps([{"title": "雪", "paragraphs": ["雪落，", "风来。"]}]))
     documents = poetry.read(tmp_path, params, MalformedRows())
     assert [(each.title, each.text) for each in documents] == [("雪", "雪落，\n风来。")] * 2
+
+
+@pytest.mark.parametrize(
+    "header", ["标题,作者,内容", "诗题,作者,正文", "標題,作者,內容", "作者,朝代,内容"]
+)
+def test_chinese_names_of_columns_are_known(tmp_path: Path, header: str) -> None:
+    write(tmp_path, "a.csv", f'{header}\n雪,何人,"雪落，\n风来。"\n')
+    (document,) = read("poetry", tmp_path)
+    assert document.text == "雪落，\n风来。"
+    assert document.title == ("" if "作者,朝代" in header else "雪")
+
+
+@pytest.mark.parametrize("name", ["诗", "poem text", '他的"诗"'])
+def test_other_names_of_columns_are_told_with_a_command_that_works(
+    tmp_path: Path, name: str
+) -> None:
+    with (tmp_path / "a.csv").open("w", encoding="utf-8") as file:
+        csv.writer(file).writerows([["名", name], ["雪", "雪落，风来。"]])
+    with pytest.raises(
+        UserError, match=r"a\.csv:1: no column 'content'; found .*: run `"
+    ) as caught:
+        read("poetry", tmp_path)
+    command = str(caught.value).partition("run `")[2].removesuffix("`")
+    *words, override = shlex.split(command)
+    assert words == ["dvc", "exp", "run", "-S"]
+    shutil.copy2(ROOT / "params.yaml", tmp_path)
+    apply_overrides(tmp_path / "params.yaml", [override])
+    columns = PrepareParams.load("prepare", "poetry", tmp_path / "params.yaml").columns
+    assert columns.content == name
 
 
 def test_a_title_that_begins_with_a_tune_is_a_tune(tmp_path: Path) -> None:

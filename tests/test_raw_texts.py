@@ -77,7 +77,7 @@ MALFORMED: list[tuple[str, str | bytes, str]] = [
     ("fairytale/a.csv", TALE_HEADER.encode() + b"\xc3\x28,,\n", ":2: not UTF-8"),
     ("fairytale/a.csv", TALE_HEADER + "写,,\n", ":2: the output is empty"),
     ("poetry/a.csv", POEM_HEADER + '雪,我,今,"白\n白"\n雪,我\n', ":4: expected 4 fields"),
-    ("poetry/a.csv", "题目,内容\n雪,白\n", ":1: no column 'content'"),
+    ("poetry/a.csv", "名,诗\n雪,白\n", ":1: no column 'content'"),
     ("poetry/a.csv", POEM_HEADER + '雪,我,今,"白"白\n', ":2: not CSV"),
     ("poetry/a.json", '[\n{"title": "雪"}]', ":2: expected 'content', 'paragraphs', 'para' with"),
     ("poetry/a.json", '[{"paragraphs": ["雪", 5]}]', ":1: expected 'content', 'paragraphs'"),

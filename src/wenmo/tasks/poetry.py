@@ -13,10 +13,11 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+from wenmo.config.overrides import command
 from wenmo.config.poetry import Columns, PrepareParams
 from wenmo.core.errors import UserError
 from wenmo.core.records import Row, row_id
-from wenmo.tasks.raw import TABLES, MalformedRows, check_writable, raw_files, read_csv, read_table
+from wenmo.tasks.raw import TABLES, MalformedRows, check_writable, raw_files, read_table
 from wenmo.tasks.task import Document, Prepared
 from wenmo.text.cleaning import Rejected, clean
 from wenmo.text.prosody import recent_style
@@ -29,7 +30,10 @@ NO_POEMS = (
 )  # fmt: skip
 """Files of chinese-poetry without poems: lives, characters, scores, marks, faults, prose."""
 
-_VERSE_KEYS = ("paragraphs", "content", "para")
+_VERSE_KEYS = (
+    "paragraphs", "content", "para", "内容", "內容", "正文", "诗文", "詩文", "诗句", "原文",
+)  # fmt: skip
+_TITLE_KEYS = ("title", "标题", "標題", "题目", "題目", "诗题", "詩題", "诗名")
 _BLANK_LINE = re.compile(r"\n[^\S\n]*\n")
 _SHORTEST_POEM = 4
 
@@ -128,21 +132,26 @@ def _poems(
     path: Path, columns: Columns, malformed: MalformedRows
 ) -> Iterator[tuple[str, str, str, str]]:
     """The place, title, tune and content of each poem in a file."""
-    keys = (columns.content, *_VERSE_KEYS, columns.title, "title", "rhythmic")
-    is_csv = path.suffix.lower() == ".csv"
-    rows = (
-        read_csv(path, (columns.content,), malformed)
-        if is_csv
-        else read_table(path, keys, malformed)
-    )
-    for place, row in rows:
+    verse_keys, title_keys = (columns.content, *_VERSE_KEYS), (columns.title, *_TITLE_KEYS)
+    for place, row in read_table(path, (*verse_keys, *title_keys, "rhythmic"), malformed):
+        if path.suffix.lower() == ".csv" and not row.keys() & {*verse_keys}:
+            raise UserError(_no_verse(path, row, columns))
         try:
-            verse = _verse(row, (columns.content, *_VERSE_KEYS), place)
+            verse = _verse(row, verse_keys, place)
         except UserError as error:
             malformed.refuse(error)
             continue
-        title = str(row.get(columns.title) or row.get("title") or "")
+        title = next((str(row[key]) for key in title_keys if row.get(key)), "")
         yield place, title, str(row.get("rhythmic") or "") or _tune_of(title), verse
+
+
+def _no_verse(path: Path, row: dict[str, str], columns: Columns) -> str:
+    """The complaint about a CSV's header, with the command for the column of the longest field."""
+    longest = max(row, key=lambda name: len(row[name]))
+    return (
+        f"{path}:1: no column {columns.content!r}; found {', '.join(row)}: run"
+        f" `{command('poetry', 'prepare.columns.content', longest)}`"
+    )
 
 
 def _tune_of(title: str) -> str:
@@ -158,7 +167,8 @@ def _verse(row: dict[str, Any], keys: tuple[str, ...], place: str) -> str:
         lines = [found] if isinstance(found, str) else found
         if isinstance(lines, list) and all(isinstance(line, str) for line in lines):
             return "\n".join(lines)
-    raise UserError(f"{place}: expected {', '.join(map(repr, dict.fromkeys(keys)))} with verse")
+    named = ", ".join(map(repr, dict.fromkeys(keys[:4])))  # Those in Chinese go without saying.
+    raise UserError(f"{place}: expected {named} with verse")
 
 
 def _parted(content: str) -> list[str]:
