@@ -175,7 +175,11 @@ def test_the_raw_texts_are_told_before_they_are_prepared(workspace: Path) -> Non
     ("content", "complaint"),
     [
         (b'{"name": "\xff"}\n', "raw/train.jsonl:1: not UTF-8: invalid start byte"),
-        (None, "raw: no raw texts; expected *.txt or *.html or *.htm or *.json or *.jsonl or *.csv or *.parquet"),
+        (
+            None,
+            "raw: no raw texts; expected *.txt or *.html or *.htm or *.json or *.jsonl or *.csv or"
+            " *.parquet",
+        ),
         (b"\n", "raw: its files hold no text"),
         (b'{"name": "a", "text": "b"}\n', "raw: no text can be used; dropped {'short': 1}"),
     ],
