@@ -81,11 +81,11 @@ class Crowd:
 def answered(
     url: str, users: int, requests: int, on_answer: Callable[[], None] = lambda: None
 ) -> set[str]:
-    """All texts that `users` honest clients of one address got for `requests` in all."""
-    client = PageClient(url)
-    function, answers = client.writing(), set[str]()
+    """All texts that `users` honest clients, each at its own address, got for `requests` in all."""
+    function, answers = PageClient(url).writing(), set[str]()
 
     def ask(number: int) -> None:
+        client = PageClient(url, f"127.0.6.{number % users}")
         answers.update(client.texts(f"honest{number}", function))
         on_answer()
 
