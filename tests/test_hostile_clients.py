@@ -47,8 +47,12 @@ def page(repository: Path, server: StreamingServer) -> Iterator[tuple[PageClient
 
 
 @pytest.fixture
-def client(page: tuple[PageClient, psutil.Process]) -> PageClient:
-    return page[0]
+def client(page: tuple[PageClient, psutil.Process]) -> Iterator[PageClient]:
+    """A client whose requests may take no memory of the page; each has to be answered in time."""
+    client, process = page
+    before = process.memory_info().rss
+    yield client
+    assert process.memory_info().rss - before < 30_000_000
 
 
 @pytest.fixture(scope="module")
