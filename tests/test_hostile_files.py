@@ -245,6 +245,21 @@ def test_a_configuration_of_an_adapter_beside_whole_weights_is_left_out(tmp_path
         "{{ messages[-1].content | center(99999999) }}",
         "{% for m in messages recursive %}{{ loop(messages) }}{% endfor %}",
         "{% for a in messages[-1].content %}" * 4 + "{% endfor %}" * 4,
+        "{% set n = namespace(x='雪') %}{% for a in messages[-1].content %}"
+        "{% set n.x = n.x ~ n.x %}{% endfor %}",
+        "{% set n = namespace(x='雪', y='月') %}{% for a in messages[-1].content %}"
+        "{% set n.x = n.x ~ n.y %}{% set n.y = n.y ~ n.x %}{% endfor %}",
+        "{% set n = namespace(x='雪') %}{% for a in messages[-1].content %}{% for b in [n.x] %}"
+        "{% set n.x = n.x ~ b %}{% endfor %}{% endfor %}",
+        "{% set n = namespace(x='雪') %}{% for a in messages[-1].content %}"
+        "{% set n.x = n.x | replace('雪', '雪雪') %}{% endfor %}",
+        "{% set n = namespace(x='雪') %}{% for a in messages[-1].content %}"
+        "{% set x %}{{ n.x }}{{ n.x }}{% endset %}{% set n.x = x %}{% endfor %}",
+        "{% macro f(a) %}{{ a }}{{ a }}{% endmacro %}{% set n = namespace(x='雪') %}"
+        "{% for a in messages[-1].content %}{% set n.x = f(n.x) %}{% endfor %}",
+        "{% macro f(a) %}{{ f(a ~ a) }}{% endmacro %}{{ f('雪') }}",
+        "{{ messages[-1].content" + " | replace('雪', '雪雪')" * 40 + " }}",
+        "{% set x = messages[-1].content %}" + "{% set x = x ~ x %}" * 40,
     ],
 )
 def test_a_template_that_may_take_long_at_other_texts_is_written_anew(

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from wenmo.core.errors import UserError
 from wenmo.model.chat import Message, answer_messages, first_special, prompt_messages, render
+from wenmo.model.computation import computation
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -29,15 +30,6 @@ THINKING_SWITCHES = ("enable_thinking", "thinking")
 
 DATE = date(2024, 7, 26)
 """The date that a template is told, which is the one that Llama 3.1's template says by itself."""
-
-COMPUTING = {
-    *("range", "lipsum", "cycler", "joiner", "center", "ljust", "rjust", "zfill", "expandtabs"),
-    *("format", "format_map", "translate", "indent", "wordwrap", "batch", "slice"),
-}
-"""Functions, methods and filters of jinja that make much of little."""
-
-DEEPEST_LOOP = 3
-"""Loops within each other: over messages, their calls of tools, the arguments of these."""
 
 SYSTEMS = ("你是一位诗人。", "写作者。\n只写正文。")
 PROMPTS = ("写一首诗。", "第一行\n\n第二行，有 {{ 花括号 }} 和 {% if %}", "A fox: “1 < 2”")
@@ -276,52 +268,6 @@ def _agreeing(
         if _agrees(tokenizer, template, pieces):
             return template, "set: " + ", ".join(f"{name}={kwargs[name]}" for name in kwargs)
     return template_of(pieces), "written anew: its prompt does not begin an answered conversation"
-
-
-def computation(template: str) -> str:
-    """What in a template may take time or memory that grows faster than its conversation.
-
-    base_model tries a template within limits, on short texts. Later stages render it for every row
-    and prompt, so a template that may do more at some other text is not kept. It is empty for
-    templates that go through messages and join them, as those of all common models do.
-    """
-    from jinja2 import nodes
-    from transformers.utils.chat_template_utils import _compile_jinja_template
-
-    tree = _compile_jinja_template(template).environment.parse(template)
-    for kind, name in ((nodes.Mul, "*"), (nodes.Pow, "**")):
-        if next(tree.find_all(kind), None):
-            return name
-    stored = {each.name for each in tree.find_all(nodes.Name) if each.ctx != "load"}
-    # Published templates tell turns apart by `loop.index0 % 2`; of a text, % is a format.
-    if "loop" in stored or not all(map(_is_of_loop, tree.find_all(nodes.Mod))):
-        return "%"
-    for call in tree.find_all(nodes.Call):
-        name = getattr(call.node, "name", getattr(call.node, "attr", ""))
-        if name in COMPUTING or name == "loop":
-            return f"{name}()"
-    for each in tree.find_all(nodes.Filter):
-        if each.name in COMPUTING:
-            return f"the filter {each.name}"
-    if any(loop.recursive or _depth(loop) > DEEPEST_LOOP for loop in tree.find_all(nodes.For)):
-        return "loops within loops"
-    return ""
-
-
-def _is_of_loop(remainder: Any) -> bool:
-    """Whether it is that of a loop's counter, such as `loop.index0`, which is a small number."""
-    counter = remainder.left
-    return (
-        getattr(counter, "attr", "") in ("index", "index0")
-        and getattr(counter.node, "name", "") == "loop"
-    )
-
-
-def _depth(loop: Any) -> int:
-    """How many loops stand within each other here."""
-    from jinja2 import nodes
-
-    return 1 + max((_depth(each) for each in loop.find_all(nodes.For)), default=0)
 
 
 def _agrees(tokenizer: "PreTrainedTokenizerBase", template: str, pieces: Pieces) -> bool:
