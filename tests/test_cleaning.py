@@ -4,6 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.test_passages import HEADINGS
 from wenmo.text.characters import without_space
 from wenmo.text.cleaning import Rejected, clean
 
@@ -170,8 +171,14 @@ def test_part_of_a_line_is_mended_or_taken_out(
         ("第三章 雪（更衣）", "第三章 雪（更衣）"),
     ],
 )
-def test_a_heading_is_no_advert(line: str, heading: str) -> None:
+def test_an_authors_plea_leaves_a_heading(line: str, heading: str) -> None:
     assert clean(f"雪落。\n{line}\n晴了。").text == f"雪落。\n{heading}\n晴了。"
+
+
+def test_cleaning_leaves_all_headings() -> None:
+    assert [clean(heading).text for heading in HEADINGS] == [
+        " ".join(heading.split()) for heading in HEADINGS
+    ]
 
 
 @pytest.mark.parametrize(

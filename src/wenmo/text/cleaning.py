@@ -53,7 +53,7 @@ _BLANK = re.compile(r"[^\S\n]+")
 _NOTE_MARK = re.compile(rf"[①-⑳](?!{NUMBERED})")
 
 _STOP = re.compile(r"(?<=[^\x00-\x7f．０-９Ａ-Ｚａ-ｚ])[.．](?![.．0-9A-Za-z０-９Ａ-Ｚａ-ｚ])")
-_LAST_STOP = re.compile(r"(?<=[0-9A-Za-z０-９Ａ-Ｚａ-ｚ])[.．](?=[\"'”’」』＂]|$)", re.MULTILINE)
+_LAST_STOP = re.compile(r"(?<=[0-9A-Za-z０-９Ａ-Ｚａ-ｚ])[.．](?=[\"'”’」』＂]|\s*$)")
 
 
 def clean(text: str, to_simplified: bool = False, unwrap: bool = False) -> Cleaned:
@@ -108,12 +108,15 @@ def _with_stops(text: str) -> str:
     """The text with 。 for the full stops of another shape.
 
     A point after Chinese is one in a text that has more such points than 。; in others it parts a
-    foreign name, as in 约翰．克利斯朵夫. Points in numbers and Latin abbreviations stay.
+    foreign name, as in 约翰．克利斯朵夫. Points in numbers, Latin abbreviations and headings stay.
     """
     text = text.replace("｡", "。")
     if not ("." in text or "．" in text) or text.count("。") >= len(_STOP.findall(text)):
         return text
-    return _LAST_STOP.sub("。", _STOP.sub("。", text))
+    return "\n".join(
+        line if is_heading(line.strip()) else _LAST_STOP.sub("。", _STOP.sub("。", line))
+        for line in text.split("\n")
+    )
 
 
 def _kept_part(line: str, rejected: list[Rejected]) -> str:
