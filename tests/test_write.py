@@ -29,7 +29,8 @@ from wenmo.text.verse import verse_lines
 from wenmo.tools import cli
 from wenmo.tools.writing.endpoint import EndpointWriter, access_at
 from wenmo.tools.writing.local import LocalWriter, model_of
-from wenmo.tools.writing.screen import printable, tones_under
+from wenmo.tools.writing.screen import Screen, printable, tones_under
+from wenmo.tools.writing.session import Session, Settings
 from wenmo.tools.writing.wording import task_prompt
 from wenmo.tools.writing.writer import (
     MODELS,
@@ -197,6 +198,35 @@ def test_a_theme_becomes_a_prompt_as_the_task_words_it(
     task: str, typed: str, form: str, expected: str
 ) -> None:
     assert task_prompt(task, typed, form, "first_line") == expected
+
+
+class Echo:
+    """Stands in for a writer: what it writes is of no matter."""
+
+    tasks = ("poetry",)
+
+    def write(self, _model: str, request: TextRequest, _show: object) -> Completion:
+        return Completion("", request.prompt, "stop", 1)
+
+
+@pytest.mark.parametrize(
+    ("typed", "form", "is_told"),
+    [
+        ("雨歇长街唤卖花", "五言绝句", True),
+        ("一篙春水绿", "七言律诗", True),
+        ("一篙春水绿", "五言律诗", False),
+        ("秋夜", "五言绝句", False),
+        (POEM_PROMPT, "七言律诗", False),
+    ],
+)
+def test_a_first_line_that_changes_the_form_is_told(
+    typed: str, form: str, is_told: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings("poetry", "tuned", form, seed=1)
+    session = Session(Echo(), Screen(plain=False), settings, "first_line", with_tones=False)  # type: ignore[arg-type]
+    session.answer(typed)
+    told = f"the first line has {len(typed)} characters, so the form is not {form}"
+    assert (told in capsys.readouterr().out) == is_told
 
 
 def test_poems_that_were_trained_on_titles_or_themes_get_such_prompts() -> None:
@@ -378,7 +408,7 @@ class Terminal:
 def test_a_session_writes_again_and_saves(repository: Path, writer: LocalWriter) -> None:
     first, second = (whole(writer, "tuned", text_request(seed=seed)).text for seed in (42, 43))
     with Terminal("write", cwd=repository) as terminal:
-        terminal.until("poetry> ")
+        assert terminal.until("poetry> ").startswith("reading the models")
         terminal.type("一篙春水绿\n")
         shown = terminal.until("poetry> ").split(POEM_PROMPT)[1].split("\n")
         lines = printable(first).split("\n")
@@ -390,7 +420,7 @@ def test_a_session_writes_again_and_saves(repository: Path, writer: LocalWriter)
         terminal.type("/again\n")
         assert printable(second).split("\n")[0] in terminal.until("poetry> ")
         for command, answer in (
-            ("/save kept.txt", "saved in kept.txt"),
+            ("/save kept.txt", "saved in outputs/saved/kept.txt"),
             ("/save kept.txt", "exists already"),
             ("/temperature warm", "temperature: 'warm': expected a number"),
         ):
@@ -403,7 +433,7 @@ def test_a_session_writes_again_and_saves(repository: Path, writer: LocalWriter)
         terminal.until("novel> ")
         terminal.type("/quit\n")
         assert terminal.process.wait(TIMEOUT) == 0
-    kept = (repository / "kept.txt").read_text(encoding="utf-8")
+    kept = (repository / "outputs/saved/kept.txt").read_text(encoding="utf-8")
     assert kept == f"{POEM_PROMPT}\nseed 43, temperature 0.7\n\n[tuned]\n{second}\n"
 
 

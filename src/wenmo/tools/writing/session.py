@@ -13,7 +13,7 @@ from wenmo.config.generate import VERSE_RULES, Sampling, VerseRule
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.core.records import write_text
 from wenmo.engines.engine import Completion
-from wenmo.text.asked_verse import asked_first_line, asked_form
+from wenmo.text.asked_verse import FORMS, asked_first_line, asked_form
 from wenmo.text.certain_readings import named_rhyme
 from wenmo.text.verse_state import Verse
 from wenmo.tools.writing.screen import GrowingText, Screen, poem_facts
@@ -31,6 +31,7 @@ from wenmo.tools.writing.writer import (
 BOTH = "both"
 MODEL_CHOICES = (*MODELS, BOTH)
 HISTORY_LINES = 1000
+SAVED = Path("outputs/saved")
 ANY_RHYME = "随"
 
 HELP = """\
@@ -43,7 +44,7 @@ Type a theme, or for a poem its first line or title, and Enter. Ctrl-C stops the
 /rhyme 东           a poem's 平水 rhyme; 随: the model chooses
 /seed 42            seed of sampling
 /again              write about the same theme with the next seed
-/save poem.txt      save the last texts
+/save poem.txt      save the last texts in outputs/saved
 /help /quit
 A command without its value shows the present value."""
 
@@ -153,6 +154,11 @@ class Session:
         request = TextRequest(now.task, prompt, now.seed, self._sampling(), self._verse(prompt))
         self.request, self.typed, self.texts = request, typed, {}
         self.screen.note(prompt)
+        asked = asked_form(prompt) if now.task == "poetry" and prompt != typed else None
+        if asked and asked != FORMS[now.form]:
+            self.screen.note(
+                f"the first line has {asked[1]} characters, so the form is not {now.form}"
+            )
         for model in MODELS if now.model == BOTH else [n for n in MODELS if n == now.model]:
             if now.model == BOTH:
                 self.screen.heading(model)
@@ -167,10 +173,13 @@ class Session:
         return any(each.finish_reason == STOPPED for each in (self.texts or {}).values())
 
     def save(self, name: str) -> Path:
-        """Write the last texts into a new file. Raises UserError if it exists or no text does."""
+        """Write the last texts into a new file, in SAVED unless its path is absolute.
+
+        Raises UserError if it exists or no text does.
+        """
         if not self.request or not self.texts:
             raise ParamsError("there is nothing to save; type a theme first")
-        path = Path(name or f"{self.request.task}-{self.request.seed}.txt")
+        path = SAVED / (name or f"{self.request.task}-{self.request.seed}.txt")
         if path.exists():
             raise UserError(f"{path} exists already; give /save another name")
         about = f"seed {self.request.seed}, temperature {self.request.sampling.temperature}"
