@@ -488,6 +488,6 @@ def test_a_file_of_a_task_that_was_not_run_names_what_brings_it_back() -> None:
     Path("outputs/novel/submit.json").unlink()
     result = run_trace("outputs/novel/submit.json:1")
     assert result.stderr == (
-        "trace: outputs/novel/submit.json: no such file, since `tasks` of params.yaml leaves novel"
-        " out; `git restore . && dvc checkout` brings the committed files back\n"
+        "trace: outputs/novel/submit.json: no such file; `tasks` of params.yaml leaves novel out,"
+        " and `git restore . && dvc checkout` brings the committed files back\n"
     )

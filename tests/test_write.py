@@ -200,6 +200,16 @@ def test_a_theme_becomes_a_prompt_as_the_task_words_it(
     assert task_prompt(task, typed, form, "first_line") == expected
 
 
+def test_a_model_of_a_task_that_was_not_run_names_what_brings_it_back(
+    tmp_path: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(small_repository(tmp_path / "wenmo", tiny_model, ["poetry"]))
+    params = Path("params.yaml")
+    params.write_text(params.read_text("utf-8").replace("  - novel\n", "", 1), "utf-8")
+    with pytest.raises(UserError, match=r"leaves novel out, and `git restore \. && dvc checkout`"):
+        LocalWriter(["novel"])
+
+
 class Echo:
     """Stands in for a writer: what it writes is of no matter."""
 

@@ -1,6 +1,7 @@
 """The tasks that a command is about."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from wenmo.config import params_file
 from wenmo.config.params_file import TASKS
@@ -11,6 +12,20 @@ def listed_tasks() -> list[str]:
     """The tasks of params.yaml. Raises ParamsError if it has no list of them."""
     listed = params_file.value(params_file.read(), "tasks", list)
     return [task for task in TASKS if task in listed]
+
+
+def task_left_out(task: str, root: Path = Path()) -> str:
+    """What brings a task's files back if params.yaml does not run it; empty if it does.
+
+    No stage of such a task can be asked for by name.
+    """
+    path = root / params_file.PARAMS_FILE
+    if not path.is_file() or task in params_file.read(path).get("tasks", TASKS):
+        return ""
+    return (
+        f"`tasks` of params.yaml leaves {task} out, and `git restore . && dvc checkout` brings the"
+        " committed files back"
+    )
 
 
 def refuse_unknown(tasks: Iterable[str]) -> None:

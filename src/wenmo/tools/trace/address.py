@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePath
 from urllib.parse import unquote
 
-from wenmo.config.params_file import PARAMS_FILE, TASKS, read
+from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError, WrongArgumentsError
+from wenmo.tools.task_names import task_left_out
 
 PIPELINE = "dvc.yaml"
 """The file by which a repository's root is known."""
@@ -62,7 +63,8 @@ def parse(argument: str) -> Address:
         form = "PAGE#ARTICLE as a browser shows it" if kind == PAGE else f"FILE:LINE, {_EXAMPLE}"
         raise WrongArgumentsError(f"{argument}: expected {form}")
     if not (root / path).is_file():
-        raise UserError(f"{path}: no such file{_way_out(root, kind, task)}")
+        way_out = f"`dvc pull` or `dvc repro {FILES[kind][1]}@{task}`"
+        raise UserError(f"{path}: no such file; {task_left_out(task, root) or way_out}")
     return Address(root, path, kind, task, int(line or 0), unquote(article))
 
 
@@ -90,17 +92,6 @@ def located(name: str) -> tuple[Path, Path]:
     if not path.parent.is_dir():
         path = _without_dots(root / name)
     return root, path.relative_to(root) if path.is_relative_to(root) else path
-
-
-def _way_out(root: Path, kind: str, task: str) -> str:
-    """How to get a missing file; a stage of a task that is not run cannot be asked for."""
-    params = root / PARAMS_FILE
-    if params.is_file() and task not in read(params).get("tasks", TASKS):
-        return (
-            f", since `tasks` of params.yaml leaves {task} out; `git restore . && dvc checkout`"
-            " brings the committed files back"
-        )
-    return f"; `dvc pull` or `dvc repro {FILES[kind][1]}@{task}`"
 
 
 def _without_dots(path: Path) -> Path:

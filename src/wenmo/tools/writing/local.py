@@ -19,6 +19,7 @@ from wenmo.core.errors import UserError
 from wenmo.engines.engine import Completion, Model, completion, prompt_tokens, unfinished_text
 from wenmo.model.folder import WEIGHTS
 from wenmo.model.provenance import digests, settings_digest
+from wenmo.tools.task_names import task_left_out
 from wenmo.tools.writing.writer import (
     STOPPED,
     ModelName,
@@ -74,7 +75,8 @@ class LocalWriter:
             *((ADAPTERS / task, ADAPTER_FILES) for task in tasks),
         ):
             if not has_files(folder, files):
-                raise UserError(f"{folder}: no model there; `make repro` builds it")
+                way_out = task_left_out(folder.name) if folder != BASE else ""
+                raise UserError(f"{folder}: no model there; {way_out or '`make repro` builds it'}")
 
     def read(self) -> None:
         """Load base, adapters and tokenizer, unless they are in memory."""
