@@ -309,7 +309,7 @@ def vllm_command(root: Path, monkeypatch: pytest.MonkeyPatch, *, on_cpu: bool = 
 def test_the_options_of_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     command = vllm_command(tmp_path, monkeypatch)
     assert "--model models/base --served-model-name base --dtype bfloat16" in command
-    assert "--generation-config vllm" in command
+    assert "--generation-config vllm --middleware wenmo.tools.same_host.SameHost" in command
     assert "--enable-lora --max-lora-rank 16 --max-loras 2" in command
     assert "--lora-modules novel=models/adapters/novel poetry=models/adapters/poetry" in command
     assert "--enforce-eager --no-enable-chunked-prefill" in command

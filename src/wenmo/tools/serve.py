@@ -144,9 +144,9 @@ def vllm_server(
     """
     command = [sys.executable, "-m", VLLM_SERVER, "--host", host, "--port", str(port)]
     command += ["--model", str(BASE_FOLDER), "--served-model-name", BASE]
-    command += ["--middleware", f"{SameHost.__module__}.{SameHost.__name__}"]
     # Ignore the sampling settings in a published model's generation_config.json.
     command += ["--dtype", DTYPES[precision], "--generation-config", "vllm"]
+    command += ["--middleware", f"{SameHost.__module__}.{SameHost.__name__}"]
     if adapters:
         refuse_full_precision(precision, on_cpu)
         rank = max(lora_rank(folder) for folder in adapters.values())
