@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from wenmo.model.contract import find_contract
 from wenmo.model.folder import weights_metadata
 from wenmo.model.loading import open_tokenizer
 from wenmo.model.trial import within_limits
-from wenmo.tasks.raw import MalformedRows, read_csv, read_json_array
+from wenmo.tasks.raw import MalformedRows, read_csv, read_json_array, read_parquet
 
 SECONDS = float(os.environ.get("WENMO_FUZZ", "0"))
 
@@ -49,7 +50,7 @@ def broken(texts: st.SearchStrategy[bytes]) -> st.SearchStrategy[bytes]:
     """Good texts, such as have been edited, and anything else."""
     pieces = st.binary(max_size=8) | st.sampled_from([b"[" * 2000, b"9" * 5000, b'"', b"\n", b"\0"])
     cuts = st.integers(0, 9)
-    return texts | st.builds(edited, texts, st.integers(0, 999), pieces, cuts) | st.binary()
+    return texts | st.builds(edited, texts, st.integers(0, 9999), pieces, cuts) | st.binary()
 
 
 JSON = broken(st.builds(lambda value: json.dumps(value).encode(), VALUES))
@@ -93,6 +94,17 @@ STATEMENTS = st.sampled_from(
 TEMPLATES = st.lists(STATEMENTS | st.text(max_size=4), max_size=12).map("".join)
 
 
+PARQUET = broken(
+    st.builds(
+        lambda texts, numbers: pd.DataFrame(
+            {"text": texts, "n": [numbers] * len(texts)}
+        ).to_parquet(),
+        st.lists(st.text("雪a"), min_size=1, max_size=4),
+        st.lists(st.integers(0, 9), max_size=2),
+    )
+)
+
+
 def drain(rows: Any) -> None:
     for _ in rows:
         pass
@@ -108,6 +120,7 @@ READERS: dict[str, tuple[st.SearchStrategy[bytes], str, Callable[[Path], Any]]] 
         "a.csv",
         lambda path: drain(read_csv(path, ("content",), MalformedRows(True))),
     ),
+    "parquet": (PARQUET, "a.parquet", lambda path: drain(read_parquet(path, ("text", "numbers")))),
     "texts": (st.binary() | JSON, "a.txt", read_text),
     "weights": (WEIGHTS, "model.safetensors", lambda path: weights_metadata(path.parent, "own")),
     "index": (

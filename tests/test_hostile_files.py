@@ -3,6 +3,7 @@
 Each case runs in a process of its own, whose peak of memory is measured.
 """
 
+import io
 import json
 import os
 import resource
@@ -13,7 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pytest
+from pyarrow.parquet import write_table
 
 from tests.test_base_model import MODEL, TOKENIZER, WEIGHTS, base_model, write
 from wenmo.core.encoding import read_text
@@ -22,7 +25,13 @@ from wenmo.core.outside import LARGEST_JSON, LARGEST_TEXT, LONGEST_LINE, opened
 from wenmo.core.records import Row, read_json_lines, read_records
 from wenmo.llm.store import Reply, Store
 from wenmo.model.base import provide
-from wenmo.tasks.raw import MalformedRows, read_csv, read_json_array
+from wenmo.tasks.raw import (
+    MalformedRows,
+    raw_files,
+    read_csv,
+    read_json_array,
+    read_parquet,
+)
 
 MIB = 2**20
 NESTED = b"[" * 200_000
@@ -288,6 +297,35 @@ def table(path: Path) -> Any:
     return list(read_csv(path, ("content",), MalformedRows()))
 
 
+def columns(path: Path) -> Any:
+    return sum(1 for _ in read_parquet(path, ("text",)))
+
+
+def parquet(values: Any) -> bytes:
+    file = io.BytesIO()
+    write_table(pa.table({"text": values}), file, compression="zstd")
+    return file.getvalue()
+
+
+def deep_type(levels: int) -> Any:
+    kind = pa.string()
+    for _ in range(levels):
+        kind = pa.list_(kind)
+    return kind
+
+
+def parquet_of_one_text(text: str, times: int) -> bytes:
+    """As small as the text compressed, whatever the times."""
+    indices = pa.array([0] * times, pa.int32())
+    return parquet(pa.DictionaryArray.from_arrays(indices, pa.array([text])))
+
+
+def parquet_of_bytes(content: bytes) -> bytes:
+    """A column of texts that holds these bytes."""
+    buffers = [None, pa.py_buffer(struct.pack("<ii", 0, len(content))), pa.py_buffer(content)]
+    return parquet(pa.Array.from_buffers(pa.string(), 1, buffers))
+
+
 RAW: dict[str, tuple[Callable[[Path], Any], bytes | int, str]] = {
     "nested rows": (rows, b"\n" + NESTED, ":2: JSON nested"),
     "nested lines": (lines, NESTED, ":1: JSON nested"),
@@ -305,6 +343,23 @@ RAW: dict[str, tuple[Callable[[Path], Any], bytes | int, str]] = {
         " ",
     ),
     "a table that is no UTF-8": (table, b"content\n\xff\n", ":2: not UTF-8"),
+    "Parquet that is no UTF-8": (columns, parquet_of_bytes(b"\xff\xfe"), "after row 0: 'utf-8'"),
+    "Parquet of durations beyond all time": (
+        columns,
+        parquet(pa.array([2**62], pa.duration("s"))),
+        "after row 0: ",
+    ),
+    "Parquet of types within each other": (
+        columns,
+        parquet(pa.array([None], deep_type(90))),
+        "too deeply nested",
+    ),
+    "Parquet of 3 KB with texts of 80 MB": (
+        columns,
+        parquet_of_one_text("x" * 80 * 10**6, 1000),
+        "a row longer than 64 MiB",
+    ),
+    "Parquet cut short": (columns, parquet(["雪"])[:-9], "not Parquet"),
 }
 
 
@@ -319,6 +374,16 @@ def test_a_raw_file_takes_bounded_memory(tmp_path: Path, case: str) -> None:
     told = refused(lambda: read(path), seconds=60, most=800 * MIB)
     assert told.startswith(str(path))
     assert complaint in told
+
+
+def test_links_and_devices_among_raw_files_are_passed_over(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.txt")
+    (tmp_path / "zero.txt").symlink_to("/dev/zero")
+    (tmp_path / "loop.txt").symlink_to("loop.txt")
+    (tmp_path / "up").symlink_to(tmp_path)
+    (tmp_path / "..own.txt").write_text("雪")
+    (tmp_path / "own...txt").write_text("雪")
+    assert raw_files(tmp_path, "*.txt", deep=True) == [tmp_path / "own...txt"]
 
 
 def test_a_book_and_a_poem_of_any_length_that_is_written_are_read(tmp_path: Path) -> None:
