@@ -43,7 +43,9 @@ def server() -> Iterator[StreamingServer]:
 @pytest.fixture(scope="module")
 def page(repository: Path, server: StreamingServer) -> Iterator[tuple[PageClient, psutil.Process]]:
     with page_process(repository, "--port", "0", "--endpoint", server.url) as (url, process):
-        yield PageClient(url), psutil.Process(process.pid)
+        client = PageClient(url)
+        client.texts("first", client.writing())  # which loads what every text needs
+        yield client, psutil.Process(process.pid)
 
 
 @pytest.fixture
