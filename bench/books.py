@@ -96,13 +96,16 @@ def compare(raw: Path, folder: Path) -> list[list[str]]:
     params = PrepareParams.load("prepare", "novel", ROOT / "params.yaml")
     plain, differing = Counter[str](), dict[str, Counter[str]]()
     for document in novel.read(raw, params, MalformedRows()):
+        known: dict[str, Counter[str]] = {}
         for form, ending, content, text in forms(document.text):
             path = folder / f"{form}/{document.source}{ending}"
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(content)
             (found,) = novel.read(path.parent, params, MalformedRows())
             path.unlink()
-            expected = passages(Document(document.source, 0, text), params)
+            if text not in known:
+                known[text] = passages(Document(document.source, 0, text), params)
+            expected = known[text]
             plain[form] += expected.total()
             differs = (expected - passages(found, params)).total()
             differing.setdefault(form, Counter())[document.source] = differs

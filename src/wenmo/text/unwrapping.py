@@ -95,8 +95,8 @@ def unwrapped(text: str) -> str:
     may be a paragraph's last one. Indentation or a blank line tells it where the book has them;
     else it is joined, since most are not, but for one speech after another.
     """
-    lines = [line.rstrip() for line in text.split("\n")]
-    found = wrapping([line for line in lines if line])
+    lines = text.split("\n")
+    found = wrapping([line for line in lines if line.strip()])
     return "\n".join(_paragraphs(lines, found)) if found else text
 
 
@@ -114,16 +114,18 @@ class _Break:
 
 
 def _paragraphs(lines: list[str], found: Wrapping) -> list[str]:
-    filled = [(at, line) for at, line in enumerate(lines) if line]
+    filled = [(at, line) for at, line in enumerate(lines) if line.strip()]
+    usual = Counter(width for _, line in filled if (width := _indentation(line)))
+    indentation = max(usual, key=lambda width: usual[width], default=1)
     breaks = [
         _Break(
             is_full=found.measure(line) in found.full,
             has_room=found.has_room(line, following.lstrip()),
             is_closed=bool(_CLOSED.search(line)),
             is_heading=is_heading(line.strip()) or is_heading(following.strip()),
-            is_answer=line.endswith(_CLOSING_QUOTES)
+            is_answer=line.rstrip().endswith(_CLOSING_QUOTES)
             and following.lstrip().startswith(_OPENING_QUOTES),
-            indented=following[0].isspace(),
+            indented=_indentation(following) >= indentation,
             blank=after > at + 1,
         )
         for (at, line), (after, following) in pairwise(filled)
@@ -131,7 +133,7 @@ def _paragraphs(lines: list[str], found: Wrapping) -> list[str]:
     joined = [filled[0][1]]
     for (_, line), continues in zip(filled[1:], _continue(breaks), strict=True):
         if continues:
-            joined[-1] = _joined(joined[-1], line.lstrip())
+            joined[-1] = _joined(joined[-1], line)
         else:
             joined.append(line)
     return joined
@@ -154,6 +156,11 @@ def _continue(breaks: list[_Break]) -> list[bool]:
         and (marked or not (each.is_closed and each.is_answer))
         for each in breaks
     ]
+
+
+def _indentation(line: str) -> int:
+    """In columns: a paragraph begins with two spaces of Chinese or four others."""
+    return columns(line[: len(line) - len(line.lstrip())])
 
 
 def _share(found: Iterable[bool]) -> float:
