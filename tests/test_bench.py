@@ -7,7 +7,7 @@ from itertools import chain
 from pathlib import Path
 
 import pytest
-from bench import corpus, duplicates, growth, page, pipeline, prepare, start_up
+from bench import books, corpus, duplicates, growth, page, pipeline, prepare, start_up
 from bench.peers import rouge, splitter
 from bench.rounds import in_turn, ratio, spread
 
@@ -111,3 +111,11 @@ def test_params_yaml_has_the_value_that_is_changed() -> None:
 
 def test_every_stage_of_the_pipeline_is_started() -> None:
     assert set(start_up.STAGES) == {path.stem for path in (ROOT / "stages").glob("*.py")}
+
+
+def test_novels_in_other_forms_give_the_same_passages(tmp_path: Path) -> None:
+    forms = books.compare(ROOT / "data/sample/novel", tmp_path)
+    assert [name for name, *_ in forms] == [*books.FORMS, books.BIG5]
+    for name, _, _, share, _ in forms:
+        most = 0.08 if name.startswith("wrapped") else 0
+        assert float(share.removesuffix("%")) / 100 <= most, forms
