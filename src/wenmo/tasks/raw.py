@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from wenmo.core.encoding import text_encoding
 from wenmo.core.errors import UserError
 from wenmo.core.json_text import JsonText
-from wenmo.core.outside import LONGEST_LINE, bounded_lines, opened
+from wenmo.core.outside import LONGEST_LINE, MIB, bounded_lines, opened
 from wenmo.core.records import read_json_lines
 
 TEST_FILE = "test.jsonl"
