@@ -16,7 +16,7 @@ from wenmo.text.characters import without_space
 _LIKE_MARK_UP = re.compile(r"<[a-zA-Z/!?]|&[#a-zA-Z]")
 _BRACKET = re.compile(r"<(?:(/?)([a-zA-Z][^\s/<>]*)|([!?]))?")
 _REST_OF_TAG = re.compile(r"""(?:[^<>"']|"[^"]{0,1000}"|'[^']{0,1000}'|["'])*>""")
-_REST_OF_COMMENT = re.compile(r"--.*?-->|(?!--)[^<>]{0,1000}>", re.DOTALL)
+_REST_OF_DECLARATION = re.compile(r"[^<>]{0,1000}>")
 # Of office programs, such as <o:p>.
 _PREFIXED = re.compile(r"[a-z]+:[a-z]+")
 _TOKEN = re.compile(r"(<[^<>]*>?|&[#\w]*;?)")
@@ -107,11 +107,14 @@ def _marked(text: str) -> str:
     A tag has a name that HTML knows. An element that has to end does so somewhere in the text, or
     has an attribute.
     """
+    last_comment = text.rfind("-->")
     ended = {found[2].lower() for found in _BRACKET.finditer(text) if found[1]}
 
     def opens_a_tag(found: re.Match[str]) -> bool:
         if found[3]:
-            return _REST_OF_COMMENT.match(text, found.end()) is not None
+            if text.startswith("--", found.end()):
+                return last_comment > found.end()
+            return _REST_OF_DECLARATION.match(text, found.end()) is not None
         rest = _REST_OF_TAG.match(text, found.end()) if found[2] else None
         if rest is None:
             return False
