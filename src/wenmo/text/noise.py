@@ -65,38 +65,12 @@ _WEAK = re.compile(
     r"|求(?:推荐票|推荐|月票|收藏|订阅|打赏|红票|鲜花|点击)|支持正版|下一页|继续阅读|首发"
     r"|加入书架|推荐票|打赏|更多精彩|精彩小说",
 )
-_LATIN = re.compile("[A-Za-zＡ-Ｚａ-ｚω]")
-_CUES = (
-    *(
-        "手机用户",
-        "手机阅读",
-        "弹窗",
-        "广告",
-        "下载",
-        "全文",
-        "本站",
-        "本书",
-        "记住",
-        "未完",
-        "没有结束",
-    ),
-    *(
-        "一页",
-        "下一章",
-        "手打",
-        "群",
-        "公众号",
-        "书友",
-        "更新最快",
-        "最快更新",
-        "正版",
-        "章节",
-        "免费",
-    ),
-    *("阅读", "小说网", "中文网", "求推", "求月", "求收", "求订", "求打", "求红", "求鲜", "求点"),
-    *("首发", "书架", "推荐票", "打赏", "更多精彩", "精彩小说"),
+# Every advert has one of these. Looking for them first is faster.
+_CUE = re.compile(
+    "[A-Za-zＡ-Ｚａ-ｚω]|手机[用阅]|弹窗|广告|下载|全文|本[站书]|记住|未完|没有结束|一页|下一章|手打|群"
+    "|公众号|书友|更新最快|最快更新|正版|章节|免费|阅读|小说网|中文网|求[推月收订打红鲜点]|首发|书架"
+    "|推荐票|打赏|更多精彩|精彩小说"
 )
-"""Every advert without Latin has one of them, which are faster to look for."""
 
 _SHORT_PLEA = 4
 """Characters beside a plea's own: 求推荐票！ is one, 他在街上求收藏古画的人。 is none."""
@@ -143,7 +117,7 @@ def without_plea(heading: str) -> tuple[str, str]:
 
 def sentences_with_adverts(line: str) -> Iterator[tuple[str, bool]]:
     """The sentences of a line, and whether each is an advert."""
-    if not (_LATIN.search(line) or any(cue in line for cue in _CUES)):
+    if not _CUE.search(line):
         yield line, False
         return
     plain = line.translate(_HALF_WIDTH)
