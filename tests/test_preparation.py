@@ -14,9 +14,7 @@ from ruamel.yaml import YAML
 from tests.conftest import PREPARE, ROOT, digests, run_python
 from wenmo.config.novel import PassageParams
 from wenmo.config.prepare import QualityParams
-from wenmo.core.errors import UserError
 from wenmo.core.records import write_json_lines
-from wenmo.report.overview import texts_read
 from wenmo.tasks import novel, preparation
 from wenmo.tasks.ledger import entry
 from wenmo.tasks.preparation import number_of_processes, prepare_all, survey
@@ -24,7 +22,6 @@ from wenmo.tasks.task import Document
 from wenmo.text.characters import without_space
 from wenmo.text.cleaning import normal_form
 from wenmo.text.sentences import CLOSING_QUOTES
-from wenmo.tools.inspect import length_histogram, sources_table
 
 PARAMS = novel.PrepareParams(
     **PREPARE
@@ -224,25 +221,3 @@ def test_a_book_of_10_megabytes_on_one_line_goes_through(workspace: Path) -> Non
     metrics = json.loads((workspace / "metrics/prepare/novel.json").read_text())
     assert metrics["characters_read"] == len(text)
     assert metrics["characters"] + sum(metrics["dropped_characters"].values()) == len(text)
-
-
-def test_inspect_shows_what_prepare_left(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(workspace)
-    with pytest.raises(UserError, match="run `dvc repro prepare@novel` first"):
-        sources_table("novel")
-    assert run_stage(workspace, "prepare", "raw").returncode == 0
-    table = sources_table("novel")
-    metrics = json.loads((workspace / "metrics/prepare/novel.json").read_text())
-    for reason, count in metrics["dropped_characters"].items():
-        assert reason in table
-        assert f" {count:,} " in table.splitlines()[-1]
-    assert "绳上的渡口" in table
-    assert next(texts_read("novel")) == "3 books read, 3 used"
-    assert f"{metrics['characters_read']:,}" in table.splitlines()[-1]
-    assert "█" in length_histogram("novel")
-
-
-def test_inspect_refuses_an_unknown_task_in_one_line() -> None:
-    run = run_python("-c", "from wenmo.tools.cli import app; app()", "inspect", "poetri")
-    assert run.returncode == 2
-    assert run.stderr == "inspect: 'poetri' is no task; allowed are novel, fairytale, poetry\n"

@@ -63,17 +63,33 @@ def main() -> None:
 
 
 @app.command()
-def inspect(task: TaskName) -> None:
-    """Show how many books, tales or poems were read and used, and why others were left out.
+def inspect(
+    task: TaskName,
+    html: Annotated[
+        Path | None,
+        typer.Option(
+            help="page to write, with all sources",
+            dir_okay=False,
+            show_default="reports/inspect-TASK.html",
+        ),
+    ] = None,
+) -> None:
+    """Show how the texts of a task were read, what was kept and what was left out, with examples.
 
-    A table of the sources follows, with the characters read, kept and dropped by reason, and a
-    histogram of the rows' lengths. Reads what `dvc repro prepare@TASK` wrote.
+    Each book, or file of tales or poems, has its encoding, the width at which its lines were
+    wrapped, its chapters and what became of its characters. Reads what `dvc repro prepare@TASK`
+    wrote, and the raw texts once more. Of many sources those with the fewest rows per character are
+    in the terminal, and all on the page.
     """
-    from wenmo.report.overview import texts_read
-    from wenmo.tools.inspect import length_histogram, sources_table
+    from wenmo.tools.inspect.facts import inspect_task
+    from wenmo.tools.inspect.html_page import write_inspection
+    from wenmo.tools.inspect.terminal import terminal_page
 
-    table = sources_table(task)
-    typer.echo("\n".join([*texts_read(task), "", table, "", length_histogram(task)]))
+    found = inspect_task(task)
+    html = html or Path(f"reports/inspect-{task}.html")
+    write_inspection(html, found)
+    typer.echo(terminal_page(found, html))
+    typer.echo(f"\nAll sources, with pictures: {html}")
 
 
 @app.command()

@@ -53,7 +53,7 @@ def raw_text(path: Path, line: int) -> str:
             continue
         if path.suffix.lower() == ".txt":
             return "".join(read_text(path).splitlines()[line - 1 : line])
-        for document in _documents(task, folder, prepare.section("prepare")):
+        for document in raw_documents(task, folder, prepare.section("prepare")):
             if document.place == f"{path}:{line}":
                 return document.text
         raise WrongArgumentsError(f"{path}:{line}: no text begins there")
@@ -69,7 +69,7 @@ def test_prompt_place(row: Row, folder: Path) -> str:
 
 
 def _document(row: Row, task: str, folder: Path, section: dict[str, object]) -> Document | None:
-    for document in _documents(task, folder, section):
+    for document in raw_documents(task, folder, section):
         # A book has many rows; any other text has one. What prepare left out has no id.
         of_book = task == "novel" and row.id and not document.is_row
         if document.source == row.source and (of_book or document.position == row.position):
@@ -77,7 +77,11 @@ def _document(row: Row, task: str, folder: Path, section: dict[str, object]) -> 
     return None
 
 
-def _documents(task: str, folder: Path, section: dict[str, object]) -> Iterator[Document]:
+def raw_documents(task: str, folder: Path, section: dict[str, object]) -> Iterator[Document]:
+    """The raw texts of a task as prepare read them, by its section of params.yaml.
+
+    Raises UserError where they cannot be read.
+    """
     module = load_task(task)
     try:
         params = module.PrepareParams.model_validate(section)

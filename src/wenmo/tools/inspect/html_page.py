@@ -1,0 +1,38 @@
+"""A task's preparation as one page without network or script, in which all texts are escaped."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader
+
+from wenmo.core.errors import UserError
+from wenmo.core.records import write_text
+from wenmo.report import charts, page
+from wenmo.report.names import TASK_NAMES
+from wenmo.tools.inspect.facts import Inspection
+from wenmo.tools.inspect.terminal import left_out
+
+TEMPLATE = Path(__file__).with_name("html_page.html.jinja")
+STYLE = TEMPLATE.with_name("html_page.css")
+
+
+def write_inspection(path: Path, found: Inspection) -> None:
+    """Write the page in the style of a task's report. Raises UserError if it cannot be written."""
+    templates = Environment(
+        loader=FileSystemLoader(TEMPLATE.parent),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    styles = (page.FOLDER / "page.css", STYLE)
+    content = templates.get_template(TEMPLATE.name).render(
+        found=found,
+        task=TASK_NAMES[found.task],
+        histogram=charts.lengths({"rows": found.row_lengths()}),
+        is_of_books=any(source.wrapping or source.headings for source in found.sources),
+        left_out=left_out,
+        style="".join(each.read_text(encoding="utf-8") for each in styles),
+    )
+    try:
+        write_text(path, content + "\n")
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror}; --html names another file") from None
