@@ -157,6 +157,7 @@ SUBMITTED = "outputs/poetry/submit.json"
 SPLIT = "metrics/merge/poetry.json"
 SCORES = "metrics/evaluate/poetry.json"
 TABLE, LENGTHS = "metrics/prepare/poetry.csv", "plots/prepare/poetry.csv"
+REJECTED = "data/rejected/poetry.jsonl"
 LIMITS = "endpoints.yaml"
 ANSWER = '{"choices": [{"message": {"content": "雪"}, "finish_reason": "stop"}]}'
 NO_CHOICES = '{"custom_id": "1", "response": {"body": {"choices": []}}}\n'
@@ -332,10 +333,13 @@ CASES: dict[str, list[tuple[Spoil, int, str]]] = {
     "wenmo inspekt": [(nothing, 2, "Error: No such command 'inspekt'")],
     "wenmo inspect": [(nothing, 2, "Error: Missing argument 'task'")],
     "wenmo inspect poetri": [(nothing, 2, "'poetri' is no task; allowed are")],
+    "wenmo inspect poetry --html data": [(nothing, 2, "'data' is a directory")],
     "wenmo inspect poetry": [
         (remove(TABLE), 1, f"{TABLE}: no such file; run `dvc repro prepare@poetry` first"),
         (empty(TABLE), 1, f"{TABLE}: not the table that prepare wrote; run"),
         (write(LENGTHS, "characters,rows\n20,many\n"), 1, f"{LENGTHS}: not the table that prep"),
+        (write(REJECTED, '{"source": "a"}\n'), 1, f"{REJECTED}:1: not what prepare left out; run"),
+        (remove(REJECTED), 1, f"{REJECTED}: no such file; run `dvc repro prepare@poetry`"),
     ],
     "wenmo estimate": [
         (nothing, 1, "provider is offline .* set it to one of closed"),

@@ -145,11 +145,11 @@ def inspect_task(task: str) -> Inspection:
     )
 
 
-def shortened(text: str) -> str:
-    """A text on one line, without what steers a terminal, and cut at LONGEST_EXAMPLE."""
+def shortened(text: str, most: int = LONGEST_EXAMPLE) -> str:
+    """A text on one line of `most` characters, without what steers a terminal."""
     # A text may be a chapter long.
-    line = visible(" ".join(text[: 10 * LONGEST_EXAMPLE].split()))
-    return line if len(line) <= LONGEST_EXAMPLE else f"{line[: LONGEST_EXAMPLE - 1]}…"
+    line = visible(" ".join(text[: 10 * most].split()))
+    return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
 def _counts(table: pd.DataFrame) -> tuple[dict[str, Source], dict[str, Drop]]:

@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from wenmo.report.overview import counted
 from wenmo.text.control_characters import visible
-from wenmo.tools.inspect.facts import Drop, Inspection, Source
+from wenmo.tools.inspect.facts import COUNTS, Drop, Inspection, Source, shortened
 
 MOST_SOURCES = 20
+LONGEST_HEADING = 14
+"""Characters, each of which may take two columns."""
+
 BAR_WIDTH = 50
 
 FACTS = ("encoding", "wrapped at", "chapters", "first", "last")
@@ -37,12 +42,14 @@ def sources_table(sources: Sequence[Source]) -> str:
     shown = list(sources)
     if len(shown) > MOST_SOURCES:
         shown = sorted(shown, key=lambda source: source.rows_per_character)[:MOST_SOURCES]
-    table = pd.DataFrame([_cells(source) for source in shown])
+    counts: dict[str, Any] = {
+        count: sum(getattr(source, count) for source in sources) for count in COUNTS
+    }
+    total = Source("sum", **counts, dropped={})
+    table = pd.DataFrame([_cells(source) for source in [*shown, total]])
     empty = [fact for fact in FACTS if not any(table[fact])]
-    counts = ("documents", "characters_read", "rows", "characters")
-    texts, read, rows, kept = (sum(getattr(each, count) for each in sources) for count in counts)
-    total = [f"{texts:,}", f"{read:,}", f"{kept:,}", f"{rows:,}"]
-    table.loc[len(table)] = ["sum", *[""] * len(FACTS), *total, ""]
+    if all(source.documents == 1 for source in sources):
+        empty.append("texts")
     table = table.drop(columns=empty)
     right = {"chapters", "texts", "read", "kept", "rows"}
     alignment = ["right" if column in right else "left" for column in table]
@@ -67,8 +74,9 @@ def left_out(source: Source) -> str:
 
 
 def _cells(source: Source) -> dict[str, str]:
-    first, last = (source.headings[0], source.headings[-1]) if source.headings else ("", "")
-    chapters = f"{len(source.headings):,}" if source.headings else ""
+    headings = [shortened(each, LONGEST_HEADING) for each in source.headings]
+    first, last = (headings[0], headings[-1]) if headings else ("", "")
+    chapters = f"{len(headings):,}" if headings else ""
     facts = (source.encoding, source.wrapping, chapters, first, last)
     return {
         "source": visible(source.name),
@@ -82,7 +90,7 @@ def _cells(source: Source) -> dict[str, str]:
 
 
 def _told(drop: Drop) -> Iterator[str]:
-    pieces = "" if drop.pieces is None else f"{drop.pieces:,} times, "
-    yield f"left out as {drop.reason}: {pieces}{drop.characters:,} characters"
+    pieces = "" if drop.pieces is None else f"{counted(drop.pieces, 'times')}, "
+    yield f"left out as {drop.reason}: {pieces}{counted(drop.characters, 'characters')}"
     for source, text in drop.examples:
         yield f"    {source}: {text}"
