@@ -198,7 +198,7 @@ def is_there(name: str) -> bool:
     """Whether a file or folder is in git, is made by the pipeline, or is missing by design."""
     name = name.rstrip("/")
     above = {name, *map(str, Path(name).parents)}
-    if above & (NOT_IN_GIT | OUTPUTS) or name.startswith("reports/compare."):
+    if above & (NOT_IN_GIT | OUTPUTS) or name.startswith(("reports/compare.", "reports/inspect-")):
         return True
     return any(each == name or each.startswith(f"{name}/") for each in TRACKED | OUTPUTS)
 
