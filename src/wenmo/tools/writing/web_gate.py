@@ -15,8 +15,9 @@ from wenmo.tools.writing.web_clients import Guesses, client_of
 MAX_BODY = 65_536
 """Longest body of a request (bytes)."""
 
-MAX_OPEN = 100
-"""Requests of one client that may be open at a time; a page that is open holds one or two."""
+MAX_OPEN = 300
+"""Requests of one client that may be open at a time: 50 browsers behind one address have as many
+while they load the page, and one or two each after that."""
 
 MESSAGES = "/gradio_api/queue/data"
 PUBLIC = ("/", "/favicon.ico", "/login", "/robots.txt", "/theme.css")

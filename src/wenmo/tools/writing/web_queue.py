@@ -21,8 +21,9 @@ from wenmo.tools.writing.web_clients import client_of
 UNREAD_SECONDS = 30
 """Longest time for which messages are kept that no browser fetches."""
 
-MAX_OF_CLIENT = 32
-"""Texts of one client that may wait or be written at a time; one more is refused."""
+MAX_OF_CLIENT = 64
+"""Texts of one client that may wait or be written at a time; one more is refused. Each user of the
+page asks for two, and users behind one address are one client."""
 
 MAX_WAITING = 64
 """Texts that may wait; one more takes the place of one of the client that has the most."""
