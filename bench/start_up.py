@@ -22,13 +22,15 @@ STAGES = (
     "generate",
     "evaluate",
     "report",
+    "overview",
 )
 FIRST_WITH_MODEL = "base_model"
 """The stages before this one load no model."""
 
-OF_ALL_TASKS = ("check", "base_model")
+OF_ALL_TASKS = ("check", "base_model", "overview")
 POEMS, ROUNDS = 12, 3
 LEAST = {
+    "tasks": ["poetry"],
     "base_model": {"path": str(ROOT / "pretrained/wenmo-3m")},
     "merge": {"group_by": "row", "eval_fraction": 0.5},
     "poetry": {"merge": {"group_by": "row"}, "generate": {"length": {"min_chars": 1}}},

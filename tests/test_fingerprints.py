@@ -172,7 +172,7 @@ def test_a_source_that_is_no_python_is_told_by_its_line(tree: Path) -> None:
 @pytest.mark.parametrize(
     ("file", "found", "edited", "told"),
     [
-        ("src/wenmo/text/split.py", "import", "more = 1\nimport", "wenmo.text.split"),
+        ("src/wenmo/text/split.py", "import numpy", "more = 1\nimport numpy", "wenmo.text.split"),
         ("pyproject.toml", "dependencies = [", "dependencies = ['anew==1.0',", "anew==1.0"),
     ],
 )

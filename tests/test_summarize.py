@@ -261,7 +261,7 @@ def test_too_many_failures_stop_the_stage_after_the_others_were_kept(server: Fau
         r"of 40 rows got no prompt that will do, the first being source row \d+ \(回答是空的"
     )
     assert re.search(complaint, output.splitlines()[-1])
-    assert not Path("data/summarized").exists()
+    assert not Path("data/summarized/novel").exists()
     assert json.loads(Path("logs/summarize/novel.json").read_text())["calls"] == 40
     workspace(server.url, bare_rows(40), max_attempts=1, max_failures=40)
     assert finish(start())[0] == 0
