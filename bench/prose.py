@@ -20,6 +20,7 @@ from bench.rounds import table
 
 from wenmo.config.novel import PrepareParams
 from wenmo.core.records import read_json_lines
+from wenmo.scoring.repetition import sequence_repetition
 from wenmo.tasks.novel import read
 from wenmo.tasks.raw import MalformedRows
 from wenmo.text.cleaning import clean
@@ -33,12 +34,6 @@ def pairs(text: str) -> Iterator[str]:
     """The pairs of neighbouring Chinese characters."""
     for run in HAN.findall(text):
         yield from map("".join, pairwise(run))
-
-
-def repeated(text: str) -> float:
-    """The share of a text's sequences of LENGTH characters that stand in it before."""
-    found = [text[at : at + LENGTH] for at in range(len(text) - LENGTH + 1)]
-    return 1 - len(set(found)) / len(found) if found else 0.0
 
 
 def report(folder: Path) -> str:
@@ -62,7 +57,7 @@ def report(folder: Path) -> str:
                 writer,
                 f"{len(written)}",
                 f"{mean(shares):.3f}",
-                f"{mean(map(repeated, written)):.3f}",
+                f"{mean(sequence_repetition(text, LENGTH) for text in written):.3f}",
             )
         )
 

@@ -137,6 +137,11 @@ def run(folder: Path, *command: str) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def new_repository(folder: Path) -> None:
+    run(folder, "git", "init", "--quiet", "--initial-branch=main")
+    run(folder, "dvc", "init", "--quiet")
+
+
 def commit(folder: Path, tag: str) -> None:
     run(folder, "git", "add", "--all")
     run(folder, "git", "commit", "--quiet", "--message", tag)
@@ -161,8 +166,7 @@ def edit(path: Path, old: str, new: str) -> None:
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tags `before` (no reports yet), `unbuilt` (poetry alone) and main; an experiment on it."""
     folder = tmp_path_factory.mktemp("repository")
-    run(folder, "git", "init", "--quiet", "--initial-branch=main")
-    run(folder, "dvc", "init", "--quiet")
+    new_repository(folder)
     (folder / ".gitignore").write_text("/data/\n/outputs/\n/reports/\n")
     (folder / "evaluate.py").write_text(STAGE)
     write_pipeline(folder, with_reports=False)
@@ -629,8 +633,7 @@ def test_without_a_repository_or_commits_it_says_so(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     outside = wenmo("main")
-    run(tmp_path, "git", "init", "--quiet", "--initial-branch=main")
-    run(tmp_path, "dvc", "init", "--quiet")
+    new_repository(tmp_path)
     for answer in (outside, wenmo("main", "HEAD")):
         assert answer.code == 1
         assert answer.err.startswith("compare: ") and answer.err.count("\n") == 1

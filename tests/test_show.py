@@ -7,7 +7,7 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
-from tests.test_compare import run
+from tests.test_compare import new_repository, run
 from wenmo.tools.cli import app
 
 STAGE = """
@@ -51,8 +51,7 @@ PARAMS = "tasks:\n  - novel\n  - poetry\nseed: 1\ntrain:\n  max_steps: 100\n"
 def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A commit and two experiments on it; the other seed holds out other rows."""
     folder = tmp_path_factory.mktemp("repository")
-    run(folder, "git", "init", "--quiet", "--initial-branch=main")
-    run(folder, "dvc", "init", "--quiet")
+    new_repository(folder)
     (folder / ".gitignore").write_text("/data/\n")
     for name in ("merge.py", "evaluate.py"):
         (folder / name).write_text(STAGE)

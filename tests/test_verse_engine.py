@@ -15,8 +15,7 @@ from wenmo.engines.transformers import TransformersEngine
 from wenmo.engines.verse_requests import asked_verses
 from wenmo.model.chat import prompt_messages
 from wenmo.tasks.poetry import word_prompt
-
-FORMS = {"五言绝句": (4, 5), "七言绝句": (4, 7), "五言律诗": (8, 5), "七言律诗": (8, 7)}
+from wenmo.text.asked_verse import FORMS
 
 
 def asked(count: int, rule: str = "full") -> list[Prompt]:

@@ -27,14 +27,7 @@ class Page:
         with gr.Blocks() as blocks:
             typed = gr.Textbox()
             typed.submit(self._write, typed, typed, concurrency_id="write")
-        self.queue = blocks._queue = SharedQueue(
-            live_updates=True,
-            concurrency_count=blocks.max_threads,
-            update_intervals=1,
-            max_size=None,
-            blocks=blocks,
-            default_concurrency_limit=MAX_WRITING,
-        )
+        self.queue = blocks._queue = SharedQueue(blocks, MAX_WRITING)
         self.app = gr.routes.App.create_app(blocks)
 
     async def _write(self, typed: str) -> str:

@@ -38,7 +38,6 @@ UNNATURAL, ALIKE = 0.12, 0.5
 """Above this `chaos`, or with less between the two, charset-normalizer's choice is doubtful. Books
 of 1,000 characters have less than 0.07, and the other encoding cannot read them at all."""
 
-
 USUAL = "\n，。、！？：；“”「」的了是不一我他"
 """Marks and the commonest characters."""
 
@@ -80,7 +79,7 @@ def _encoding(path: Path, _size: int, _changed: int) -> str:
     for mark, name in MARKS.items():
         if start.startswith(mark):
             return name
-    if _broken_line(path, "utf-8") is None:
+    if _damage(path, "utf-8") is None:
         return "utf-8"
     utf16 = _utf16(path, start) if b"\0" in start else None
     if utf16:
@@ -91,20 +90,29 @@ def _encoding(path: Path, _size: int, _changed: int) -> str:
     choice = _choice(sample)
     lines = []
     for name in choice.names:
-        line = _broken_line(path, name)
-        if line is None:
+        damage = _damage(path, name)
+        if damage is None:
             if choice.is_doubtful:
                 told = f"{path}: read as {NAMES[name]}, which is uncertain; if its text is wrong,"
                 print(f"{told} save the file as UTF-8", file=sys.stderr)
             return name
-        lines.append(line)
+        lines.append(damage[0])
     raise UserError(
         f"{path}:{max(lines)}: not UTF-8, GB18030 or Big5, or damaged; save the file as UTF-8"
     )
 
 
-def _broken_line(path: Path, encoding: str) -> int | None:
-    """The number of the first line that is not in this encoding."""
+def damaged_utf8(path: Path) -> UserError:
+    """The complaint about the first line of a file that is no UTF-8."""
+    damage = _damage(path, "utf-8")
+    if damage is None:
+        return UserError(f"{path}: changed while it was read; run again")
+    line, reason = damage
+    return UserError(f"{path}:{line}: not UTF-8: {reason}")
+
+
+def _damage(path: Path, encoding: str) -> tuple[int, str] | None:
+    """The number of the first line that is not in this encoding, and what is wrong there."""
     decoder = codecs.getincrementaldecoder(encoding)()
     line = 1
     for piece in _pieces(path):
@@ -113,7 +121,7 @@ def _broken_line(path: Path, encoding: str) -> int | None:
         except UnicodeDecodeError as error:
             # What the decoder kept of the piece before has no line end.
             at = error.start - (len(error.object) - len(piece))
-            return line + piece.count(b"\n", 0, max(0, at))
+            return line + piece.count(b"\n", 0, max(0, at)), error.reason
         line += piece.count(b"\n")
     return None
 
@@ -129,7 +137,7 @@ def _pieces(path: Path) -> Iterator[bytes]:
 def _utf16(path: Path, start: bytes) -> str | None:
     """UTF-16 without a mark, in the byte order that gives more of the usual characters."""
     name = max(("utf-16-le", "utf-16-be"), key=lambda name: _usual(start, name))
-    return name if _usual(start, name) and _broken_line(path, name) is None else None
+    return name if _usual(start, name) and _damage(path, name) is None else None
 
 
 def _usual(sample: bytes, encoding: str) -> int:

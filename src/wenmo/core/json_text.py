@@ -13,6 +13,8 @@ PIECE = 2**20
 
 LONGEST_LITERAL = len("-Infinity")
 
+_BLANK = re.compile(r"[ \t\r\n]*")
+
 
 class JsonText:
     """A JSON text that is read piece by piece, with the line of the next character.
@@ -21,13 +23,13 @@ class JsonText:
     """
 
     def __init__(self, file: TextIO, path: Path) -> None:
-        self._file, self.path, self._decoder = file, path, DECODER
+        self._file, self.path = file, path
         self._text, self._at, self.line = "", 0, 1
 
     def next_character(self) -> str:
         """The next character that is no white space, which stays there; empty at the end."""
         while True:
-            blank = re.compile(r"[ \t\r\n]*").match(self._text, self._at)
+            blank = _BLANK.match(self._text, self._at)
             self._go_to(blank.end() if blank else self._at)
             if self._at < len(self._text):
                 return self._text[self._at]
@@ -42,7 +44,7 @@ class JsonText:
         """The value that begins here. Raises UserError if it is no JSON."""
         while True:
             try:
-                value, end = self._decoder.raw_decode(self._text, self._at)
+                value, end = DECODER.raw_decode(self._text, self._at)
                 refuse_depth(value)
             except json.JSONDecodeError as error:
                 is_cut = error.msg.startswith("Unterminated string") or (

@@ -78,8 +78,9 @@ def _copy_folder(output: Path, folder: Path, origin: str) -> Shapes:
     if file := gguf.only_file(folder):
         gguf.dequantise(file, output)
         return read_shapes(output, origin)
-    names = select((path.name for path in folder.iterdir()), origin)
-    refuse_links(folder, filter(belongs, (path.name for path in folder.iterdir())), origin)
+    found = [path.name for path in folder.iterdir()]
+    names = select(found, origin)
+    refuse_links(folder, filter(belongs, found), origin)
     shapes = read_shapes(folder, origin)
     place(folder, names, output, link_weights=False)
     return shapes

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from wenmo.core.errors import UserError
-from wenmo.core.reading import made
+from wenmo.core.reading import made, read_scores
 from wenmo.report.names import SCORE_NAMES, better_direction
 from wenmo.report.wording import number, signed, verdict
 from wenmo.scoring.catalogue import primary_score
@@ -86,7 +86,8 @@ def counted(count: int, unit: str) -> str:
 
 def _scores(task: str) -> Iterator[str]:
     """The verdict, and the primary score of base and tuned with the gain's interval."""
-    scores, key = _read(task, "evaluate"), primary_score(task)
+    scores = read_scores(Path(f"metrics/evaluate/{task}.json"), f"evaluate@{task}")
+    key = primary_score(task)
     base, tuned = (number(scores[model][key]) for model in ("base", "tuned"))
     gain, low, high = (signed(scores["delta"][part]) for part in ("primary", "ci_low", "ci_high"))
     yield f"{task}: {verdict(scores, key)}"

@@ -49,15 +49,20 @@ class Report:
     signatures: Mapping[str, str] = field(default_factory=dict)
 
 
+def templates(folder: Path) -> Environment:
+    """The templates in a folder, which escape every value."""
+    return Environment(
+        loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True
+    )
+
+
 def write_page(path: Path, report: Report) -> None:
     """Write the page. Every text is escaped, and the same report gives the same bytes.
 
     Raises ValueError if base and tuned are not of the same rows.
     """
-    templates = Environment(
-        loader=FileSystemLoader(FOLDER), autoescape=True, trim_blocks=True, lstrip_blocks=True
-    )
-    templates.filters |= {
+    environment = templates(FOLDER)
+    environment.filters |= {
         "number": wording.number,
         "signed": wording.signed,
         "p": wording.p_value,
@@ -67,7 +72,7 @@ def write_page(path: Path, report: Report) -> None:
         (FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
     )
     scores, delta = report.scores, report.scores["delta"]
-    page = templates.get_template("page.html.jinja").render(
+    page = environment.get_template("page.html.jinja").render(
         report=report,
         task=TASK_NAMES[report.task],
         policy=_policy(style, script),

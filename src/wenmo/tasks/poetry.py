@@ -19,6 +19,7 @@ from wenmo.core.errors import UserError
 from wenmo.core.records import Row, row_id
 from wenmo.tasks.raw import TABLES, MalformedRows, check_writable, raw_files, read_table
 from wenmo.tasks.task import Document, Prepared
+from wenmo.text.asked_verse import NAMED_LINES, NUMERALS
 from wenmo.text.cleaning import Rejected, clean
 from wenmo.text.prosody import recent_style
 from wenmo.text.quality import fault
@@ -46,8 +47,7 @@ _EVEN_TUNES = (
     "生查子", "玉楼春", "玉樓春", "木兰花", "木蘭花", "木兰花令",
     "木蘭花令", "浣溪沙", "瑞鹧鸪", "瑞鷓鴣",
 )  # fmt: skip
-_NUMERALS = "零一二三四五六七八九"
-_NAMES = {4: "绝句", 8: "律诗"}
+_NAMES = {lines: name for name, lines in NAMED_LINES.items()}
 
 
 def read(folder: Path, params: PrepareParams, malformed: MalformedRows) -> Iterator[Document]:
@@ -113,7 +113,7 @@ def form_name(lines: list[str]) -> str:
 
     绝句 and 律诗 rhyme in level tones. What rhymes in oblique ones is in the old style (古體).
     """
-    measure = f"{_NUMERALS[len(lines[0])]}言"
+    measure = f"{NUMERALS[len(lines[0])]}言"
     name = _NAMES.get(len(lines), "") if recent_style(lines) else ""
     return f"{measure}{name}" if name else f"{measure}诗，共{len(lines)}句"
 

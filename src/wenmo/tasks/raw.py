@@ -15,11 +15,11 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
-from wenmo.core.encoding import text_encoding
+from wenmo.core.encoding import damaged_utf8, text_encoding
 from wenmo.core.errors import UserError
 from wenmo.core.json_text import JsonText
 from wenmo.core.outside import LONGEST_LINE, MIB, bounded_lines, opened
-from wenmo.core.records import read_json_lines
+from wenmo.core.records import read_json_lines, stop
 
 TEST_FILE = "test.jsonl"
 NO_TEXTS = (TEST_FILE, "dataset_info.json", "dataset_infos.json")
@@ -30,7 +30,6 @@ TABLES = ("*.json", "*.jsonl", "*.csv", "*.parquet")
 
 LONGEST_START = 4096
 """Bytes that tell an array from JSON Lines."""
-
 
 Located = Iterator[tuple[str, dict[str, Any]]]
 """Rows, each with its place as `path:line`."""
@@ -99,7 +98,7 @@ def read_json_array(path: Path, malformed: MalformedRows) -> Located:
         with _text(path, "utf-8-sig") as file:
             yield from _objects(JsonText(file, path), malformed)
     except UnicodeDecodeError:
-        raise _not_utf8(path) from None
+        raise damaged_utf8(path) from None
 
 
 def read_csv(path: Path, columns: tuple[str, ...], malformed: MalformedRows) -> Located:
@@ -113,7 +112,7 @@ def read_csv(path: Path, columns: tuple[str, ...], malformed: MalformedRows) -> 
     csv.field_size_limit(LONGEST_LINE)  # Python's own limit is shorter than a book.
     try:
         with _text(path, text_encoding(path)) as file:
-            lines = (text for _, text in bounded_lines(file, path, _stop))
+            lines = (text for _, text in bounded_lines(file, path, stop))
             reader = csv.DictReader(lines, strict=True)
             found = list(reader.fieldnames or ())
             missing = [column for column in columns if column not in found]
@@ -130,7 +129,7 @@ def read_csv(path: Path, columns: tuple[str, ...], malformed: MalformedRows) -> 
     except csv.Error as error:
         raise UserError(f"{path}:{line}: not CSV: {error}") from None
     except UnicodeDecodeError:
-        raise _not_utf8(path) from None
+        raise damaged_utf8(path) from None
 
 
 def read_parquet(path: Path, columns: Collection[str]) -> Located:
@@ -195,10 +194,6 @@ def _text(path: Path, encoding: str) -> Iterator[TextIO]:
         text.detach()  # `opened` looks at the file once more.
 
 
-def _stop(error: UserError) -> None:
-    raise error
-
-
 def _is_array(path: Path) -> bool:
     """Whether a file of JSON is no JSON Lines: an array, or one object over several lines."""
     with opened(path) as file:
@@ -223,14 +218,3 @@ def _objects(text: JsonText, malformed: MalformedRows) -> Located:
             text.pass_over()
         elif text.next_character() != "]":
             raise text.fault("not JSON: expected ',' or ']'")
-
-
-def _not_utf8(path: Path) -> UserError:
-    """The complaint about the first line of a file that is no UTF-8."""
-    with opened(path) as file:
-        for number, line in enumerate(file, start=1):
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                return UserError(f"{path}:{number}: not UTF-8: {error.reason}")
-    return UserError(f"{path}: changed while it was read; run again")

@@ -17,7 +17,7 @@ from wenmo.text.characters import without_space
 from wenmo.text.mark_up import without_mark_up
 from wenmo.text.noise import NUMBERED, noise_line, sentences_with_adverts, without_plea
 from wenmo.text.quotes import StraightQuotes, usual_quotes
-from wenmo.text.unwrapping import unwrapped
+from wenmo.text.unwrapping import Wrapping, unwrapped, wrapping
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,14 @@ class Rejected:
 class Cleaned:
     """A cleaned text, and the pieces that were taken out of it.
 
-    `characters_read` are those of the text's normal form, white space left out.
+    `characters_read` are those of the text's normal form, white space left out. `wrapping` is how
+    the lines were wrapped that have been joined.
     """
 
     text: str
     characters_read: int
     rejected: list[Rejected] = field(default_factory=list)
+    wrapping: Wrapping | None = None
 
 
 # What ends a line or a paragraph by Unicode: https://www.unicode.org/reports/tr14/#BK
@@ -73,8 +75,10 @@ def clean(text: str, to_simplified: bool = False, unwrap: bool = False) -> Clean
         cleaned.text = normal_form(cleaned.text)
         _take_out_invisible(cleaned)
     text = usual_quotes(cleaned.text)
+    if unwrap and (found := wrapping(text)):
+        text, cleaned.wrapping = unwrapped(text, found), found
     lines, quotes = [], StraightQuotes()
-    for line in _with_stops(unwrapped(text) if unwrap else text).split("\n"):
+    for line in _with_stops(text).split("\n"):
         line = _BLANK.sub(" ", line).strip()
         if is_heading(line):
             quotes.close_all()

@@ -38,9 +38,6 @@ class Sketches(SharedKeys):
         self._factors: NDArray[np.uint64] = odd.astype(np.uint64)
         self._numbers, self._digests = list[int](), list[list[int]]()
 
-    def __enter__(self) -> "Sketches":
-        return self
-
     def sketch(self, number: int, text: str) -> None:
         """Add the text with this number; numbers ascend."""
         minhash = RMinHash(PERMUTATIONS, SEED)

@@ -4,6 +4,7 @@ from array import array
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +29,7 @@ class SharedKeys:
         self._bounds: list[NDArray[np.int64]] = []
         self._keys, self._rows = array("Q"), array("I")
 
-    def __enter__(self) -> "SharedKeys":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

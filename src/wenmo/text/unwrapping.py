@@ -6,7 +6,7 @@ end at it in the midst of a sentence, and shorter lines end with a sentence.
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -61,11 +61,12 @@ class Wrapping:
         return self.measure(line) + self.measure(piece[0] if piece else "") <= self.longest
 
 
-def wrapping(lines: Sequence[str]) -> Wrapping | None:
-    """How the lines of a book are wrapped; None if they are not. Blank lines are left out.
+def wrapping(text: str) -> Wrapping | None:
+    """How the lines of a book are wrapped; None if they are not.
 
     Programs count columns or characters; what more lines fill is taken.
     """
+    lines = [line for line in text.split("\n") if line.strip()]
     closed = [bool(_CLOSED.search(line)) for line in lines]
     found: Wrapping | None = None
     most = max(LEAST_FULL_LINES, LEAST_SHARE_OF_FULL_LINES * len(lines)) - 1
@@ -88,16 +89,14 @@ def wrapping(lines: Sequence[str]) -> Wrapping | None:
     return found
 
 
-def unwrapped(text: str) -> str:
-    """The text with a line per paragraph if its lines were wrapped; otherwise as it is.
+def unwrapped(text: str, found: Wrapping) -> str:
+    """The text with a line per paragraph, by how its lines were wrapped.
 
     Chinese is joined without a space, Latin words with one. A full line that ends with a sentence
     may be a paragraph's last one. Indentation or a blank line tells it where the book has them;
     else it is joined, since most are not, but for one speech after another.
     """
-    lines = text.split("\n")
-    found = wrapping([line for line in lines if line.strip()])
-    return "\n".join(_paragraphs(lines, found)) if found else text
+    return "\n".join(_paragraphs(text.split("\n"), found))
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader
-
-from wenmo.core.errors import UserError
-from wenmo.core.records import write_text
 from wenmo.report.charts import axis
 from wenmo.report.names import SCORE_NAMES, TASK_NAMES
 from wenmo.scoring.catalogue import primary_score
 from wenmo.tools.compare import terminal
 from wenmo.tools.compare.comparison import Comparison, Improvement, TaskComparison
+from wenmo.tools.html_page import write_page
 
 TEMPLATE = Path(__file__).with_name("html_page.html.jinja")
 STYLE = TEMPLATE.with_name("html_page.css")
@@ -45,13 +42,9 @@ class Picture:
 
 def write_comparison(path: Path, comparison: Comparison) -> None:
     """Write the page. Raises UserError if `path` cannot be written."""
-    templates = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = templates.get_template(TEMPLATE.name).render(
+    write_page(
+        path,
+        TEMPLATE,
         comparison=comparison,
         titles=terminal.titles(comparison),
         tasks=[(task, list(pictures(task))) for task in comparison.tasks],
@@ -61,10 +54,6 @@ def write_comparison(path: Path, comparison: Comparison) -> None:
         tables=terminal,
         style=STYLE.read_text(encoding="utf-8"),
     )
-    try:
-        write_text(path, page + "\n")
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; --html names another file") from None
 
 
 def pictures(task: TaskComparison) -> Iterator[Picture]:

@@ -21,11 +21,9 @@ from wenmo.core.records import read_json_lines
 from wenmo.core.row_files import rows_of_sources
 from wenmo.report.overview import texts_read
 from wenmo.tasks.task import Document
-from wenmo.text.cleaning import normal_form
+from wenmo.text.cleaning import clean
 from wenmo.text.control_characters import visible
-from wenmo.text.mark_up import without_mark_up
-from wenmo.text.quotes import usual_quotes
-from wenmo.text.unwrapping import columns, wrapping
+from wenmo.text.unwrapping import columns
 from wenmo.tools.dvc_lock import Stage, differences, raw_folder, read_lock
 from wenmo.tools.task_names import refuse_unknown
 from wenmo.tools.trace.origin import raw_documents
@@ -57,7 +55,6 @@ class Source:
     encoding: str = ""
     wrapping: str = ""
     headings: list[str] = field(default_factory=list)
-    invisible: set[str] = field(default_factory=set)
 
     @property
     def rows_per_character(self) -> float:
@@ -177,8 +174,6 @@ def _add_pieces(path: Path, sources: Mapping[str, Source], drops: dict[str, Drop
         drops.setdefault(reason, Drop(reason, 0, None)).add(source, text)
         if source in sources and reason == "heading":
             sources[source].headings.append(shortened(text))
-        if source in sources and reason == "invisible":
-            sources[source].invisible.add(text)
 
 
 def _add_raw_facts(sources: Mapping[str, Source], stage: Stage, folder: Path) -> None:
@@ -191,8 +186,7 @@ def _add_raw_facts(sources: Mapping[str, Source], stage: Stage, folder: Path) ->
             continue
         source.encoding = source.encoding or _encoding(document.place)
         if stage.task == "novel" and not document.is_row:
-            to_simplified = bool(section.get("to_simplified"))
-            source.wrapping = _wrapping(document, source.invisible, to_simplified)
+            source.wrapping = _wrapping(document, bool(section.get("to_simplified")))
 
 
 def _encoding(place: str) -> str:
@@ -206,17 +200,9 @@ def _encoding(place: str) -> str:
     return NAMES.get(name, name.upper())
 
 
-def _wrapping(book: Document, invisible: set[str], to_simplified: bool) -> str:
+def _wrapping(book: Document, to_simplified: bool) -> str:
     """The width at which the lines of a book were broken, as cleaning finds it; `no` if nowhere."""
-
-    def plain(text: str) -> str:
-        text = normal_form(text, to_simplified)
-        for piece in invisible:
-            text = text.replace(piece, "")
-        return text
-
-    text = usual_quotes(plain(without_mark_up(plain(book.text))[0]))
-    found = wrapping([line for line in text.split("\n") if line.strip()])
+    found = clean(book.text, to_simplified, unwrap=True).wrapping
     if found is None:
         return "no"
     return f"{found.longest} {'columns' if found.measure is columns else 'characters'}"

@@ -2,12 +2,9 @@
 
 from pathlib import Path
 
-from jinja2 import Environment, FileSystemLoader
-
-from wenmo.core.errors import UserError
-from wenmo.core.records import write_text
 from wenmo.report import charts, page
 from wenmo.report.names import TASK_NAMES
+from wenmo.tools.html_page import write_page
 from wenmo.tools.inspect.facts import Inspection
 from wenmo.tools.inspect.terminal import left_out
 
@@ -17,14 +14,10 @@ STYLE = TEMPLATE.with_name("html_page.css")
 
 def write_inspection(path: Path, found: Inspection) -> None:
     """Write the page in the style of a task's report. Raises UserError if it cannot be written."""
-    templates = Environment(
-        loader=FileSystemLoader(TEMPLATE.parent),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     styles = (page.FOLDER / "page.css", STYLE)
-    content = templates.get_template(TEMPLATE.name).render(
+    write_page(
+        path,
+        TEMPLATE,
         found=found,
         task=TASK_NAMES[found.task],
         histogram=charts.lengths({"rows": found.row_lengths()}),
@@ -32,7 +25,3 @@ def write_inspection(path: Path, found: Inspection) -> None:
         left_out=left_out,
         style="".join(each.read_text(encoding="utf-8") for each in styles),
     )
-    try:
-        write_text(path, content + "\n")
-    except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; --html names another file") from None

@@ -49,14 +49,7 @@ def build(context: PageContext) -> gr.Blocks:
         )
         blocks.unload(on_leave)
     blocks.queue(api_open=False)
-    blocks._queue = SharedQueue(
-        live_updates=True,
-        concurrency_count=blocks.max_threads,
-        update_intervals=1,
-        max_size=None,
-        blocks=blocks,
-        default_concurrency_limit=MAX_WRITING,
-    )
+    blocks._queue = SharedQueue(blocks, MAX_WRITING)
     blocks.state_session_capacity = MAX_SESSIONS
     return blocks
 

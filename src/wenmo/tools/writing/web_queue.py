@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import fastapi
+from gradio.blocks import Blocks
 from gradio.data_classes import PredictBodyInternal
 from gradio.queueing import Event, Queue
 from gradio.utils import run_coro_in_background
@@ -80,8 +81,16 @@ class _EventIds(dict[str, set[str]]):
 class SharedQueue(Queue):
     """Gradio's queue, in which nobody can hold the places of others."""
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
+    def __init__(self, blocks: Blocks, places: int) -> None:
+        """`places` are the texts of one kind that are written at a time."""
+        super().__init__(
+            live_updates=True,
+            concurrency_count=blocks.max_threads,
+            update_intervals=1,
+            max_size=None,
+            blocks=blocks,
+            default_concurrency_limit=places,
+        )
         self.pending_messages_per_session = _Mailboxes()  # type: ignore[assignment]
         self.pending_event_ids_session = _EventIds()
         self._unread: list[Event] = []
