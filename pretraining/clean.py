@@ -8,6 +8,7 @@ import random
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from tqdm import tqdm
@@ -31,6 +32,11 @@ LICENCES = frozenset({Rule.THREE_LEVEL, Rule.LONE_LEVEL})
 RHYME_RULES = frozenset({Rule.RHYME, Rule.LEVEL_FOOT, Rule.REPEATED_FOOT})
 NUMBER = re.compile(r"\d+")
 HAN = re.compile("[\u4e00-\u9fff]+")
+SENTENCE = re.compile(r"[^\s。]{4,}。")
+LONGEST_COPY = 40
+"""Characters of a sentence that is copied."""
+NO_THOUGHT = "<think>\n\n</think>\n\n"
+"""What templates such as Qwen3's write before an answer without thinking."""
 Ledger = defaultdict[str, Counter[str]]
 """Numbers of poems by kind: all, those that rhyme, and those that keep all tone rules."""
 
@@ -41,7 +47,13 @@ class CleanParams(Section):
     passages: PassageParams
     held_out: PositiveInt
     own_repeats: PositiveInt
+    title_share: Fraction
     chat_share: Fraction
+    copy_share: Fraction
+    think_share: Fraction
+    copy_share: Fraction
+    think_share: Fraction
+    title_share: Fraction
     max_poems: Count
 
 
@@ -93,10 +105,42 @@ def own_texts(folder: Path) -> Iterator[Document]:
             yield poem
 
 
+def worded(document: Document, params: CleanParams, draw: random.Random) -> Iterator[Document]:
+    """A document as it is read, and what is read beside it."""
+    if document.kind not in (NOVEL, STORY):
+        yield titled(document) if draw.random() < params.title_share else document
+        return
+    conversations = []
+    if draw.random() < params.chat_share:
+        conversations.append(as_answer(document))
+    else:
+        yield document
+    if draw.random() < params.copy_share:
+        conversations += copies(document, draw)
+    for each in conversations:
+        thinks = draw.random() < params.think_share
+        yield replace(each, text=NO_THOUGHT + each.text) if thinks else each
+
+
+def titled(poem: Document) -> Document:
+    """The poem with its first line as its title, as poems without a title are known."""
+    first_line, _, _ = poem.text.partition("，")
+    return replace(poem, title=first_line, copied=first_line)
+
+
 def as_answer(document: Document) -> Document:
     """A piece of prose as what follows its first sentence."""
     request, rest = continuation(document.text)
-    return Document(document.kind, rest.strip(), request) if rest.strip() else document
+    return replace(document, text=rest.strip(), opening=request) if rest.strip() else document
+
+
+def copies(document: Document, draw: random.Random) -> list[Document]:
+    """One of a piece's sentences as the answer to a request to copy it, if one is short enough."""
+    sentences = [each for each in SENTENCE.findall(document.text) if len(each) <= LONGEST_COPY]
+    if not sentences:
+        return []
+    sentence = draw.choice(sentences)
+    return [Document(document.kind, sentence, opening=f"抄写：{sentence}", copied=sentence)]
 
 
 def build(params: CleanParams) -> None:
@@ -116,12 +160,7 @@ def build(params: CleanParams) -> None:
         held_out.update(draw.sample(documents, min(params.held_out, len(documents) // 10)))
     # A shuffled file is the same mixture at any place, so that pre-training can stop anywhere.
     learnt = [each for each in foreign + own * params.own_repeats if each not in held_out]
-    learnt = [
-        as_answer(each)
-        if each.kind in (NOVEL, STORY) and draw.random() < params.chat_share
-        else each
-        for each in learnt
-    ]
+    learnt = [every for each in learnt for every in worded(each, params, draw)]
     draw.shuffle(learnt)
     CORPUS.mkdir(exist_ok=True)
     write(CORPUS / "train.jsonl", learnt)

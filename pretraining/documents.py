@@ -15,11 +15,17 @@ NOVEL, STORY = "小说", "故事"
 
 @dataclass(frozen=True)
 class Document:
-    """A text with its kind; `opening`, if there is one, is the request that it answers."""
+    """A text with its kind.
+
+    `title`, if there is one, stands before the text; `opening` is the request that it answers.
+    `copied` is a part of the text that stands in the title or in the request, too.
+    """
 
     kind: str
     text: str
+    title: str = ""
     opening: str = ""
+    copied: str = ""
 
 
 def poem_document(lines: list[str]) -> Document | None:

@@ -53,6 +53,7 @@ class PretrainParams(Architecture):
     warmup_share: Fraction
     decay_share: Fraction
     rhyme_weight: PositiveFloat
+    copy_weight: PositiveFloat
     readings_scale: float
     eval_every: PositiveInt
     poems: Count
@@ -88,9 +89,9 @@ def main(params: PretrainParams) -> None:
         embeddings = model.get_input_embeddings().weight
         add_readings(embeddings, characters, params.readings_scale, params.seed)
     model.to(device)
-    tokens = encode(tokenizer, documents, params.rhyme_weight)
+    tokens = encode(tokenizer, documents, params.rhyme_weight, params.copy_weight)
     measured = {
-        kind: encode(tokenizer, [each for each in held_out if each.kind == kind], 1.0)
+        kind: encode(tokenizer, [each for each in held_out if each.kind == kind])
         for kind in sorted({each.kind for each in held_out})
     }
     state = CHECKPOINTS / f"{_fingerprint(params)}.pt"
@@ -111,29 +112,47 @@ def main(params: PretrainParams) -> None:
     state.unlink(missing_ok=True)
 
 
-def encode(tokenizer: Any, documents: list[Document], rhyme_weight: float) -> Tokens:
-    """The documents end to end; a character before the 。 of a poem is a rhyme word."""
+def encode(
+    tokenizer: Any, documents: list[Document], rhyme_weight: float = 1.0, copy_weight: float = 1.0
+) -> Tokens:
+    """The documents end to end, each token with the weight of its character."""
     ids: list[np.ndarray] = []
     weights: list[np.ndarray] = []
-    (stop,) = tokenizer(VERSE_END)["input_ids"]
     for at in range(0, len(documents), 1000):
         batch = documents[at : at + 1000]
-        encoded = tokenizer([as_text(tokenizer, each) for each in batch])["input_ids"]
-        for document, each in zip(batch, encoded, strict=True):
-            found = np.array(each, dtype=np.int32)
-            weight = np.ones(len(found), dtype=np.float32)
-            if document.kind in FORMS.values():
-                weight[np.flatnonzero(found == stop) - 1] = rhyme_weight
-            ids.append(found)
-            weights.append(weight)
+        texts = [as_text(tokenizer, each) for each in batch]
+        encoded = tokenizer(texts, return_offsets_mapping=True)
+        for document, text, of_text, places in zip(
+            batch, texts, encoded["input_ids"], encoded["offset_mapping"], strict=True
+        ):
+            ids.append(np.array(of_text, dtype=np.int32))
+            by_character = character_weights(document, text, rhyme_weight, copy_weight)
+            weights.append(by_character[[start for start, _ in places]])
     return Tokens(np.concatenate(ids), np.concatenate(weights))
 
 
+def character_weights(
+    document: Document, text: str, rhyme_weight: float, copy_weight: float
+) -> np.ndarray:
+    """The weights of the loss, of shape (characters of the text,).
+
+    A character before the 。 of a poem is a rhyme word. What is copied stands in the text twice.
+    """
+    weights = np.ones(len(text), dtype=np.float32)
+    if document.copied:
+        start = text.index(document.copied, text.index(document.copied) + 1)
+        weights[start : start + len(document.copied)] = copy_weight
+    if document.kind in FORMS.values():
+        weights[[at - 1 for at, each in enumerate(text) if each == VERSE_END]] = rhyme_weight
+    return weights
+
+
 def as_text(tokenizer: Any, document: Document) -> str:
-    """The document as the model reads it: its kind and the text, or a conversation."""
+    """The document as the model reads it: its kind, title and text, or a conversation."""
     if document.opening:
         return written_as_answer(tokenizer, document.opening, document.text) + END_OF_TEXT
-    return f"{document.kind}\n{document.text}{END_OF_TEXT}"
+    title = f"：{document.title}" if document.title else ""
+    return f"{document.kind}{title}\n{document.text}{END_OF_TEXT}"
 
 
 def grow(

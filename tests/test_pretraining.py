@@ -147,6 +147,21 @@ def test_what_is_held_out_is_not_learnt(project: Path) -> None:
     assert not any(json.loads(line)["text"] in texts for line in learnt)
 
 
+PRINTS_WEIGHTS = """
+from documents import Document
+from pretrain import character_weights
+for document, text in (
+    (Document("五言绝句", "", copied="床前光"), "五言绝句：床前光\\n床前光，上霜。"),
+    (Document("小说", "", copied="下雨。"), "问抄写：下雨。答下雨。"),
+):
+    print(*(f"{weight:.0f}" for weight in character_weights(document, text, 5.0, 3.0)), sep="")
+"""
+
+
+def test_what_is_copied_and_what_rhymes_weigh_more(project: Path) -> None:
+    assert run(project, "-c", PRINTS_WEIGHTS).stdout.split() == ["1111111113331151", "11111111333"]
+
+
 def test_an_interrupted_growth_ends_in_the_same_model(project: Path) -> None:
     for command in (["fetch.py", "poems"], ["fetch.py", "novels"], ["clean.py"]):
         assert run(project, *command).returncode == 0
