@@ -51,9 +51,6 @@ class CleanParams(Section):
     chat_share: Fraction
     copy_share: Fraction
     think_share: Fraction
-    copy_share: Fraction
-    think_share: Fraction
-    title_share: Fraction
     max_poems: Count
 
 

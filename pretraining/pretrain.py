@@ -54,6 +54,7 @@ class PretrainParams(Architecture):
     decay_share: Fraction
     rhyme_weight: PositiveFloat
     copy_weight: PositiveFloat
+    repeat_weight: float
     readings_scale: float
     eval_every: PositiveInt
     poems: Count
@@ -61,10 +62,14 @@ class PretrainParams(Architecture):
 
 @dataclass
 class Tokens:
-    """Token ids and the weights of their losses, both of shape (tokens,)."""
+    """Token ids, the weights of their losses, and the document whose rhyme words they are, or -1.
+
+    All are of shape (tokens,).
+    """
 
     ids: np.ndarray
     weights: np.ndarray
+    rhymes: np.ndarray
 
 
 @dataclass
@@ -118,6 +123,7 @@ def encode(
     """The documents end to end, each token with the weight of its character."""
     ids: list[np.ndarray] = []
     weights: list[np.ndarray] = []
+    rhymes: list[np.ndarray] = []
     for at in range(0, len(documents), 1000):
         batch = documents[at : at + 1000]
         texts = [as_text(tokenizer, each) for each in batch]
@@ -126,9 +132,12 @@ def encode(
             batch, texts, encoded["input_ids"], encoded["offset_mapping"], strict=True
         ):
             ids.append(np.array(of_text, dtype=np.int32))
+            starts = [start for start, _ in places]
+            rhyming = rhyme_words(document, text)
             by_character = character_weights(document, text, rhyme_weight, copy_weight)
-            weights.append(by_character[[start for start, _ in places]])
-    return Tokens(np.concatenate(ids), np.concatenate(weights))
+            weights.append(by_character[starts])
+            rhymes.append(np.where(rhyming[starts], len(rhymes), -1).astype(np.int32))
+    return Tokens(*map(np.concatenate, (ids, weights, rhymes)))
 
 
 def character_weights(
@@ -136,15 +145,20 @@ def character_weights(
 ) -> np.ndarray:
     """The weights of the loss, of shape (characters of the text,).
 
-    A character before the 。 of a poem is a rhyme word. What is copied stands in the text twice.
+    What is copied stands in the text twice.
     """
     weights = np.ones(len(text), dtype=np.float32)
     if document.copied:
         start = text.index(document.copied, text.index(document.copied) + 1)
         weights[start : start + len(document.copied)] = copy_weight
-    if document.kind in FORMS.values():
-        weights[[at - 1 for at, each in enumerate(text) if each == VERSE_END]] = rhyme_weight
+    weights[rhyme_words(document, text)] = rhyme_weight
     return weights
+
+
+def rhyme_words(document: Document, text: str) -> np.ndarray:
+    """Whether each character of the text is a rhyme word: one before the 。 of a poem."""
+    is_poem = document.kind in FORMS.values()
+    return np.array([is_poem and after == VERSE_END for after in text[1:] + " "])
 
 
 def as_text(tokenizer: Any, document: Document) -> str:
@@ -176,7 +190,7 @@ def grow(
     with tqdm(total=steps * per_step, initial=growth.step * per_step, unit="token",
               unit_scale=True, desc="pre-training") as progress:  # fmt: skip
         for step in range(growth.step, steps):
-            ids, weights = (each.to(device) for each in next(batches))
+            ids, weights, rhymes = (each.to(device) for each in next(batches))
             rate = params.learning_rate * schedule(step / steps, params)
             for optimizer in both:
                 for group in optimizer.param_groups:
@@ -187,7 +201,8 @@ def grow(
                 logits.flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none"
             )
             weight = weights[:, 1:].flatten()
-            loss = (losses * weight).sum() / weight.sum()
+            repeats = repetition_loss(logits.float(), ids, rhymes)
+            loss = ((losses * weight).sum() + params.repeat_weight * repeats) / weight.sum()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             for optimizer in both:
@@ -203,6 +218,21 @@ def grow(
     write_csv(CURVE, growth.curve)
 
 
+def repetition_loss(logits: torch.Tensor, ids: torch.Tensor, rhymes: torch.Tensor) -> torch.Tensor:
+    """The unlikelihood of a poem's earlier rhyme words at its later ones, summed.
+
+    `logits` has the shape (batch, length, vocabulary), `ids` and `rhymes` (batch, length + 1). A
+    poem that rhymes a word with itself has a fault. Source: Welleck et al., Neural Text Generation
+    with Unlikelihood Training, 2020, formula 4.
+    """
+    row, at = (rhymes[:, 1:] >= 0).nonzero(as_tuple=True)
+    word, poem = ids[row, at + 1], rhymes[row, at + 1]
+    earlier = (row[:, None] == row) & (poem[:, None] == poem) & (at[:, None] > at)
+    later, before = (earlier & (word[:, None] != word)).nonzero(as_tuple=True)
+    probability = logits[row, at].softmax(dim=-1)[later, word[before]]
+    return -torch.log1p(-probability.clamp(max=1 - 1e-5)).sum()
+
+
 def schedule(progress: float, params: PretrainParams) -> float:
     """The learning rate at this share of the steps, as a share of its peak."""
     rising = (progress + 1e-3) / params.warmup_share if params.warmup_share else 1.0
@@ -212,8 +242,8 @@ def schedule(progress: float, params: PretrainParams) -> float:
 
 def blocks(
     tokens: Tokens, params: PretrainParams, start: int
-) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Batches of ids and weights, each (batch size, block length + 1), from step `start` on.
+) -> Iterator[tuple[torch.Tensor, torch.Tensor, torch.Tensor]]:
+    """Batches of `tokens`' arrays, each (batch size, block length + 1), from step `start` on.
 
     The corpus is read in its order, which is random; every further reading cuts it elsewhere.
     """
@@ -234,6 +264,7 @@ def blocks(
                 yield (
                     torch.from_numpy(tokens.ids[places].astype(np.int64)),
                     torch.from_numpy(tokens.weights[places]),
+                    torch.from_numpy(tokens.rhymes[places]),
                 )
             step += 1
 

@@ -162,6 +162,26 @@ def test_what_is_copied_and_what_rhymes_weigh_more(project: Path) -> None:
     assert run(project, "-c", PRINTS_WEIGHTS).stdout.split() == ["1111111113331151", "11111111333"]
 
 
+PRINTS_REPETITION_LOSS = """
+import math, torch
+from pretrain import repetition_loss
+# The first row has a poem of the rhyme words 5, 6, 5 and the beginning of one with 5; the second
+# the end of that one with 7.
+ids = torch.tensor([[1, 5, 6, 5, 5], [1, 7, 1, 1, 1]])
+rhymes = torch.tensor([[-1, 0, 0, 0, 1], [-1, 1, -1, -1, -1]])
+torch.manual_seed(1)
+logits = torch.randn(2, 4, 9)
+chance = logits.softmax(-1)
+# At 6 the word 5 would repeat; at the second 5, which the poet repeats, the word 6 would.
+by_hand = -math.log(1 - chance[0, 1, 5]) - math.log(1 - chance[0, 2, 6])
+print(abs(repetition_loss(logits, ids, rhymes).item() - by_hand) < 1e-5)
+"""
+
+
+def test_earlier_rhyme_words_of_the_same_poem_cost(project: Path) -> None:
+    assert run(project, "-c", PRINTS_REPETITION_LOSS).stdout.split() == ["True"]
+
+
 def test_an_interrupted_growth_ends_in_the_same_model(project: Path) -> None:
     for command in (["fetch.py", "poems"], ["fetch.py", "novels"], ["clean.py"]):
         assert run(project, *command).returncode == 0
