@@ -22,7 +22,13 @@ export PATH := $(BIN):$(PATH)
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-repro: $(VENV)/.installed  ## run the whole pipeline (dvc repro)
+# Tasks that run at a time: a training computes with one thread (docs/reproducibility.md), or has the
+# GPU to itself.
+JOBS ?= $(if $(wildcard /dev/nvidia*),1,$(shell nproc))
+
+repro: $(VENV)/.installed  ## run the whole pipeline (dvc repro; JOBS=1: one task after another)
+	dvc --wait-for-lock repro base_model
+	dvc stage list --name-only | grep ^report@ | xargs -P $(JOBS) -n 1 dvc --wait-for-lock repro
 	dvc --wait-for-lock repro
 
 # Each process runs whole groups of tests (tests/conftest.py), with one thread of torch.
