@@ -17,7 +17,7 @@ BUILD_REQUIRES = $(shell sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.to
 # DVC starts its stages with the first `python` on the path.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help repro test test-full check verify figures experiments bench bench-gpu wheels preset vllm merge-driver
+.PHONY: help repro test test-full check verify figures catalogue experiments bench bench-gpu wheels preset vllm merge-driver
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -51,6 +51,9 @@ verify: $(VENV)/.installed  ## run the pipeline in a fresh clone and compare eve
 
 figures: $(VENV)/.installed  ## write the tables of the READMEs and of docs/results.md
 	python -m wenmo.tools.figures
+
+catalogue: $(VENV)/.installed-dev  ## bring the Chinese catalogue up to date, and list what lacks a translation
+	python -m wenmo.tools.catalogue
 
 experiments: $(VENV)/.installed  ## train 500 steps instead of 100, and compare the poems' scores
 	dvc exp run --force --name steps-500 --set-param train.max_steps=500

@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
-from typer.core import TyperGroup
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import N_, VARIABLE
+from wenmo.tools.help import App, Group
 
 COMPARISON_PAGE = Path("reports/compare.html")
 
 
-class OneLineErrors(TyperGroup):
+class OneLineErrors(Group):
     """Ends a command that raises UserError with one line on stderr and the error's exit code."""
 
     def invoke(self, ctx: Any) -> Any:
@@ -35,16 +36,14 @@ class OneLineErrors(TyperGroup):
             raise typer.Exit(error.exit_code) from None
 
 
-app = typer.Typer(
-    cls=OneLineErrors, no_args_is_help=True, add_completion=False, rich_markup_mode=None
-)
-batch_app = typer.Typer(cls=OneLineErrors, no_args_is_help=True, rich_markup_mode=None)
+app = App(cls=OneLineErrors, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+batch_app = App(cls=OneLineErrors, no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(
     batch_app, name="batch", help="Write requests as an OpenAI batch file and read its results."
 )
 
 # Written out, since importing the list of tasks imports pydantic.
-ONE_TASK = "novel, fairytale or poetry"
+ONE_TASK = N_("novel, fairytale or poetry")
 TaskName = Annotated[str, typer.Argument(help=ONE_TASK)]
 Endpoint = Annotated[str, typer.Option(help="OpenAI-compatible server that writes instead")]
 AllowHost = Annotated[
@@ -57,8 +56,24 @@ AllowHost = Annotated[
 ]
 
 
+def speak(language: str | None) -> None:
+    """Have this process, and those that it starts, speak a language."""
+    if language:
+        os.environ[VARIABLE] = language
+
+
 @app.callback()
-def main() -> None:
+def main(
+    lang: Annotated[
+        Literal["en", "zh"] | None,
+        typer.Option(
+            help="language of what is shown",
+            show_default="WENMO_LANG, else the locale",
+            is_eager=True,
+            callback=speak,
+        ),
+    ] = None,
+) -> None:
     """Look at what the pipeline made and use its models. DVC runs the pipeline: `dvc repro`."""
 
 
@@ -110,7 +125,7 @@ def compare(
         typer.Option(
             help="page to write, with every prompt's texts",
             dir_okay=False,
-            show_default=f"{COMPARISON_PAGE} in the repository",
+            show_default="reports/compare.html in the repository",
         ),
     ] = None,
     texts: Annotated[int, typer.Option(help="prompts in the terminal", min=0)] = 3,

@@ -1,0 +1,123 @@
+"""What people read is in English or Chinese, and whatever DVC hashes does not depend on it."""
+
+import subprocess
+import sys
+
+import pytest
+from rich.cells import cell_len
+from typer.testing import CliRunner
+
+from wenmo.core.language import CATALOGUE, gettext, in_language, language, ngettext
+from wenmo.tools import catalogue
+from wenmo.tools.cli import app
+
+VARIABLES = ("WENMO_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
+
+
+def test_the_catalogue_translates_every_message_of_the_source() -> None:
+    assert list(catalogue.faults()) == []
+
+
+def test_the_catalogue_is_as_babel_writes_it(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = tmp_path_factory.mktemp("catalogue") / "wenmo.po"
+    read = catalogue.read()
+    read.update(catalogue.messages_of_source(), no_fuzzy_matching=True)
+    monkeypatch.setattr(catalogue, "CATALOGUE", written)
+    catalogue.write(read)
+    assert written.read_text("utf-8") == CATALOGUE.read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("translation", "fault"),
+    [
+        ("", "not translated"),
+        ("没有 {nomber} 条样本", "other placeholders"),
+        ("没有样本", "other placeholders"),
+        ("没有 {number} 条样本", ""),
+    ],
+)
+def test_a_translation_keeps_the_placeholders(translation: str, fault: str) -> None:
+    message = catalogue.Message("no {number} rows", translation)
+    assert catalogue._fault(message) == fault
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh_TW.UTF-8"}, "zh"),
+        ({"LANG": "de_DE.UTF-8"}, "en"),
+        ({"LC_ALL": "C", "LANG": "zh_CN.UTF-8"}, "en"),
+        ({"LC_ALL": "", "LC_MESSAGES": "zh_CN.UTF-8", "LANG": "en_US.UTF-8"}, "zh"),
+        ({"WENMO_LANG": "zh", "LC_ALL": "en_US.UTF-8"}, "zh"),
+        ({"WENMO_LANG": "en", "LC_ALL": "zh_CN.UTF-8"}, "en"),
+        ({"WENMO_LANG": "fr", "LC_ALL": "zh_CN.UTF-8"}, "en"),
+    ],
+)
+def test_the_environment_chooses_the_language(
+    environment: dict[str, str], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in VARIABLES:
+        monkeypatch.delenv(variable, raising=False)
+    for variable, value in environment.items():
+        monkeypatch.setenv(variable, value)
+    assert language() == expected
+
+
+def test_a_count_has_its_form_in_each_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    translations = {"{count} row": "{count} 条样本"}
+    monkeypatch.setattr("wenmo.core.language.translations", lambda: translations)
+    told = {}
+    for each in ("en", "zh"):
+        with in_language(each):
+            told[each] = [ngettext("{count} row", "{count} rows", count) for count in (1, 2)]
+    assert told == {"en": ["1 row", "2 rows"], "zh": ["1 条样本", "2 条样本"]}
+
+
+def test_braces_in_a_value_are_no_placeholder() -> None:
+    with in_language("zh"):
+        assert gettext("{name} unknown to all", name="{other}") == "{other} unknown to all"
+
+
+def test_the_option_prevails_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    def heading(*arguments: str) -> str:
+        return CliRunner().invoke(app, [*arguments, "show", "--help"]).stdout.splitlines()[0]
+
+    monkeypatch.setenv("WENMO_LANG", "en")
+    assert heading() == "Usage: wenmo show [OPTIONS]".replace("wenmo", "root")
+    assert heading("--lang", "zh").startswith("用法：")
+    monkeypatch.setenv("WENMO_LANG", "zh")
+    assert heading("--lang", "en").startswith("Usage: ")
+    assert CliRunner().invoke(app, ["--lang", "fr", "show"]).exit_code == 2
+
+
+COMMANDS = [
+    [command.name or command.callback.__name__.replace("_", "-")]
+    for command in app.registered_commands
+]
+
+
+@pytest.mark.parametrize("command", [[], *COMMANDS], ids=lambda command: " ".join(command))
+def test_help_is_in_chinese_and_fits_the_terminal(
+    command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WENMO_LANG", "zh")
+    monkeypatch.setenv("COLUMNS", "80")
+    lines = CliRunner().invoke(app, [*command, "--help"]).stdout.splitlines()
+    assert lines[0].startswith("用法：") and "选项:" in lines
+    assert max(map(cell_len, lines)) <= 80
+    for line in lines:
+        assert not line.lstrip().startswith(tuple("，。；：、）》”"))
+
+
+def test_english_reads_no_catalogue() -> None:
+    code = (
+        "import sys\n"
+        "sys.addaudithook(lambda event, given: event == 'open' and print(given[0]))\n"
+        "from wenmo.core.language import gettext; gettext('rows')"
+    )
+    opened = subprocess.check_output([sys.executable, "-c", code], text=True)
+    assert "language" in opened and "wenmo.po" not in opened
