@@ -87,15 +87,23 @@ def metrics(task: str) -> dict[str, object]:
 @pytest.mark.parametrize(
     ("task", "rows", "block"),
     [
-        ("novel", book("甲", 2), True),
+        ("novel", book("甲", 3), True),
         ("novel", book("甲", 7), True),
         ("novel", book("甲", 130), True),
         ("novel", book("甲", 60) + book("乙", 60), True),
         ("poetry", poems(10), False),
-        ("poetry", poems(2), False),
+        ("poetry", poems(3), False),
         ("fairytale", book("tales.json", 3), False),
     ],
-    ids=["two passages", "seven", "one book", "two books", "ten poems", "two poems", "three tales"],
+    ids=[
+        "three passages",
+        "seven",
+        "one book",
+        "two books",
+        "ten poems",
+        "three poems",
+        "three tales",
+    ],
 )
 def test_few_texts_are_parted_without_being_asked_how(
     merge: Callable[..., subprocess.CompletedProcess[str]],
@@ -108,9 +116,9 @@ def test_few_texts_are_parted_without_being_asked_how(
     assert run.returncode == 0, run.stderr
     train, held_out = merged(task, "train"), merged(task, "eval")
     assert train
-    assert held_out
+    assert len(held_out) > 1
     if task == "novel":
-        assert len(held_out) <= max(1, len(rows) * fraction * 1.5)
+        assert len(held_out) <= max(2, len(rows) * fraction * 1.5)
     size = metrics(task)["chosen_block_rows"]
     chosen = [
         line for line in run.stdout.splitlines() if "chosen since the texts have too few" in line
@@ -199,12 +207,14 @@ def test_a_command_sets_the_value_that_the_task_takes(
         assert (changed["merge"] | changed[task]["merge"])[key] == value
 
 
-def test_a_single_row_cannot_be_parted(
-    merge: Callable[..., subprocess.CompletedProcess[str]],
+@pytest.mark.parametrize("rows", [1, 2])
+def test_fewer_than_three_rows_cannot_be_parted(
+    merge: Callable[..., subprocess.CompletedProcess[str]], rows: int
 ) -> None:
-    run = merge("novel", book("甲", 1))
+    """One is to be learnt from, and two are to be held out."""
+    run = merge("novel", book("甲", rows))
     assert run.returncode == 1
-    assert "the 1 rows are one group" in run.stderr
+    assert "are too few to hold two of them out" in run.stderr
     assert "add texts and run `dvc repro merge@novel`" in run.stderr
 
 

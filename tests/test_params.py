@@ -41,7 +41,7 @@ WRONG = {
     "no steps": (set_value("train.max_steps", 0), "train.max_steps: 0: expected a number of steps"),
     "a string for a list": (set_value("tasks", "poetry"), "tasks: 'poetry': expected list"),
     "a number as a string": (set_value("train.learning_rate", "1e-4"), "train.learning_rate: "),
-    "zero rows": (set_value("merge.max_eval_rows", 0), "merge.max_eval_rows: 0: "),
+    "one held-out row": (set_value("merge.max_eval_rows", 1), "merge.max_eval_rows: 1: "),
     "a fraction above one": (set_value("generate.sampling.top_p", 1.5), "top_p: 1.5: "),
     "true for a number": (set_value("seed", True), "seed: True: expected int"),
     "an unknown key": (

@@ -113,6 +113,14 @@ def test_an_edited_row_moves_no_other_row() -> None:
     assert len(held_out(before) ^ held_out(after)) <= 2
 
 
+@settings(max_examples=25)
+@pytest.mark.parametrize("group_by", ["row", "verse_line", "source", "block"])
+@given(count=st.integers(3, 12), seed=st.integers(0, 99))
+def test_three_rows_are_enough_to_compare_two(group_by: str, count: int, seed: int) -> None:
+    parts = split(numbered(count), with_params(group_by=group_by), seed)
+    assert len(parts.eval) > 1 and parts.train
+
+
 def test_a_book_is_held_out_whole() -> None:
     rows = [row for name in "甲乙丙丁戊" for row in numbered(12, name)]
     parts = split(rows, with_params(group_by="source"), seed=1)
@@ -221,10 +229,14 @@ def in_memory(
 
     while joined := next(((a, b) for a, b in combinations(groups, 2) if related(a, b)), None):
         groups = [group for group in groups if group not in joined] + [joined[0] | joined[1]]
+    draws = {
+        draw(seed, min(set().union(*group.values()), key=hash64)): group.keys() for group in groups
+    }
+    lowest, is_smallest = sorted(draws)[:2], unit.group_by in ("verse_line", "row")
     chosen = set[str]()
-    for group in groups:
-        key = min(set().union(*group.values()), key=hash64)
-        chosen |= group.keys() if draw(seed, key) < params.eval_fraction else set()
+    for drawn, group in draws.items():
+        is_needed = is_smallest and len(groups) > 2 and drawn in lowest
+        chosen |= group if drawn < params.eval_fraction or is_needed else set()
     held = [row for row in unique if row.id in chosen]
     near_held = {
         (row.source, row.position + by)
@@ -240,7 +252,7 @@ def in_memory(
         )
         for part, most in parts
     )
-    return (train, held) if train and held else None
+    return (train, held) if train and len(held) > 1 else None
 
 
 @settings(max_examples=60)
@@ -255,7 +267,7 @@ def in_memory(
             "drop_near_duplicates": st.booleans(),
             "near_duplicate_jaccard": st.sampled_from([0.3, 0.5, 0.9]),
             "max_train_rows": st.integers(1, 20),
-            "max_eval_rows": st.integers(1, 8),
+            "max_eval_rows": st.integers(2, 8),
         }
     ),
     at_once=st.sampled_from([3, 2**16]),

@@ -16,6 +16,6 @@ class MergeParams(Section):
     near_duplicate_jaccard: Fraction
     drop_near_duplicates: bool
     eval_fraction: Annotated[float, Field(gt=0, lt=1)]
-    max_eval_rows: PositiveInt
+    max_eval_rows: Annotated[int, Field(ge=2)]
     max_train_rows: PositiveInt
     max_leakage: Fraction

@@ -41,7 +41,8 @@ def hold_out(
     """Hold some groups of the kept rows out.
 
     The groups are those that the parameters name, or else the largest blocks of which there are
-    enough. One group at least is held out, and one is not. None if all rows are of one group.
+    enough. Two rows at least are held out, without which nothing can be compared, and one group is
+    not. None if there are too few groups for that.
     """
     for unit in units(params):
         groups = Groups(rows, kept, unit, folder)
@@ -56,7 +57,9 @@ def hold_out(
         if (chosen := lowest(draws, unit, params)) is not None:
             is_held_out = np.zeros(len(rows), np.bool_)
             is_held_out[own] = chosen
-            return HeldOut(unit, roots, is_held_out[roots] & kept)
+            held_out = is_held_out[roots] & kept
+            if held_out.sum() > 1:
+                return HeldOut(unit, roots, held_out)
     return None
 
 
@@ -96,7 +99,9 @@ def lowest(draws: NDArray[np.float64], unit: Unit, params: MergeParams) -> Mask 
         return None
     else:
         chosen = draws <= np.sort(draws)[min(max(round(count * share), 1), count - 1) - 1]
-    chosen[np.argmin(draws)], chosen[np.argmax(draws)] = True, False
+    # A single row shows nothing, and the smallest groups may have no more.
+    chosen[np.argsort(draws, kind="stable")[: 2 if is_smallest else 1]] = True
+    chosen[np.argmax(draws)] = False
     return chosen
 
 

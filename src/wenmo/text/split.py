@@ -71,8 +71,8 @@ def split(rows: Rows, params: MergeParams, seed: int, task: str, folder: Path) -
         held_out = hold_out(rows, kept, params, seed, sketches, folder)
     if held_out is None:
         raise UserError(
-            f"{task}: the {len(rows)} rows are one group, and one group cannot be parted; add texts"
-            f" and run `dvc repro merge@{task}`"
+            f"{task}: of {len(rows)} rows, those that differ are too few to hold two of them out"
+            f" and learn from another; add texts and run `dvc repro merge@{task}`"
         )
     learnt = kept & ~held_out.rows
     gap = learnt & _neighbours(rows, starts, held_out.rows, params.gap_rows)
