@@ -141,8 +141,40 @@ def test_what_is_text_stays(line: str) -> None:
         ),
         ("他上了勾栏院①，没有回来。", "他上了勾栏院，没有回来。", [Rejected("note mark", "①")]),
         ('"走，"他说。“来！"', "“走，”他说。“来！”", []),
+        (
+            "①黉门：学宫。 他进了学宫。 天晴了。",
+            "他进了学宫。 天晴了。",
+            [Rejected("note", "①黉门：学宫。")],
+        ),
+        (
+            "①黉门：语出《诗》：“黉门。”\u3000\u3000②学宫：学校。\u3000\u3000他进了学宫③。",
+            "他进了学宫。",
+            [
+                Rejected("note", "①黉门：语出《诗》：“黉门。”"),
+                Rejected("note", "②学宫：学校。"),
+                Rejected("note mark", "③"),
+            ],
+        ),
+        (
+            "①黉门：学宫。 ②学宫：学校",
+            "",
+            [
+                Rejected("note", "①黉门：学宫。"),
+                Rejected("note", "②学宫：学校"),
+            ],
+        ),
+        ("①号机停了。 他走了。", "①号机停了。 他走了。", []),
     ],
-    ids=["white space", "advert", "note mark", "straight quotes"],
+    ids=[
+        "white space",
+        "advert",
+        "note mark",
+        "straight quotes",
+        "text behind a footnote",
+        "text behind two footnotes",
+        "two footnotes",
+        "numbered thing",
+    ],
 )
 def test_part_of_a_line_is_mended_or_taken_out(
     raw: str, text: str, rejected: list[Rejected]

@@ -15,7 +15,13 @@ import opencc
 from wenmo.text.chapters import is_heading
 from wenmo.text.characters import without_space
 from wenmo.text.mark_up import without_mark_up
-from wenmo.text.noise import NUMBERED, noise_line, sentences_with_adverts, without_plea
+from wenmo.text.noise import (
+    NUMBERED,
+    noise_line,
+    parted_footnote,
+    sentences_with_adverts,
+    without_plea,
+)
 from wenmo.text.quotes import StraightQuotes, usual_quotes
 from wenmo.text.unwrapping import Wrapping, unwrapped, wrapping
 
@@ -129,6 +135,10 @@ def _kept_part(line: str, rejected: list[Rejected]) -> str:
     if plea:
         rejected.append(Rejected("advert", plea))
         return title
+    footnote, line = parted_footnote(line)
+    while footnote:
+        rejected.append(Rejected("note", footnote))
+        footnote, line = parted_footnote(line)
     reason = noise_line(line)
     if reason:
         rejected.append(Rejected(reason, line))

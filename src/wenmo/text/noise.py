@@ -44,6 +44,8 @@ _NOTE = re.compile(
 )
 # ①黉门：学宫。 explains a word; ①号机停了。 numbers a thing.
 _FOOTNOTE = re.compile(rf"[①-⑳](?:(?!{NUMBERED}).*|[^，。！？：:]{{2,12}}[：:].*)")
+# Web copies lose the line break behind a footnote: ①黉门：学宫。 他进了学宫。
+_FOOTNOTE_END = re.compile(r"[。！？][”’」』）]*\s+(?=\S)")
 
 _STRONG = re.compile(
     r"https?://|w\s*w\s*w\s*[.。．·,]|\.\s*(?:com|net|org|cn|cc|info)(?![a-z])"
@@ -106,6 +108,14 @@ def noise_line(line: str) -> str:
         if len(line) <= longest and pattern.fullmatch(line):
             return reason
     return ""
+
+
+def parted_footnote(line: str) -> tuple[str, str]:
+    """A footnote that begins the line, and the text behind it; ("", line) if there is no such."""
+    end = _FOOTNOTE_END.search(line)
+    if end and _FOOTNOTE.fullmatch(line[: end.start()]):
+        return line[: end.end()].rstrip(), line[end.end() :]
+    return "", line
 
 
 def without_plea(heading: str) -> tuple[str, str]:
