@@ -7,6 +7,7 @@ from pathlib import Path
 
 from wenmo.config import params_file
 from wenmo.config.params_file import TASKS
+from wenmo.core.language import in_language
 from wenmo.core.records import write_text
 from wenmo.core.stage import parse_arguments, run_stage
 from wenmo.report.overview import overview
@@ -15,6 +16,8 @@ if __name__ == "__main__":
     parse_arguments(__doc__)
     with run_stage("overview"):
         tasks = params_file.value(params_file.read(), "tasks", list)
-        text = overview([task for task in TASKS if task in tasks])
-        write_text(Path("reports/overview.txt"), f"{text}\n")
-        print(f"\n{text}\n", flush=True)
+        tasks = [task for task in TASKS if task in tasks]
+        # The file, which DVC hashes, is the same whatever language the reader's is.
+        with in_language("en"):
+            write_text(Path("reports/overview.txt"), f"{overview(tasks)}\n")
+        print(f"\n{overview(tasks)}\n", flush=True)

@@ -1,5 +1,6 @@
 """What people read is in English or Chinese, and whatever DVC hashes does not depend on it."""
 
+import ast
 import subprocess
 import sys
 
@@ -16,6 +17,14 @@ VARIABLES = ("WENMO_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
 
 def test_the_catalogue_translates_every_message_of_the_source() -> None:
     assert list(catalogue.faults()) == []
+
+
+def test_no_message_is_where_babel_does_not_look() -> None:
+    for path in catalogue.SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.JoinedStr):
+                names = {each.id for each in ast.walk(node) if isinstance(each, ast.Name)}
+                assert not names & {"gettext", "ngettext", "N_"}, f"{path}:{node.lineno}"
 
 
 def test_the_catalogue_is_as_babel_writes_it(

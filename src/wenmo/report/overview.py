@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import N_, gettext, ngettext
 from wenmo.core.reading import made, read_scores
-from wenmo.report.names import SCORE_NAMES, better_direction
+from wenmo.report.names import better_direction, score_name
 from wenmo.report.wording import number, signed, verdict
 from wenmo.scoring.catalogue import primary_score
 
@@ -19,11 +20,17 @@ ROWS = TEXTS | {"novel": "passages"}
 """What they become: a book is cut into passages."""
 
 LEFT_OUT_BY_MERGE = {
-    "duplicate": "repetitions",
-    "near_duplicate": "near-duplicates",
-    "gap": "beside held-out ones",
-    "over_max_train_rows": "beyond merge.max_train_rows",
-    "over_max_eval_rows": "beyond merge.max_eval_rows",
+    "duplicate": N_("repetitions"),
+    "near_duplicate": N_("near-duplicates"),
+    "gap": N_("beside held-out ones"),
+    "over_max_train_rows": N_("beyond merge.max_train_rows"),
+    "over_max_eval_rows": N_("beyond merge.max_eval_rows"),
+}
+
+_TOO_FEW = {
+    "books": N_("{account} in blocks of {rows}, since there are too few books"),
+    "tales": N_("{account} in blocks of {rows}, since there are too few tales"),
+    "poems": N_("{account} in blocks of {rows}, since there are too few poems"),
 }
 
 
@@ -36,9 +43,10 @@ def overview(tasks: Sequence[str]) -> str:
         "\n  ".join([*_scores(task), *texts_read(task), *rows_parted(task), f"reports/{task}.html"])
         for task in tasks
     ]
-    way_on = (
-        f"Open a page above. `wenmo write --task {tasks[-1]}` writes with the tuned model,"
-        " `wenmo show` lists experiments side by side."
+    way_on = gettext(
+        "Open a page above. `wenmo write --task {task}` writes with the tuned model, `wenmo show`"
+        " lists experiments side by side.",
+        task=tasks[-1],
     )
     return "\n\n".join([*of_tasks, way_on])
 
@@ -54,20 +62,28 @@ def texts_read(task: str) -> Iterator[str]:
     if task == "novel" and prepared["documents"] == len(rows):
         unused = [source for source, count in rows.items() if not count]
         unit, used = TEXTS[task], f"{len(rows) - len(unused):,}"
-    told = f" (not {', '.join(unused)})" if unused else ""
-    yield f"{counted(prepared['documents'], unit)} read, {used} used{told}"
+    read = gettext(
+        "{texts} read, {used} used", texts=counted(prepared["documents"], unit), used=used
+    )
+    yield read + (gettext(" (not {books})", books=gettext(", ").join(unused)) if unused else "")
     if dropped := prepared["dropped_rows"]:
         yield f"{_left_out(dropped, ROWS[task])} (data/rejected/{task}.jsonl)"
     if malformed := prepared["malformed"]:
-        yield f"{counted(malformed, 'malformed rows')} skipped"
+        yield ngettext(
+            "{count:,} malformed row skipped", "{count:,} malformed rows skipped", malformed
+        )
 
 
 def rows_parted(task: str) -> Iterator[str]:
     """How many rows are learnt from and held out, and why merge left others out."""
     merged, unit = _read(task, "merge"), ROWS[task]
-    line = f"{counted(merged['train'], unit)} learnt from, {merged['eval']:,} held out"
+    line = gettext(
+        "{texts} learnt from, {held_out:,} held out",
+        texts=counted(merged["train"], unit),
+        held_out=merged["eval"],
+    )
     if rows := merged.get("chosen_block_rows"):
-        line += f" in blocks of {counted(rows, unit)}, since there are too few {TEXTS[task]}"
+        line = gettext(_TOO_FEW[TEXTS[task]], account=line, rows=counted(rows, unit))
     yield line
     if dropped := left_out_by_merge(task):
         yield _left_out(dropped, unit)
@@ -76,12 +92,20 @@ def rows_parted(task: str) -> Iterator[str]:
 def left_out_by_merge(task: str) -> dict[str, int]:
     """The number of rows by the reason for which merge left them out."""
     dropped = _read(task, "merge")["dropped"]
-    return {LEFT_OUT_BY_MERGE[key]: count for key, count in dropped.items() if count}
+    return {gettext(LEFT_OUT_BY_MERGE[key]): count for key, count in dropped.items() if count}
 
 
 def counted(count: int, unit: str) -> str:
-    """A number and what is counted, which is given in the plural."""
-    return f"{count:,} {unit.removesuffix('s') if count == 1 else unit}"
+    """A number and what is counted, which is one of TEXTS or ROWS."""
+    match unit:
+        case "books":
+            return ngettext("{count:,} book", "{count:,} books", count)
+        case "passages":
+            return ngettext("{count:,} passage", "{count:,} passages", count)
+        case "tales":
+            return ngettext("{count:,} tale", "{count:,} tales", count)
+        case _:
+            return ngettext("{count:,} poem", "{count:,} poems", count)
 
 
 def _scores(task: str) -> Iterator[str]:
@@ -91,15 +115,33 @@ def _scores(task: str) -> Iterator[str]:
     base, tuned = (number(scores[model][key]) for model in ("base", "tuned"))
     gain, low, high = (signed(scores["delta"][part]) for part in ("primary", "ci_low", "ci_high"))
     yield f"{task}: {verdict(scores, key)}"
-    yield (
-        f"{SCORE_NAMES[key]} {better_direction(key)} {base} → {tuned},"
-        f" gain {gain} (95% interval {low} to {high})"
+    yield gettext(
+        "{score} {direction} {base} → {tuned}, gain {gain} (95% interval {low} to {high})",
+        score=score_name(key),
+        direction=better_direction(key),
+        base=base,
+        tuned=tuned,
+        gain=gain,
+        low=low,
+        high=high,
     )
 
 
 def _left_out(reasons: Mapping[str, int], unit: str) -> str:
-    told = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
-    return f"{counted(sum(reasons.values()), unit)} left out: {told}"
+    return gettext(
+        "{texts} left out: {reasons}",
+        texts=counted(sum(reasons.values()), unit),
+        reasons=counted_reasons(reasons),
+    )
+
+
+def counted_reasons(reasons: Mapping[str, int]) -> str:
+    """How much was left out for each reason."""
+    told = (
+        gettext("{count:,} {reason}", count=count, reason=gettext(reason))
+        for reason, count in reasons.items()
+    )
+    return gettext(", ").join(told)
 
 
 def _read(task: str, stage: str) -> Any:

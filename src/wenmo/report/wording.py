@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wenmo.report.names import SCORE_NAMES
+from wenmo.core.language import N_, gettext
+from wenmo.report.names import SCORE_NAMES, score_name
 
 SIGNIFICANT = 0.05
 """A difference is significant if its p value is below this."""
@@ -12,14 +13,53 @@ FEWEST = 6
 """With fewer rows, or books, no sign-flip test can be significant: 2 / 2**5 = 0.0625."""
 
 
+_CERTAIN = {
+    ("writes", True): N_("Tuned writes better than base."),
+    ("writes", False): N_("Tuned writes worse than base."),
+    ("predicts", True): N_("Tuned predicts the held-out texts better than base."),
+    ("predicts", False): N_("Tuned predicts the held-out texts worse than base."),
+}
+_LIKELY = {
+    ("writes", True): N_("Tuned seems to write better than base, but {doubt}."),
+    ("writes", False): N_("Tuned seems to write worse than base, but {doubt}."),
+    ("predicts", True): N_(
+        "Tuned seems to predict the held-out texts better than base, but {doubt}."
+    ),
+    ("predicts", False): N_(
+        "Tuned seems to predict the held-out texts worse than base, but {doubt}."
+    ),
+}
+_NEITHER = {
+    "writes": N_("Tuned writes neither better nor worse than base."),
+    "predicts": N_("Tuned predicts the held-out texts neither better nor worse than base."),
+}
+_TIES = {
+    (True, True): N_(
+        "{name} is the same for base and tuned in all {count} rows, too few to tell them apart."
+    ),
+    (True, False): N_(
+        "{name} is the same for base and tuned in all {count} rows, so it does not tell them apart."
+    ),
+    (False, True): N_(
+        "{name} is 0 for base and tuned in all {count} rows, too few to tell them apart."
+    ),
+    (False, False): N_(
+        "{name} is 0 for base and tuned in all {count} rows, so it does not tell them apart."
+    ),
+}
+"""By whether the value is other than 0, and whether the rows are too few."""
+
+
 def by_rule(scores: Mapping[str, Any]) -> str:
     """That poems were decoded by rule, and which scores show nothing for it; else empty."""
     forced = scores.get("by_rule", {})
     names = [name for name in SCORE_NAMES if name in forced]
     if not names:
         return ""
-    listed = _listed([SCORE_NAMES[name] for name in names])
-    return f"Decoded by rule: {listed} are the decoder's, and no model has learnt them."
+    return gettext(
+        "Decoded by rule: {names} are the decoder's, and no model has learnt them.",
+        names=_listed([score_name(name) for name in names]),
+    )
 
 
 def verdict(scores: Mapping[str, Any], primary: str) -> str:
@@ -31,25 +71,18 @@ def verdict(scores: Mapping[str, Any], primary: str) -> str:
     """
     delta, few = scores["delta"], _too_few(scores)
     if not delta["wins"] + delta["losses"]:
-        name, value = SCORE_NAMES[primary], "the same" if scores["base"][primary] else "0"
-        so = "too few to tell" if few else "so it does not tell"
-        return (
-            f"{name[0].upper()}{name[1:]} is {value} for base and tuned in all {delta['ties']}"
-            f" rows, {so} them apart."
-        )
+        name = score_name(primary)
+        name = f"{name[0].upper()}{name[1:]}"
+        message = _TIES[bool(scores["base"][primary]), bool(few)]
+        return gettext(message, name=name, count=delta["ties"])
     # A held-out loss measures how well the model predicts given texts, not what it writes.
-    does, to_do, what = (
-        ("predicts", "predict", " the held-out texts")
-        if primary == "loss_per_character"
-        else ("writes", "write", "")
-    )
+    does = "predicts" if primary == "loss_per_character" else "writes"
     if not delta["primary"]:
-        return f"Tuned {does}{what} neither better nor worse than base."
-    direction = "better" if delta["primary"] > 0 else "worse"
+        return gettext(_NEITHER[does])
+    is_better = delta["primary"] > 0
     if _is_certain(delta):
-        return f"Tuned {does}{what} {direction} than base."
-    doubt = f"{few} to be certain" if few else "that is not certain"
-    return f"Tuned seems to {to_do}{what} {direction} than base, but {doubt}."
+        return gettext(_CERTAIN[does, is_better])
+    return gettext(_LIKELY[does, is_better], doubt=few or gettext("that is not certain"))
 
 
 def changes(scores: Mapping[str, Any], primary: str) -> str:
@@ -59,12 +92,13 @@ def changes(scores: Mapping[str, Any], primary: str) -> str:
         return ""
     names = [name for name in SCORE_NAMES if name in deltas and name != primary]
     if certain := [name for name in names if deltas[name]["p_holm"] < SIGNIFICANT]:
-        return f"By other scores, tuned is {_directions(certain, deltas)}."
+        return gettext("By other scores, tuned is {how}.", how=_directions(certain, deltas))
     if likely := [name for name in names if _leaves_out_0(deltas[name])]:
-        return (
-            f"By other scores, tuned seems {_directions(likely, deltas)}, but that is not certain."
+        return gettext(
+            "By other scores, tuned seems {how}, but that is not certain.",
+            how=_directions(likely, deltas),
         )
-    return "No other score tells them apart."
+    return gettext("No other score tells them apart.")
 
 
 def _is_certain(delta: Mapping[str, float]) -> bool:
@@ -78,23 +112,31 @@ def _leaves_out_0(delta: Mapping[str, float]) -> bool:
 def _too_few(scores: Mapping[str, Any]) -> str:
     """That there are too few rows, or books, for any certainty; empty if there are enough."""
     delta, books = scores["delta"], scores.get("books", 1)
-    count, units = (
-        (books, "books") if books > 1 else (delta["wins"] + delta["ties"] + delta["losses"], "rows")
-    )
-    return f"{count} {units} are too few" if count < FEWEST else ""
+    rows = delta["wins"] + delta["ties"] + delta["losses"]
+    if (books if books > 1 else rows) >= FEWEST:
+        return ""
+    if books > 1:
+        return gettext("{count} books are too few to be certain", count=books)
+    return gettext("{count} rows are too few to be certain", count=rows)
 
 
 def _directions(names: Sequence[str], deltas: Mapping[str, Mapping[str, float]]) -> str:
     """Such as: better in ROUGE-1 and length score, and worse in self-BLEU."""
-    better = [SCORE_NAMES[name] for name in names if deltas[name]["improvement"] > 0]
-    worse = [SCORE_NAMES[name] for name in names if deltas[name]["improvement"] < 0]
-    parts = (("better", better), ("worse", worse))
-    return ", and ".join(f"{how} in {_listed(scores)}" for how, scores in parts if scores)
+    better = _listed([score_name(name) for name in names if deltas[name]["improvement"] > 0])
+    worse = _listed([score_name(name) for name in names if deltas[name]["improvement"] < 0])
+    if better and worse:
+        return gettext("better in {better}, and worse in {worse}", better=better, worse=worse)
+    if worse:
+        return gettext("worse in {scores}", scores=worse)
+    return gettext("better in {scores}", scores=better)
 
 
 def _listed(words: Sequence[str]) -> str:
-    *before, last = words
-    return f"{', '.join(before)} and {last}" if before else last
+    *before, last = words or [""]
+    if not before:
+        return last
+    between = gettext(", ")
+    return gettext("{before} and {last}", before=between.join(before), last=last)
 
 
 def number(value: float) -> str:

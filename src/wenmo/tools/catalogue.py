@@ -98,7 +98,7 @@ def faults() -> Iterator[str]:
 
 def _fault(message: Message) -> str:
     originals = [message.id] if isinstance(message.id, str) else message.id
-    translations = [message.string] if isinstance(message.string, str) else message.string
+    translations = [message.string] if isinstance(message.string, str) else message.string or [""]
     if message.fuzzy:
         return "fuzzy"
     if not all(translations):

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from wenmo.core.errors import UserError
-from wenmo.core.language import N_, VARIABLE
+from wenmo.core.language import N_, VARIABLE, gettext
 from wenmo.tools.help import App, Group
 
 COMPARISON_PAGE = Path("reports/compare.html")
@@ -104,7 +104,7 @@ def inspect(
     html = html or Path(f"reports/inspect-{task}.html")
     write_inspection(html, found)
     typer.echo(terminal_page(found, html))
-    typer.echo(f"\nAll sources, with pictures: {html}")
+    typer.echo("\n" + gettext("All sources, with pictures: {page}", page=html))
 
 
 @app.command()
@@ -147,7 +147,7 @@ def compare(
     html = html or Path(os.path.relpath(found.root / COMPARISON_PAGE))
     write_comparison(html, found)
     typer.echo(terminal_page(found, texts))
-    typer.echo(f"\nAll prompts' texts: {html}")
+    typer.echo("\n" + gettext("All prompts' texts: {page}", page=html))
 
 
 @app.command()
@@ -186,7 +186,7 @@ def batch_export(
     """Write the requests about TASK that have no answer yet, for a batch or `vllm run-batch`."""
     from wenmo.tools.batch import export_batch
 
-    typer.echo(f"{export_batch(task, path)} requests in {path}")
+    typer.echo(gettext("{count} requests in {path}", count=export_batch(task, path), path=path))
 
 
 @batch_app.command("import")
@@ -195,7 +195,9 @@ def batch_import(path: Annotated[Path, typer.Argument(help="results of a batch")
     from wenmo.tools.batch import import_batch
 
     stored, failed = import_batch(path)
-    typer.echo(f"{stored} answers kept, {failed} requests had failed")
+    typer.echo(
+        gettext("{stored} answers kept, {failed} requests had failed", stored=stored, failed=failed)
+    )
 
 
 @app.command()
@@ -244,7 +246,12 @@ def export(
     from wenmo.tools.export.export import export
 
     weights, modelfile = export(task, output or Path("exports") / task, weight_type)
-    typer.echo(f"{weights} and {modelfile} are written; to write with them:")
+    written = gettext(
+        "{weights} and {modelfile} are written; to write with them:",
+        weights=weights,
+        modelfile=modelfile,
+    )
+    typer.echo(written)
     typer.echo(f"  llama-cli -m {shlex.quote(str(weights))} --jinja")
     typer.echo(f"  ollama create wenmo-{task} -f {shlex.quote(str(modelfile))}")
     typer.echo(f"  ollama run wenmo-{task}")
@@ -273,11 +280,14 @@ def preset(
         return
     if name:
         changes = presets.apply(name)
-        typer.echo(changes or f"params.yaml is {name} already; nothing changed\n", nl=False)
+        same = gettext("params.yaml is {name} already; nothing changed", name=name)
+        typer.echo(changes or f"{same}\n", nl=False)
     if pin:
-        typer.echo(presets.pin() or "every revision is a commit already\n", nl=False)
+        pinned = gettext("every revision is a commit already")
+        typer.echo(presets.pin() or f"{pinned}\n", nl=False)
     if name and (missing := presets.missing_libraries()):
-        typer.echo(f"it is set, but this machine cannot train it yet: {missing}", err=True)
+        cannot = N_("it is set, but this machine cannot train it yet: {missing}")
+        typer.echo(gettext(cannot, missing=missing), err=True)
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import N_, gettext, ngettext
 from wenmo.text.prosody import Analysis, Fault, Licence, Rule
 from wenmo.text.readings import ALL_TONES, LEVEL, OBLIQUE, Reading, rhyme_name, tones
 from wenmo.text.verse import verse_lines
@@ -10,13 +11,13 @@ from wenmo.text.verse import verse_lines
 # As wide as the characters above them in every terminal, unlike ○ and ●.
 _MARKS = {frozenset({LEVEL}): "平", frozenset({OBLIQUE}): "仄", ALL_TONES: "中"}
 _UNLISTED, _FAULT, _NO_FAULT = "？", "＾", "\u3000"
-_LEGEND = "平 level, 仄 oblique, 中 either, ？ of unknown tone and free, ＾ a fault"
+_LEGEND = N_("平 level, 仄 oblique, 中 either, ？ of unknown tone and free, ＾ a fault")
 _NUMERALS = {5: "五言", 7: "七言"}
 _NAMES = {4: "绝句", 6: "小律", 8: "律诗"}
 _LONG = "排律"
 _LICENCES = {
-    Licence.SPECIAL_ENDING: "平平仄平仄 at its end may stand for 平平平仄仄",
-    Licence.NEXT_LINE: "the next line makes up for its last character but one",
+    Licence.SPECIAL_ENDING: N_("平平仄平仄 at its end may stand for 平平平仄仄"),
+    Licence.NEXT_LINE: N_("the next line makes up for its last character but one"),
 }
 
 
@@ -29,18 +30,21 @@ class NotVerseError(UserError):
 def poem_lines(text: str) -> list[str]:
     """A text's verse lines. Raises NotVerseError if there are none or the text was not UTF-8."""
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise NotVerseError("the poem is not in UTF-8; convert it first")
+        raise NotVerseError(gettext("the poem is not in UTF-8; convert it first"))
     lines = verse_lines(text)
     if not lines:
         raise NotVerseError(
-            "there is no verse line; give a poem with punctuation or line breaks between its lines"
+            gettext(
+                "there is no verse line; give a poem with punctuation or line breaks between its"
+                " lines"
+            )
         )
     return lines
 
 
 def prosody_page(analysis: Analysis) -> str:
     """The form, each line above its tones, rhyme words, licences, and a sentence for each fault."""
-    parts = [[_title(analysis)], _toned_lines(analysis), [_LEGEND]]
+    parts = [[_title(analysis)], _toned_lines(analysis), [gettext(_LEGEND)]]
     parts += [_rhyme_words(analysis), _licences(analysis), _faults(analysis)]
     return "\n\n".join(text for part in parts if (text := "\n".join(part)))
 
@@ -53,10 +57,14 @@ def tone_mark(readings: frozenset[Reading]) -> str:
 def _title(analysis: Analysis) -> str:
     lines, length = len(analysis.lines), len(analysis.lines[0])
     if analysis.checks:
-        return (
-            f"{_NUMERALS[length]}{_NAMES.get(lines, _LONG)}: {lines} lines of {length} characters"
+        form = _NUMERALS[length] + _NAMES.get(lines, _LONG)
+        return gettext(
+            "{form}: {lines} lines of {length} characters",
+            form=form,
+            lines=lines,
+            length=length,
         )
-    return (
+    return gettext(
         "no form of regulated verse, so no tone rules: those are for 4, 8 or another even number"
         " of lines, all of 5 or all of 7 characters"
     )
@@ -80,26 +88,39 @@ def _rhyme_words(analysis: Analysis) -> Iterator[str]:
         shares = analysis.rhyme in readings[-1]
         if number % 2 == 0 or (number == 1 and shares and len(analysis.lines) > 1):
             found = [analysis.rhyme] if shares and analysis.rhyme else sorted(readings[-1])
-            names = "、".join(map(rhyme_name, found)) or "unknown"
-            yield f"line {number} ends in {line[-1]}: {names}"
+            names = "、".join(map(rhyme_name, found)) or gettext("unknown")
+            yield gettext(
+                "line {number} ends in {character}: {rhymes}",
+                number=number,
+                character=line[-1],
+                rhymes=names,
+            )
 
 
 def _licences(analysis: Analysis) -> Iterator[str]:
     for line, licence in analysis.licences.items():
-        yield f"line {line} has a licence, no fault: {_LICENCES[licence]} ({licence})"
+        yield gettext(
+            "line {line} has a licence, no fault: {licence} ({name})",
+            line=line,
+            licence=gettext(_LICENCES[licence]),
+            name=licence,
+        )
 
 
 def _faults(analysis: Analysis) -> Iterator[str]:
     count = len(analysis.faults)
-    yield f"{_counted(str(count), 'fault')}:" if count else "no faults"
+    yield ngettext("{count} fault:", "{count} faults:", count) if count else gettext("no faults")
     for fault in analysis.faults:
-        yield f"{_place(fault)}: {_sentence(fault, analysis)}"
+        place, sentence = _place(fault), _sentence(fault, analysis)
+        yield gettext("{place}: {sentence}", place=place, sentence=sentence)
 
 
 def _place(fault: Fault) -> str:
     if not fault.line:
-        return "the poem"
-    return f"line {fault.line}" + (f", character {fault.character}" if fault.character else "")
+        return gettext("the poem")
+    if not fault.character:
+        return gettext("line {line}", line=fault.line)
+    return gettext("line {line}, character {character}", line=fault.line, character=fault.character)
 
 
 def _sentence(fault: Fault, analysis: Analysis) -> str:
@@ -110,48 +131,85 @@ def _sentence(fault: Fault, analysis: Analysis) -> str:
     places = "2-4-6" if len(line) == 7 else "2-4"
     match fault.rule:
         case Rule.FORM if fault.line:
-            return f"it has {_counted(found, 'character')} where most lines have {expected}"
+            return ngettext(
+                "it has {count} character where most lines have {expected}",
+                "it has {count} characters where most lines have {expected}",
+                int(found),
+                expected=expected,
+            )
         case Rule.FORM:
-            lines, characters = found.split("×")
-            measure = f"{_counted(lines, 'line')} of {_counted(characters, 'character')}"
-            return f"a poem of {measure} has no form of regulated verse"
+            lines, characters = map(int, found.split("×"))
+            return gettext(
+                "a poem of {lines} of {characters} has no form of regulated verse",
+                lines=ngettext("{count} line", "{count} lines", lines),
+                characters=ngettext("{count} character", "{count} characters", characters),
+            )
         case Rule.CHARACTER:
-            return f"{character} is no Chinese character"
+            return gettext("{character} is no Chinese character", character=character)
         case Rule.ALTERNATION:
-            return f"{_toned(character, found)}, but {places} alternate and want {expected} here"
+            return gettext(
+                "{character}, but {places} alternate and want {expected} here",
+                character=_toned(character, found),
+                places=places,
+                expected=expected,
+            )
         case Rule.OPPOSITION:
-            return (
-                f"{places} are {found}; the second line of a couplet is opposite to the first and"
-                f" wants {expected} (失對)"
+            return gettext(
+                "{places} are {found}; the second line of a couplet is opposite to the first and"
+                " wants {expected} (失對)",
+                places=places,
+                found=found,
+                expected=expected,
             )
         case Rule.ADHESION:
-            return (
-                f"{places} are {found}; a couplet opens like the line before it and wants"
-                f" {expected} (失粘)"
+            return gettext(
+                "{places} are {found}; a couplet opens like the line before it and wants {expected}"
+                " (失粘)",
+                places=places,
+                found=found,
+                expected=expected,
             )
         case Rule.LEVEL_FOOT:
-            return f"{_toned(character, found)}, but even lines end on a level rhyme word (平)"
+            return gettext(
+                "{character}, but even lines end on a level rhyme word (平)",
+                character=_toned(character, found),
+            )
         case Rule.OBLIQUE_END:
-            return f"{_toned(character, found)}, but odd lines after the first end oblique (仄)"
+            return gettext(
+                "{character}, but odd lines after the first end oblique (仄)",
+                character=_toned(character, found),
+            )
         case Rule.RHYME if not found:
-            return f"{character} is in no rhyme book here, so it is not known to rhyme"
+            return gettext(
+                "{character} is in no rhyme book here, so it is not known to rhyme",
+                character=character,
+            )
         case Rule.RHYME:
-            return f"{character} ({found}) does not rhyme with {expected}"
+            return gettext(
+                "{character} ({found}) does not rhyme with {expected}",
+                character=character,
+                found=found,
+                expected=expected,
+            )
         case Rule.THREE_LEVEL:
-            return f"the line ends in three level tones, {found} (三平尾)"
+            return gettext("the line ends in three level tones, {found} (三平尾)", found=found)
         case Rule.LONE_LEVEL:
-            return f"{found} leaves a lone level tone beside the rhyme word (孤平)"
+            return gettext(
+                "{found} leaves a lone level tone beside the rhyme word (孤平)", found=found
+            )
         case Rule.REPEATED_FOOT:
-            return f"{character} is the rhyme word of line {found} already (重韻)"
+            return gettext(
+                "{character} is the rhyme word of line {found} already (重韻)",
+                character=character,
+                found=found,
+            )
         case Rule.REPEATED_LINE:
-            return f"it repeats line {found}"
+            return gettext("it repeats line {found}", found=found)
         case Rule.REPEATED_CHARACTERS:
-            return f"too many characters stand in it more than once: {found}"
-
-
-def _counted(count: str, thing: str) -> str:
-    return f"{count} {thing}" + ("" if count == "1" else "s")
+            return gettext("too many characters stand in it more than once: {found}", found=found)
 
 
 def _toned(character: str, tone: str) -> str:
-    return f"{character} is {'level' if tone == LEVEL else 'oblique'} ({tone})"
+    if tone == LEVEL:
+        return gettext("{character} is level ({tone})", character=character, tone=tone)
+    return gettext("{character} is oblique ({tone})", character=character, tone=tone)

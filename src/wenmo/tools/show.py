@@ -14,7 +14,8 @@ from rich.text import Text
 
 from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError
-from wenmo.report.names import SCORE_NAMES, better_direction
+from wenmo.core.language import gettext
+from wenmo.report.names import better_direction, score_name
 from wenmo.report.wording import number
 from wenmo.scoring.catalogue import primary_score
 from wenmo.text.control_characters import visible
@@ -72,11 +73,11 @@ def table(found: Sequence[Result], width: int) -> str:
     text = StringIO()
     console = Console(file=text, width=width, color_system=None)
     grid = Table(box=None, padding=(0, 1), pad_edge=False)
-    grid.add_column("experiment", overflow="fold", min_width=10)
-    grid.add_column("changed", overflow="fold")
-    grid.add_column("task", no_wrap=True)
-    grid.add_column("tuned", justify="right", no_wrap=True)
-    grid.add_column("gain (95% interval)", no_wrap=True)
+    grid.add_column(gettext("experiment"), overflow="fold", min_width=10)
+    grid.add_column(gettext("changed"), overflow="fold")
+    grid.add_column(gettext("task"), no_wrap=True)
+    grid.add_column(gettext("tuned"), justify="right", no_wrap=True)
+    grid.add_column(gettext("gain (95% interval)"), no_wrap=True)
     for each in found:
         grid.add_row(*(Text(visible(cell)) for cell in _row(each, first)))
     console.print(grid)
@@ -93,8 +94,9 @@ def _row(result: Result, first: Result) -> list[str]:
         gain, low, high = (number(scores["delta"][key]) for key in ("primary", "ci_low", "ci_high"))
         mark = MARK if _is_other(result, first, task) else ""
         tuned = number(scores["tuned"][primary_score(task)])
-        cells.append((f"{task}{mark}", tuned, f"{gain} ({low} to {high})"))
-    lines = zip(*cells, strict=True) if cells else [(), (), ("no scores",)]
+        interval = gettext("{gain} ({low} to {high})", gain=gain, low=low, high=high)
+        cells.append((f"{task}{mark}", tuned, interval))
+    lines = zip(*cells, strict=True) if cells else [(), (), (gettext("no scores"),)]
     told = [f"{key}={result.params.get(key, '–')}" for key in changed]
     return [result.name, *("\n".join(each) for each in (told, *lines))]
 
@@ -104,12 +106,15 @@ def _legend(found: Sequence[Result], first: Result) -> Iterator[str]:
     for task in TASKS:
         if any(task in each.scores for each in found):
             key = primary_score(task)
-            names.setdefault(f"{SCORE_NAMES[key]} {better_direction(key)}", []).append(task)
-    yield f"\nchanged: parameters that are not those of {first.name}"
+            names.setdefault(f"{score_name(key)} {better_direction(key)}", []).append(task)
+    yield "\n" + gettext("changed: parameters that are not those of {name}", name=first.name)
     yield "; ".join(f"{', '.join(tasks)}: {name}" for name, tasks in names.items())
-    yield "gain: of tuned over base, positive where tuned is better"
+    yield gettext("gain: of tuned over base, positive where tuned is better")
     if any(_is_other(each, first, task) for each in found for task in each.scores):
-        yield f"{MARK} other held-out rows than those of {first.name}: the scores do not compare"
+        other = gettext(
+            "other held-out rows than those of {name}: the scores do not compare", name=first.name
+        )
+        yield f"{MARK} {other}"
 
 
 def _is_other(result: Result, first: Result, task: str) -> bool:

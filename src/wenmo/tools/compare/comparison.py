@@ -13,8 +13,9 @@ from tqdm import tqdm
 
 from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError, WrongArgumentsError
+from wenmo.core.language import gettext
 from wenmo.core.records import Generation
-from wenmo.report.names import SCORE_NAMES, better_direction
+from wenmo.report.names import SCORE_NAMES, better_direction, score_name
 from wenmo.scoring.catalogue import LOWER_IS_BETTER, forced_scores, primary_score
 from wenmo.scoring.comparison import compare, holm, outcomes
 from wenmo.tools.compare.revisions import WORKSPACE, Revision, ScoredRow, differing, flatten
@@ -262,9 +263,13 @@ def _decoding(*built: _Built) -> str:
     forced = {score for rule in found for score in forced_scores(rule)}
     if not forced:
         return ""
-    how = ", ".join(f"{name} {' and '.join(of_one)}" for name, of_one in rules.items())
-    names = ", ".join(SCORE_NAMES[each] for each in SCORE_NAMES if each in forced)
-    return f"decoded by rule ({how}): {names} are then the decoder's, and not learnt"
+    among = gettext(" and ")
+    how = ", ".join(f"{name} {among.join(of_one)}" for name, of_one in rules.items())
+    return gettext(
+        "decoded by rule ({how}): {names} are then the decoder's, and not learnt",
+        how=how,
+        names=", ".join(score_name(each) for each in SCORE_NAMES if each in forced),
+    )
 
 
 def _values(key: str, model: str, rows: Rows) -> tuple[list[float], list[float], list[str]]:
@@ -281,47 +286,88 @@ def _values(key: str, model: str, rows: Rows) -> tuple[list[float], list[float],
 def _notes(task: str, first: _Built, other: _Built, rows: Rows) -> Iterator[str]:
     """What differs between two revisions beside the parameters."""
     if first.rows.keys() != other.rows.keys():
-        counts = (
-            f"{first.name} has {len(first.rows)} held-out rows and {other.name} {len(other.rows)}"
+        counts = gettext(
+            "{first} has {rows} held-out rows and {other} {other_rows}",
+            first=first.name,
+            rows=len(first.rows),
+            other=other.name,
+            other_rows=len(other.rows),
         )
         if len(rows) > 1:
-            yield (
-                f"{counts}; the {len(rows)} of both are compared, while the scores themselves"
-                " are of all that each has"
+            yield gettext(
+                "{counts}; the {both} of both are compared, while the scores themselves are of all"
+                " that each has",
+                counts=counts,
+                both=len(rows),
+            )
+        elif rows:
+            yield gettext(
+                "{counts}, with only one in common: an improvement cannot be told from chance",
+                counts=counts,
             )
         else:
-            common = "with only one in common" if rows else "with none in common"
-            yield f"{counts}, {common}: an improvement cannot be told from chance"
+            yield gettext(
+                "{counts}, with none in common: an improvement cannot be told from chance",
+                counts=counts,
+            )
     other_prompts = sum(one.prompt != two.prompt for one, two in rows)
     if other_prompts:
-        yield f"{other_prompts} of these rows were asked for by another prompt in {other.name}"
+        yield gettext(
+            "{count} of these rows were asked for by another prompt in {name}",
+            count=other_prompts,
+            name=other.name,
+        )
     bases = []
     for key in _in_order(task, (key for _, two in rows for key in two.base)):
         ones, twos, _ = _values(key, "base", rows)
         if ones and abs(fmean(ones) - fmean(twos)) >= LEAST_SHOWN:
-            name = SCORE_NAMES.get(key, key)
-            bases.append(f"{name} {fmean(ones):.3f} and {fmean(twos):.3f}")
+            before, after = fmean(ones), fmean(twos)
+            bases.append(
+                gettext(
+                    "{score} {before:.3f} and {after:.3f}",
+                    score=score_name(key),
+                    before=before,
+                    after=after,
+                )
+            )
     if bases:
-        yield (
-            f"base differs too, on the same rows ({', '.join(bases[:MOST_NAMED])}): another base"
-            " model, prompt or sampling, so a difference is not due to training alone"
+        yield gettext(
+            "base differs too, on the same rows ({scores}): another base model, prompt or sampling,"
+            " so a difference is not due to training alone",
+            scores=", ".join(bases[:MOST_NAMED]),
         )
     inputs = differing(first.revision.inputs(task), other.revision.inputs(task))
     if inputs:
-        yield f"{first.name} and {other.name} were built from other code or data: {_named(inputs)}"
+        yield gettext(
+            "{first} and {other} were built from other code or data: {files}",
+            first=first.name,
+            other=other.name,
+            files=_named(inputs),
+        )
 
 
 def _not_up_to_date(task: str, built: Sequence[_Built]) -> list[str]:
     """Parameters and files of today that were not in force when the task was built."""
     notes = [
-        f"{each.name}: built before {_named(changed)} changed in params.yaml; the change takes"
-        f" effect by `dvc repro evaluate@{task}`"
+        gettext(
+            "{name}: built before {params} changed in params.yaml; the change takes effect by"
+            " `dvc repro evaluate@{task}`",
+            name=each.name,
+            params=_named(changed),
+            task=task,
+        )
         for each in built
         if (changed := each.revision.changed_since_built(task))
     ]
     notes += [
-        f"{each.name}: {stage} has not run since {other} did, so it read another {path};"
-        f" `dvc repro {stage}` brings it up to date"
+        gettext(
+            "{name}: {stage} has not run since {other} did, so it read another {path};"
+            " `dvc repro {stage}` brings it up to date",
+            name=each.name,
+            stage=stage,
+            other=other,
+            path=path,
+        )
         for each in built
         for stage, other, path in each.revision.made_since_read(task)
     ]
@@ -363,4 +409,6 @@ def _in_order(task: str, keys: Iterable[str]) -> list[str]:
 def _named(names: Sequence[str]) -> str:
     """A few of the names, and how many more there are."""
     rest = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {rest} more" if rest > 0 else "")
+    return ", ".join(names[:MOST_NAMED]) + (
+        gettext(" and {rest} more", rest=rest) if rest > 0 else ""
+    )

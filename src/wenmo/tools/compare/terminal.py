@@ -5,16 +5,17 @@ from collections.abc import Iterator, Sequence
 
 import pandas as pd
 
+from wenmo.core.language import N_, gettext
 from wenmo.core.records import Generation
-from wenmo.report.names import SCORE_NAMES, TASK_NAMES, better_direction
+from wenmo.report.names import TASK_NAMES, better_direction, score_name
 from wenmo.scoring.catalogue import primary_score
 from wenmo.text.control_characters import visible
 from wenmo.tools.compare.comparison import Comparison, Improvement, Pair, RowTexts, TaskComparison
 
 NOTHING, EMPTY = "–", "（空）"
-PARAMETERS_THAT_DIFFER = "Parameters that differ"
-SAME_PARAMETERS = "No parameter differs."
-WHAT_IMPROVEMENTS_ARE = (
+PARAMETERS_THAT_DIFFER = N_("Parameters that differ")
+SAME_PARAMETERS = N_("No parameter differs.")
+WHAT_IMPROVEMENTS_ARE = N_(
     "An improvement is the mean difference on the same held-out rows, with its 95% interval;"
     " positive is better for every score. p values of other than the primary score, which comes"
     " first, are corrected for their number (Holm)."
@@ -26,8 +27,10 @@ _SIZE = (100, 24)
 
 def terminal_page(comparison: Comparison, texts: int) -> str:
     """The whole comparison, with the texts of the first `texts` prompts of each task."""
-    parts = [", ".join(titles(comparison)), f"## {PARAMETERS_THAT_DIFFER}"]
-    parts.append(parameters_table(comparison) if comparison.parameters else SAME_PARAMETERS)
+    parts = [", ".join(titles(comparison)), f"## {gettext(PARAMETERS_THAT_DIFFER)}"]
+    parts.append(
+        parameters_table(comparison) if comparison.parameters else gettext(SAME_PARAMETERS)
+    )
     for task in comparison.tasks:
         parts.append(f"## {TASK_NAMES[task.task]}")
         parts.append("\n".join(f"- {line}" for line in told(task, comparison.names[0])))
@@ -36,7 +39,7 @@ def terminal_page(comparison: Comparison, texts: int) -> str:
             parts.append(f"### {number}. {row.prompt}")
             parts.append(texts_table(row, comparison.names))
     if any(line.improvements for task in comparison.tasks for line in task.scores):
-        parts.append(WHAT_IMPROVEMENTS_ARE)
+        parts.append(gettext(WHAT_IMPROVEMENTS_ARE))
     return visible("\n\n".join(parts))
 
 
@@ -63,16 +66,25 @@ def headline(task: TaskComparison, index: int, first: str) -> str:
     found = (line.improvements[index] for line in task.scores if line.key == key)
     improvement = next(found, None)
     if improvement is None or pair.primary_values is None:
-        return f"between {pair.name} and {first} no difference can be told"
+        return gettext(
+            "between {name} and {first} no difference can be told", name=pair.name, first=first
+        )
     before, after = pair.primary_values
-    won = pair.outcomes
-    return (
-        f"{pair.name} {_verdict(pair, improvement)} {first}: {label(key)} {after:.3f} instead of"
-        f" {before:.3f}, {signed(improvement.value)} (95% interval {interval(improvement)},"
-        f" p = {improvement.p:.4f}) over {pair.rows} held-out rows, of which {won['wins']} are"
-        f" better, {won['ties']} equal and {won['losses']} worse"
-        + (f"; {pair.decoding}" if pair.decoding else "")
+    told = gettext(
+        "{verdict}: {score} {after:.3f} instead of {before:.3f}, {gain} (95% interval {interval},"
+        " p = {p:.4f}) over {rows} held-out rows, of which {wins} are better, {ties} equal and"
+        " {losses} worse",
+        verdict=gettext(_verdict(pair, improvement), name=pair.name, first=first),
+        score=label(key),
+        after=after,
+        before=before,
+        gain=signed(improvement.value),
+        interval=interval(improvement),
+        p=improvement.p,
+        rows=pair.rows,
+        **pair.outcomes,
     )
+    return told + (gettext("; ") + pair.decoding if pair.decoding else "")
 
 
 def parameters_table(comparison: Comparison) -> str:
@@ -81,7 +93,7 @@ def parameters_table(comparison: Comparison) -> str:
         [key, *(NOTHING if value is None else value for value in values)]
         for key, values in comparison.parameters.items()
     ]
-    table = pd.DataFrame(rows, columns=["parameter", *comparison.names])
+    table = pd.DataFrame(rows, columns=[gettext("parameter"), *comparison.names])
     return str(table.to_markdown(index=False, disable_numparse=True, maxcolwidths=_COLUMN))
 
 
@@ -96,15 +108,16 @@ def scores_table(task: TaskComparison, names: Sequence[str]) -> str:
                 gain = f"{signed(improvement.value)} ({interval(improvement)})"
                 row[-2:] = gain, f"{improvement.p:.4f}"
         rows.append(row)
-    heads = [head for name in names[1:] for head in (name, "improvement", "p")]
-    table = pd.DataFrame(rows, columns=["score", names[0], *heads])
+    heads = [head for name in names[1:] for head in (name, gettext("improvement"), "p")]
+    table = pd.DataFrame(rows, columns=[gettext("score"), names[0], *heads])
     alignment = ["left"] + ["right"] * (len(heads) + 1)
     return str(table.to_markdown(index=False, disable_numparse=True, colalign=alignment))
 
 
 def texts_table(row: RowTexts, names: Sequence[str]) -> str:
     """Columns: reference, base and what each revision wrote, as wide as the terminal allows."""
-    cells = {"reference": row.reference, f"base ({names[0]})": _joined(row.base)}
+    base = gettext("base ({name})", name=names[0])
+    cells = {gettext("reference"): row.reference, base: _joined(row.base)}
     cells |= {name: _joined(texts) for name, texts in zip(names, row.tuned, strict=True)}
     width = shutil.get_terminal_size(_SIZE).columns // len(cells) - 2
     table = pd.DataFrame([cells])
@@ -121,7 +134,7 @@ def texts_table(row: RowTexts, names: Sequence[str]) -> str:
 
 def label(key: str) -> str:
     """The name of a score with its better direction."""
-    return f"{SCORE_NAMES.get(key, key)} {better_direction(key)}".rstrip()
+    return f"{score_name(key)} {better_direction(key)}".rstrip()
 
 
 def number(value: float | None) -> str:
@@ -136,15 +149,17 @@ def signed(value: float) -> str:
 
 def interval(improvement: Improvement) -> str:
     """The bounds of an improvement's 95% interval."""
-    return f"{signed(improvement.low)} to {signed(improvement.high)}"
+    return gettext("{low} to {high}", low=signed(improvement.low), high=signed(improvement.high))
 
 
 def _verdict(pair: Pair, improvement: Improvement) -> str:
     if pair.outcomes["ties"] == pair.rows:
-        return "scores the same on every row as"
+        return N_("{name} scores the same on every row as {first}")
     if not improvement.shown:
-        return "is not shown to differ from"
-    return "is better than" if improvement.value > 0 else "is worse than"
+        return N_("{name} is not shown to differ from {first}")
+    if improvement.value > 0:
+        return N_("{name} is better than {first}")
+    return N_("{name} is worse than {first}")
 
 
 def _joined(texts: Sequence[Generation]) -> str:

@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from wenmo.core.encoding import NAMES, text_encoding
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext, ngettext
 from wenmo.core.reading import made
 from wenmo.core.records import read_json_lines
 from wenmo.core.row_files import rows_of_sources
@@ -118,20 +119,32 @@ def inspect_task(task: str) -> Inspection:
     _add_pieces(made(rejected, f"prepare@{task}"), sources, drops)
     if drops and not any(drop.pieces for drop in drops.values()):
         notes.append(
-            f"{rejected} is empty, since prepare.keep_rejects was false: headings and examples of"
-            " what was left out are not known"
+            gettext(
+                "{path} is empty, since prepare.keep_rejects was false: headings and examples of"
+                " what was left out are not known",
+                path=rejected,
+            )
         )
     lock = read_lock()
     stage, folder = lock.get(f"prepare@{task}"), raw_folder(lock, task)
     if stage is None or folder is None or not folder.is_dir():
-        missing = folder or "dvc.lock records no raw folder"
-        notes.append(f"the raw texts are not there, so encodings are not known: {missing}")
+        missing = folder or gettext("dvc.lock records no raw folder")
+        notes.append(
+            gettext(
+                "the raw texts are not there, so encodings are not known: {missing}",
+                missing=missing,
+            )
+        )
     else:
         notes += differences(lock, rejected, [stage])
         try:
             _add_raw_facts(sources, stage, folder)
         except UserError as error:
-            notes.append(f"the raw texts cannot be read, so encodings are not known: {error}")
+            notes.append(
+                gettext(
+                    "the raw texts cannot be read, so encodings are not known: {error}", error=error
+                )
+            )
     return Inspection(
         task,
         list(texts_read(task)),
@@ -204,8 +217,10 @@ def _wrapping(book: Document, to_simplified: bool) -> str:
     """The width at which the lines of a book were broken, as cleaning finds it; `no` if nowhere."""
     found = clean(book.text, to_simplified, unwrap=True).wrapping
     if found is None:
-        return "no"
-    return f"{found.longest} {'columns' if found.measure is columns else 'characters'}"
+        return gettext("no")
+    if found.measure is columns:
+        return gettext("{count} columns", count=found.longest)
+    return ngettext("{count} character", "{count} characters", found.longest)
 
 
 def _told(found: Iterator[Any], doing: str, total: int | None = None) -> Iterator[Any]:

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from wenmo.report.overview import counted
+from wenmo.core.language import N_, gettext, ngettext
+from wenmo.report.overview import counted_reasons
 from wenmo.text.control_characters import visible
 from wenmo.tools.inspect.facts import COUNTS, Drop, Inspection, Source, shortened
 
@@ -16,7 +17,7 @@ LONGEST_HEADING = 14
 
 BAR_WIDTH = 50
 
-FACTS = ("encoding", "wrapped at", "chapters", "first", "last")
+FACTS = (N_("encoding"), N_("wrapped at"), N_("chapters"), N_("first"), N_("last"))
 """Columns that are left out where no source has anything in them."""
 
 
@@ -24,7 +25,9 @@ def terminal_page(found: Inspection, page: Path) -> str:
     """Counts, sources, what was left out, and lengths. `page` has the sources that are too many."""
     sources, more = sources_table(found.sources), len(found.sources) - MOST_SOURCES
     if more > 0:
-        sources += f"\n{more:,} more, with more rows per character, are in {page}"
+        sources += "\n" + gettext(
+            "{more:,} more, with more rows per character, are in {page}", more=more, page=page
+        )
     blocks = [
         "\n".join([*found.read, *(f"! {note}" for note in found.notes)]),
         sources,
@@ -45,7 +48,7 @@ def sources_table(sources: Sequence[Source]) -> str:
     counts: dict[str, Any] = {
         count: sum(getattr(source, count) for source in sources) for count in COUNTS
     }
-    total = Source("sum", **counts, dropped={})
+    total = Source(gettext("sum"), **counts, dropped={})
     table = pd.DataFrame([_cells(source) for source in [*shown, total]])
     empty = [fact for fact in FACTS if not any(table[fact])]
     if all(source.documents == 1 for source in sources):
@@ -53,6 +56,7 @@ def sources_table(sources: Sequence[Source]) -> str:
     table = table.drop(columns=empty)
     right = {"chapters", "texts", "read", "kept", "rows"}
     alignment = ["right" if column in right else "left" for column in table]
+    table.columns = [gettext(column) for column in table]
     return str(
         table.to_markdown(index=False, tablefmt="simple", disable_numparse=True, colalign=alignment)
     )
@@ -65,12 +69,13 @@ def length_histogram(lengths: pd.DataFrame) -> str:
         f"{characters:>6} {rows:>7,} {'█' * -(-rows * BAR_WIDTH // most)}"
         for characters, rows in lengths.itertuples(index=False)
     )
-    return "\n".join(["  from    rows", *lines])
+    heading = gettext("  from    rows")
+    return "\n".join([heading, *lines])
 
 
 def left_out(source: Source) -> str:
     """The characters of a source that were left out, by reason."""
-    return ", ".join(f"{count:,} {reason}" for reason, count in source.dropped.items())
+    return counted_reasons(source.dropped)
 
 
 def _cells(source: Source) -> dict[str, str]:
@@ -79,18 +84,22 @@ def _cells(source: Source) -> dict[str, str]:
     chapters = f"{len(headings):,}" if headings else ""
     facts = (source.encoding, source.wrapping, chapters, first, last)
     return {
-        "source": visible(source.name),
+        N_("source"): visible(source.name),
         **dict(zip(FACTS, facts, strict=True)),
-        "texts": f"{source.documents:,}",
-        "read": f"{source.characters_read:,}",
-        "kept": f"{source.characters:,}",
-        "rows": f"{source.rows:,}",
-        "left out": left_out(source),
+        N_("texts"): f"{source.documents:,}",
+        N_("read"): f"{source.characters_read:,}",
+        N_("kept"): f"{source.characters:,}",
+        N_("rows"): f"{source.rows:,}",
+        N_("left out"): left_out(source),
     }
 
 
 def _told(drop: Drop) -> Iterator[str]:
-    pieces = "" if drop.pieces is None else f"{counted(drop.pieces, 'times')}, "
-    yield f"left out as {drop.reason}: {pieces}{counted(drop.characters, 'characters')}"
+    characters = ngettext("{count:,} character", "{count:,} characters", drop.characters)
+    if drop.pieces is not None:
+        times = ngettext("{count:,} time", "{count:,} times", drop.pieces)
+        characters = gettext("{times}, {characters}", times=times, characters=characters)
+    reason = gettext(drop.reason)
+    yield gettext("left out as {reason}: {amount}", reason=reason, amount=characters)
     for source, text in drop.examples:
         yield f"    {source}: {text}"

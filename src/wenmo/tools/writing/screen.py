@@ -7,6 +7,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from wenmo.core.language import gettext, ngettext
 from wenmo.text.prosody import analyse
 from wenmo.text.readings import line_readings, rhyme_name
 from wenmo.text.verse import verse_lines
@@ -110,8 +111,10 @@ def poem_facts(text: str) -> str:
     """The rhyme of a poem and its number of faults."""
     lines = verse_lines(text)
     if not lines:
-        return "no verse"
+        return gettext("no verse")
     analysis = analyse(lines)
-    rhyme = f"rhyme {rhyme_name(analysis.rhyme)}" if analysis.rhyme else "no rhyme"
-    count = len(analysis.faults)
-    return f"{rhyme}, {count} fault" + ("" if count == 1 else "s")
+    rhyme = gettext("no rhyme")
+    if analysis.rhyme:
+        rhyme = gettext("rhyme {rhyme}", rhyme=rhyme_name(analysis.rhyme))
+    faults = ngettext("{count} fault", "{count} faults", len(analysis.faults))
+    return gettext("{rhyme}, {faults}", rhyme=rhyme, faults=faults)

@@ -11,6 +11,7 @@ import platformdirs
 
 from wenmo.config.generate import VERSE_RULES, Sampling, VerseRule
 from wenmo.core.errors import ParamsError, UserError
+from wenmo.core.language import N_, gettext, language, ngettext
 from wenmo.core.records import write_text
 from wenmo.engines.engine import Completion
 from wenmo.text.asked_verse import FORMS, asked_first_line, asked_form
@@ -34,7 +35,7 @@ HISTORY_LINES = 1000
 SAVED = Path("outputs/saved")
 ANY_RHYME = "随"
 
-HELP = """\
+HELP = N_("""\
 Type a theme, or for a poem its first line or title, and Enter. Ctrl-C stops the text.
 /task novel         the task, and with it its model
 /model both         the model that writes: base, tuned, or one after the other
@@ -46,7 +47,7 @@ Type a theme, or for a poem its first line or title, and Enter. Ctrl-C stops the
 /again              write about the same theme with the next seed
 /save poem.txt      save the last texts in outputs/saved
 /help /quit
-A command without its value shows the present value."""
+A command without its value shows the present value.""")
 
 
 @dataclass(frozen=True)
@@ -99,20 +100,22 @@ class Session:
             case "quit":
                 return False
             case "help":
-                self.screen.note(HELP)
+                self.screen.note(gettext(HELP))
             case "again" if self.typed:
                 self.settings = replace(self.settings, seed=self.settings.seed + 1)
                 self.write(self.typed)
             case "again":
-                raise ParamsError("there is nothing to write again; type a theme first")
+                raise ParamsError(gettext("there is nothing to write again; type a theme first"))
             case "save":
-                self.screen.note(f"saved in {self.save(value)}")
+                self.screen.note(gettext("saved in {path}", path=self.save(value)))
             case "task" | "model" | "form" | "verse" | "rhyme" | "seed" | "temperature":
                 if value:
                     self.set(command, value)
                 self.screen.note(f"{command} {self.present(command)}")
             case _:
-                raise ParamsError(f"/{command}: no such command; /help lists them")
+                raise ParamsError(
+                    gettext("/{command}: no such command; /help lists them", command=command)
+                )
         return True
 
     def set(self, key: str, value: str) -> None:
@@ -157,7 +160,11 @@ class Session:
         asked = asked_form(prompt) if now.task == "poetry" and prompt != typed else None
         if asked and asked != FORMS[now.form]:
             self.screen.note(
-                f"the first line has {asked[1]} characters, so the form is not {now.form}"
+                gettext(
+                    "the first line has {count} characters, so the form is not {form}",
+                    count=asked[1],
+                    form=now.form,
+                )
             )
         for model in MODELS if now.model == BOTH else [n for n in MODELS if n == now.model]:
             if now.model == BOTH:
@@ -178,10 +185,10 @@ class Session:
         Raises UserError if it exists or no text does.
         """
         if not self.request or not self.texts:
-            raise ParamsError("there is nothing to save; type a theme first")
+            raise ParamsError(gettext("there is nothing to save; type a theme first"))
         path = SAVED / (name or f"{self.request.task}-{self.request.seed}.txt")
         if path.exists():
-            raise UserError(f"{path} exists already; give /save another name")
+            raise UserError(gettext("{path} exists already; give /save another name", path=path))
         about = f"seed {self.request.seed}, temperature {self.request.sampling.temperature}"
         parts = [f"{self.request.prompt}\n{about}"]
         parts += [f"[{model}]\n{each.text}" for model, each in self.texts.items()]
@@ -236,18 +243,26 @@ class Session:
 
     def _facts(self, text: Completion) -> str:
         characters = len("".join(text.text.split()))
-        endings = {"stop": "", "length": ", cut at max_new_tokens", STOPPED: ", stopped"}
-        facts = f"{characters} characters, seed {self.settings.seed}"
+        told = [
+            ngettext("{count} character", "{count} characters", characters),
+            gettext("seed {seed}", seed=self.settings.seed),
+        ]
         if self.settings.task == "poetry":
-            facts += f", {poem_facts(text.text)}"
-        return facts + endings.get(text.finish_reason, f", {text.finish_reason}")
+            told.append(poem_facts(text.text))
+        endings: dict[str, list[str]] = {
+            "stop": [],
+            "length": [gettext("cut at max_new_tokens")],
+            STOPPED: [gettext("stopped")],
+        }
+        told += endings.get(text.finish_reason, [text.finish_reason])
+        return "，".join(told) if language() == "zh" else ", ".join(told)
 
 
 def converse(session: Session, history: Path) -> None:
     """Answer typed lines until /quit or Ctrl-D; earlier lines come back from `history`."""
     with suppress(ImportError):
         keep_history(import_module("readline"), history)
-    session.screen.note("Type a theme and Enter; /help shows the commands, /quit ends.")
+    session.screen.note(gettext("Type a theme and Enter; /help shows the commands, /quit ends."))
     while True:
         try:
             line = input(f"{session.settings.task}> ")
@@ -285,7 +300,14 @@ def history_file() -> Path:
 def one_of(allowed: tuple[str, ...], value: str, key: str) -> str:
     """The value. Raises ParamsError if it is not allowed."""
     if value not in allowed:
-        raise ParamsError(f"{key}: {value!r}: allowed are {', '.join(allowed)}")
+        raise ParamsError(
+            gettext(
+                "{key}: {value!r}: allowed are {allowed}",
+                key=key,
+                value=value,
+                allowed=", ".join(allowed),
+            )
+        )
     return value
 
 
@@ -294,4 +316,6 @@ def number(kind: Callable[[str], float], value: str, key: str) -> float:
     try:
         return kind(value)
     except ValueError:
-        raise ParamsError(f"{key}: {value!r}: expected a number") from None
+        raise ParamsError(
+            gettext("{key}: {value!r}: expected a number", key=key, value=value)
+        ) from None

@@ -7,6 +7,7 @@ from typing import cast
 from wenmo.config import params_file
 from wenmo.config.generate import VerseRule
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.tools.task_names import listed_tasks, refuse_unknown
 from wenmo.tools.writing.open_writer import open_writer
 from wenmo.tools.writing.screen import Screen
@@ -55,7 +56,7 @@ def write(
         poem_prompts=poem_prompts(),
         with_tones=not plain if tones is None else tones,
     )
-    session.screen.note("reading the models")
+    session.screen.note(gettext("reading the models"))
     writer.read()
     if in_terminal:
         converse(session, history_file())
@@ -78,4 +79,4 @@ def piped_lines() -> Iterator[str]:
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
-            raise UserError(f"standard input:{number}: not UTF-8") from None
+            raise UserError(gettext("standard input:{number}: not UTF-8", number=number)) from None
