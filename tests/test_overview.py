@@ -37,7 +37,8 @@ def write_metrics(task: str, sources: dict[str, tuple[int, int]], **changes: Any
     merged = {"train": 100, "eval": 24, "chosen_block_rows": 0, "dropped": {}}
     write_json(Path(f"metrics/merge/{task}.json"), merged | changes)
     losses = {model: SCORES[model] | LOSS for model in ("base", "tuned")}
-    write_json(Path(f"metrics/evaluate/{task}.json"), SCORES | losses)
+    books = {"books": len(sources)} if task == "novel" else {}
+    write_json(Path(f"metrics/evaluate/{task}.json"), SCORES | losses | books)
 
 
 def told(task: str) -> str:
@@ -83,7 +84,9 @@ def test_passages_with_their_prompts_are_no_books(folder: Path) -> None:
 
 def test_one_book_is_one_book(folder: Path) -> None:
     write_metrics("novel", {"雪": (1, 124)})
-    assert "1 book read, 1 used" in told("novel")
+    text = told("novel")
+    assert "1 book read, 1 used" in text
+    assert "All rows are from one book, and the result holds for that book alone." in text
 
 
 @pytest.mark.parametrize("stage", GRAPH, ids=lambda stage: str(stage.addressing))

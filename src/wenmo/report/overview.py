@@ -10,7 +10,7 @@ from wenmo.core.errors import UserError
 from wenmo.core.language import N_, gettext, ngettext
 from wenmo.core.reading import made, read_scores
 from wenmo.report.names import better_direction, score_name
-from wenmo.report.wording import number, signed, verdict
+from wenmo.report.wording import basis, number, signed, verdict
 from wenmo.scoring.catalogue import primary_score
 
 TEXTS = {"novel": "books", "fairytale": "tales", "poetry": "poems"}
@@ -109,7 +109,7 @@ def counted(count: int, unit: str) -> str:
 
 
 def _scores(task: str) -> Iterator[str]:
-    """The verdict, and the primary score of base and tuned with the gain's interval."""
+    """The verdict, the primary score of base and tuned with the gain's interval, and the basis."""
     scores = read_scores(Path(f"metrics/evaluate/{task}.json"), f"evaluate@{task}")
     key = primary_score(task)
     base, tuned = (number(scores[model][key]) for model in ("base", "tuned"))
@@ -125,6 +125,8 @@ def _scores(task: str) -> Iterator[str]:
         low=low,
         high=high,
     )
+    if told := basis(scores):
+        yield told
 
 
 def _left_out(reasons: Mapping[str, int], unit: str) -> str:

@@ -80,6 +80,7 @@ def write_page(path: Path, report: Report) -> None:
         script=script,
         verdict=wording.verdict(scores, primary_score(report.task)),
         by_rule=wording.by_rule(scores),
+        basis=wording.basis(scores),
         changes=wording.changes(scores, primary_score(report.task)),
         interval=charts.interval(delta["primary"], delta["ci_low"], delta["ci_high"]),
         primary=primary_score(report.task),

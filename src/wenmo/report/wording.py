@@ -85,6 +85,18 @@ def verdict(scores: Mapping[str, Any], primary: str) -> str:
     return gettext(_LIKELY[does, is_better], doubt=few or gettext("that is not certain"))
 
 
+def basis(scores: Mapping[str, Any]) -> str:
+    """How many books the rows of a novel are from, and what follows; empty for other tasks."""
+    books = scores.get("books", 0)
+    if books == 1:
+        return gettext("All rows are from one book, and the result holds for that book alone.")
+    if books:
+        return gettext(
+            "The rows are from {count} books, and the interval draws whole books.", count=books
+        )
+    return ""
+
+
 def changes(scores: Mapping[str, Any], primary: str) -> str:
     """What else tells base and tuned apart, where the primary score does not; empty if it does."""
     deltas = scores.get("deltas", {})
