@@ -1,0 +1,134 @@
+"""A newcomer's first hour with texts of their own: the commands of README, one after the other."""
+
+import csv
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.test_documents import ENGLISH, fences
+
+pytestmark = pytest.mark.full
+
+SAMPLE = ROOT / "data/sample"
+BOOKS = {
+    book["name"]: book["text"]
+    for line in (SAMPLE / "novel/train.jsonl").read_text("utf-8").splitlines()
+    for book in [json.loads(line)]
+}
+TALES = json.loads((SAMPLE / "fairytale/tales.json").read_text("utf-8"))
+with (SAMPLE / "poetry/poems.csv").open(encoding="utf-8", newline="") as file:
+    POEMS = list(csv.DictReader(file))
+
+OWN_TEXTS = "mkdir -p data/raw/novel"
+"""What README's commands for own texts begin with."""
+
+
+@pytest.fixture(scope="module")
+def folder(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("newcomer") / "wenmo"
+    shutil.copytree(clone, folder)
+    return folder
+
+
+def typed(folder: Path, command: str) -> str:
+    """What a command that is typed in the folder says. It must succeed."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run = subprocess.run(
+        ["bash", "-c", command],
+        cwd=folder,
+        env=os.environ | {"PATH": path, "DVC_NO_ANALYTICS": "1", "COLUMNS": "100"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert run.returncode == 0, f"{command}\n{run.stdout[-3000:]}"
+    return run.stdout
+
+
+def put_poems(path: Path, poems: Iterable[dict[str, str]]) -> None:
+    """A table as Excel saves it in China: GBK, with a Chinese header."""
+    with path.open("w", encoding="gbk", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["标题", "内容"])
+        table.writerows([poem["title"], poem["content"]] for poem in poems)
+
+
+def put_texts_of_ones_own(raw: Path) -> None:
+    first, second, *_ = BOOKS.items()
+    (raw / f"novel/{first[0]}.txt").write_text(first[1], encoding="utf-8")
+    (raw / f"novel/{second[0]}.txt").write_text(second[1], encoding="gb18030")
+    put_poems(raw / "poetry/诗.csv", POEMS[:300])
+
+
+def test_own_texts_are_trained_on_compared_traced_and_written_with(
+    folder: Path, record_property: Callable[[str, object], None]
+) -> None:
+    (block,) = [body for _, body in fences(ENGLISH) if body.startswith(OWN_TEXTS)]
+    said = {}
+    for line in block.splitlines():
+        started, command = time.monotonic(), line.partition("  #")[0].strip()
+        said[command] = typed(folder, command)
+        minutes = round((time.monotonic() - started) / 60, 2)
+        print(f"{minutes:6.2f} minutes: {command}")
+        record_property(command, minutes)
+        if command.startswith(OWN_TEXTS):
+            put_texts_of_ones_own(folder / "data/raw")
+    runs = [text for command, text in said.items() if command.startswith("dvc ")]
+    show, compare, trace, write = list(said.values())[-4:]
+
+    assert len(runs) == 2
+    for run in runs:
+        end = run[run.rindex("Running stage 'overview'") :]
+        assert re.search(r"novel: Tuned .*\n.*95% interval", end)
+        assert re.search(r"poetry: Tuned .*\n.*95% interval", end)
+        assert "2 books read, 2 used" in end
+        assert "300 poems read, 300 used" in end
+        assert "reports/novel.html" in end and "reports/poetry.html" in end
+        assert "`wenmo write --task poetry`" in end
+    assert re.search("^longer .*max_steps=300", show, re.M)
+    assert "train.max_steps" in compare and "data_dir" not in compare
+    assert "held-out rows differ" not in compare
+    assert any(name in trace for name in list(BOOKS)[:2])
+    assert len(re.findall("[，。]$", write, re.M)) >= 2
+
+
+ALONE = {
+    "novel": (
+        "All rows are from one book, and the result holds for that book alone.",
+        "1 book read, 1 used",
+    ),
+    "fairytale": ("2 rows are too few to be certain", "3 tales read, 3 used"),
+    "poetry": ("rows( are|,) too few to (be certain|tell them apart)", "10 poems read, 10 used"),
+}
+
+
+@pytest.mark.parametrize("task", ALONE)
+def test_few_texts_end_in_a_verdict_that_says_how_little_it_rests_on(
+    folder: Path, task: str
+) -> None:
+    raw = folder / "data/few" / task
+    raw.mkdir(parents=True)
+    if task == "novel":
+        name, text = next(iter(BOOKS.items()))
+        (raw / f"{name}.txt").write_text(text, encoding="utf-8")
+    elif task == "fairytale":
+        (raw / "tales.json").write_text(json.dumps(TALES[:3], ensure_ascii=False), encoding="utf-8")
+    else:
+        put_poems(raw / "poems.csv", POEMS[:10])
+    settings = f"-S data_dir=data/few -S 'tasks=[{task}]' -S train.max_steps=5"
+    run = typed(folder, f"git restore . && dvc exp run {settings}")
+    end = run[run.rindex("Running stage 'overview'") :]
+    page = (folder / f"reports/{task}.html").read_text("utf-8")
+    basis, read = ALONE[task]
+    assert re.search(basis, end) and re.search(basis, page)
+    assert read in end
+    assert f"`wenmo write --task {task}`" in end
