@@ -25,7 +25,7 @@ from dvc.utils.hydra import apply_overrides
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
-from tests.conftest import ROOT, git, run_python
+from tests.conftest import ROOT, dvc, git, run_python
 from tests.fault_server import FaultServer
 from wenmo.config import all_sections, params_file
 from wenmo.config.params_file import TASKS
@@ -211,6 +211,28 @@ def test_a_command_is_one_that_its_program_takes(path: Path, tmp_path: Path) -> 
             CHECKS[words[0]](words, tmp_path)
         except Exception as error:
             raise AssertionError(f"{path.name}: {shlex.join(words)}: {error}") from error
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+def test_a_run_that_a_document_shows_goes_to_its_end(path: Path) -> None:
+    """`overview` tells what was found and read, and the next command."""
+    blocks = "\n".join(body for language, body in fences(path) if language == "sh")
+    for words in split(blocks):
+        if words[:2] == ["dvc", "repro"] or words[:3] == ["dvc", "exp", "run"]:
+            targets = getattr(get_main_parser().parse_args(words[1:]), "targets", None)
+            assert not targets or "overview" in targets, shlex.join(words)
+
+
+def test_a_single_task_is_refused_in_the_words_that_the_documents_have(
+    clone: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(clone, tmp_path / "wenmo")
+    run = dvc(tmp_path / "wenmo", "exp", "run", "-S", "tasks=poetry")
+    assert run.returncode != 0
+    told = run.stderr.rstrip().rpartition(": ")[2]
+    assert f"`{told}`" in prose(ROOT / "docs/experiments.md")
+    git(tmp_path / "wenmo", "restore", "params.yaml")
+    assert git(tmp_path / "wenmo", "status", "--porcelain") == ""
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)

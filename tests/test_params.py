@@ -39,7 +39,7 @@ def set_value(keys: str, value: Any) -> Callable[[dict[str, Any]], None]:
 WRONG = {
     "no number": (set_value("train.max_steps", "abc"), "train.max_steps: 'abc': "),
     "no steps": (set_value("train.max_steps", 0), "train.max_steps: 0: expected a number of steps"),
-    "a string for a list": (set_value("tasks", "poetry"), "tasks: 'poetry': expected list"),
+    "a string for a list": (set_value("tasks", "poetry"), "tasks: 'poetry': expected a list, "),
     "a number as a string": (set_value("train.learning_rate", "1e-4"), "train.learning_rate: "),
     "one held-out row": (set_value("merge.max_eval_rows", 1), "merge.max_eval_rows: 1: "),
     "a fraction above one": (set_value("generate.sampling.top_p", 1.5), "top_p: 1.5: "),

@@ -93,7 +93,8 @@ def value(content: Mapping[str, Any], key: str, kind: type, path: Path = PARAMS_
     """A top-level value such as `seed`. Raises ParamsError if it is missing or of another type."""
     found = content.get(key)
     if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
-        raise ParamsError(f"{path}: {key}: {found!r}: expected {kind.__name__}")
+        expected = "a list, such as [poetry]" if kind is list else kind.__name__
+        raise ParamsError(f"{path}: {key}: {found!r}: expected {expected}")
     return found
 
 
