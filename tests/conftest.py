@@ -72,7 +72,7 @@ SHARE_THE_BUILT_CLONE = {
     "test_vllm",
 }
 """Files that one process has to run, or else the clone is built once more."""
-FIRST = ("built", "test_killed", "test_isolated_stages")
+FIRST = ("built", "test_killed", "test_first_hour", "test_isolated_stages")
 """What takes the longest, so that it is begun first."""
 
 

@@ -121,6 +121,17 @@ def test_three_rows_are_enough_to_compare_two(group_by: str, count: int, seed: i
     assert len(parts.eval) > 1 and parts.train
 
 
+@settings(max_examples=25)
+@given(seed=st.integers(0, 99))
+def test_the_share_is_one_of_rows_though_the_last_blocks_of_books_are_short(seed: int) -> None:
+    rows = numbered(44, "甲") + numbered(44, "乙")
+    update = {"block_rows": 20, "eval_fraction": 0.25, "near_duplicate_jaccard": 1.0}
+    params = with_params(group_by="source", **update)
+    parts = split(rows, params, seed)
+    assert parts.account.unit == Unit("block", 20)
+    assert abs(len(parts.eval) - 22) <= 10
+
+
 def test_a_book_is_held_out_whole() -> None:
     rows = [row for name in "甲乙丙丁戊" for row in numbered(12, name)]
     parts = split(rows, with_params(group_by="source"), seed=1)

@@ -2,7 +2,7 @@
 
 Whether a group is held out depends only on a hash of the seed and the group's key, so that an added
 book moves no other row. If there are too few sources or blocks for that, smaller blocks are chosen,
-and as many of them are held out as come nearest to the share that is asked for.
+and as many of them are held out as come nearest to the share of rows that is asked for.
 """
 
 from collections.abc import Iterator
@@ -54,7 +54,8 @@ def hold_out(
         own = roots_of(roots, kept)
         drawn = (draw(seed, unit.key(rows[root])) for root in numbers(own))
         draws = np.fromiter(drawn, np.float64, int(own.sum()))
-        if (chosen := lowest(draws, unit, params)) is not None:
+        sizes = np.bincount(roots[kept], minlength=len(roots))[own]
+        if (chosen := lowest(draws, sizes, unit, params)) is not None:
             is_held_out = np.zeros(len(rows), np.bool_)
             is_held_out[own] = chosen
             held_out = is_held_out[roots] & kept
@@ -85,8 +86,13 @@ def asked(params: MergeParams) -> Unit:
     return Unit(params.group_by, params.block_rows)
 
 
-def lowest(draws: NDArray[np.float64], unit: Unit, params: MergeParams) -> Mask | None:
-    """Which of the groups are held out by their draws; None if smaller ones are needed."""
+def lowest(
+    draws: NDArray[np.float64], sizes: NDArray[np.intp], unit: Unit, params: MergeParams
+) -> Mask | None:
+    """Which of the groups are held out by their draws; None if smaller ones are needed.
+
+    `sizes` are their rows. The blocks at the ends of books are shorter than others.
+    """
     count, share = len(draws), params.eval_fraction
     if count < 2:
         return None
@@ -98,9 +104,14 @@ def lowest(draws: NDArray[np.float64], unit: Unit, params: MergeParams) -> Mask 
     elif count * share < 1 and not is_smallest:
         return None
     else:
-        chosen = draws <= np.sort(draws)[min(max(round(count * share), 1), count - 1) - 1]
+        order = np.argsort(draws)
+        held_out = np.cumsum(sizes[order])
+        nearest = np.argmin(np.abs(held_out[:-1] - share * held_out[-1]))
+        chosen = draws <= draws[order[nearest]]
     # A single row shows nothing, and the smallest groups may have no more.
-    chosen[np.argsort(draws, kind="stable")[: 2 if is_smallest else 1]] = True
+    fewest = 2 if is_smallest else 1
+    if chosen.sum() < fewest:
+        chosen[np.argsort(draws)[:fewest]] = True
     chosen[np.argmax(draws)] = False
     return chosen
 
