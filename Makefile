@@ -25,10 +25,12 @@ help:  ## list the targets
 # Tasks that run at a time: a training computes with one thread (docs/reproducibility.md), or has the
 # GPU to itself.
 JOBS ?= $(if $(wildcard /dev/nvidia*),1,$(shell nproc))
+# A task's stages without those that the tasks share: DVC refuses to look at a stage from two runs.
+TASK = dvc --wait-for-lock repro --single-item $$(dvc stage list --name-only | grep @{}$$)
 
 repro: $(VENV)/.installed  ## run the whole pipeline (dvc repro; JOBS=1: one task after another)
 	dvc --wait-for-lock repro base_model
-	dvc stage list --name-only | grep ^report@ | xargs -P $(JOBS) -n 1 dvc --wait-for-lock repro
+	dvc stage list --name-only | sed -n 's/^report@//p' | xargs -P $(JOBS) -I{} sh -c '$(TASK)'
 	dvc --wait-for-lock repro
 
 # Each process runs whole groups of tests (tests/conftest.py), with one thread of torch.
@@ -55,8 +57,12 @@ figures: $(VENV)/.installed  ## write the tables of the READMEs and of docs/resu
 catalogue: $(VENV)/.installed-dev  ## bring the Chinese catalogue up to date, and list what lacks a translation
 	python -m wenmo.tools.catalogue
 
-experiments: $(VENV)/.installed  ## train 500 steps instead of 100, and compare the poems' scores
-	dvc exp run --force --name steps-500 --set-param train.max_steps=500
+EXPERIMENT = dvc exp run --force -S 'tasks=[poetry]' --name
+
+experiments: $(VENV)/.installed  ## poems of 500 steps, at the same and at half the rate, and by rule, compared
+	$(EXPERIMENT) steps-500 -S train.max_steps=500
+	$(EXPERIMENT) steps-500-half-rate -S train.max_steps=500 -S train.learning_rate=2e-3
+	$(EXPERIMENT) by-rule -S train.max_steps=100 -S train.learning_rate=auto -S generate.verse=full
 	wenmo show
 
 bench: $(VENV)/.installed-dev $(VENV)/.installed-vllm repro  ## measure each stage beside the usual way to do it (NAMES=…; 20 minutes)
