@@ -31,6 +31,7 @@ TALES = json.loads((SAMPLE / "fairytale/tales.json").read_text("utf-8"))
 with (SAMPLE / "poetry/poems.csv").open(encoding="utf-8", newline="") as file:
     POEMS = list(csv.DictReader(file))
 
+CHINESE_HEADER = {"title": "标题", "content": "内容"}
 OWN_TEXTS = "mkdir -p data/raw/novel"
 """What README's commands for own texts begin with."""
 
@@ -57,19 +58,19 @@ def typed(folder: Path, command: str) -> str:
     return run.stdout
 
 
-def put_poems(path: Path, poems: Iterable[dict[str, str]]) -> None:
-    """A table as Excel saves it in China: GBK, with a Chinese header."""
+def put_table(path: Path, columns: dict[str, str], rows: Iterable[dict[str, str]]) -> None:
+    """A table as Excel saves it in China, in GBK; `columns` are keys of rows with their names."""
     with path.open("w", encoding="gbk", newline="") as file:
         table = csv.writer(file)
-        table.writerow(["标题", "内容"])
-        table.writerows([poem["title"], poem["content"]] for poem in poems)
+        table.writerow(columns.values())
+        table.writerows([row[key] for key in columns] for row in rows)
 
 
 def put_texts_of_ones_own(raw: Path) -> None:
     first, second, *_ = BOOKS.items()
     (raw / f"novel/{first[0]}.txt").write_text(first[1], encoding="utf-8")
     (raw / f"novel/{second[0]}.txt").write_text(second[1], encoding="gb18030")
-    put_poems(raw / "poetry/诗.csv", POEMS[:300])
+    put_table(raw / "poetry/诗.csv", CHINESE_HEADER, POEMS[:300])
 
 
 def test_own_texts_are_trained_on_compared_traced_and_written_with(
@@ -124,9 +125,10 @@ def test_few_texts_end_in_a_verdict_that_says_how_little_it_rests_on(
         name, text = next(iter(BOOKS.items()))
         (raw / f"{name}.txt").write_text(text, encoding="utf-8")
     elif task == "fairytale":
-        (raw / "tales.json").write_text(json.dumps(TALES[:3], ensure_ascii=False), encoding="utf-8")
+        columns = {key: key for key in ("instruction", "output")}
+        put_table(raw / "童话.csv", columns, TALES[:3])
     else:
-        put_poems(raw / "poems.csv", POEMS[:10])
+        put_table(raw / "诗.csv", CHINESE_HEADER, POEMS[:10])
     settings = f"-S data_dir=data/few -S 'tasks=[{task}]' -S train.max_steps=5"
     run = typed(folder, f"git restore . && dvc exp run {settings}")
     end = run[run.rindex("Running stage 'overview'") :]
