@@ -3,14 +3,21 @@
 import ast
 import subprocess
 import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
+from tests.small_report import report
 from wenmo.core.language import CATALOGUE, gettext, in_language, language, ngettext
+from wenmo.report.page import write_page
 from wenmo.tools import catalogue
 from wenmo.tools.cli import app
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 VARIABLES = ("WENMO_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
 
@@ -130,3 +137,49 @@ def test_english_reads_no_catalogue() -> None:
     )
     opened = subprocess.check_output([sys.executable, "-c", code], text=True)
     assert "language" in opened and "wenmo.po" not in opened
+
+
+def test_a_page_does_not_depend_on_the_machines_language(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = set()
+    for each in ("en", "zh"):
+        monkeypatch.setenv("WENMO_LANG", each)
+        write_page(tmp_path / "page.html", report())
+        written.add((tmp_path / "page.html").read_bytes())
+    assert len(written) == 1
+
+
+def test_a_browser_shows_a_page_in_its_language_and_keeps_the_readers_choice(
+    browser: "Browser", tmp_path: Path
+) -> None:
+    path = tmp_path / "page.html"
+    write_page(path, report())
+    context = browser.new_context(locale="zh-CN")
+    page, refused = context.new_page(), []
+    page.on("console", lambda message: refused.append(message.text))
+    page.goto(path.as_uri())
+    assert page.inner_text("h1") == "微调后写得比基座好。"
+    assert page.get_attribute("html", "lang") == "zh-Hans"
+    assert page.inner_text("#found") == "2 条提示"
+    assert page.get_attribute("#search", "placeholder") == "提示和文本"
+    assert page.locator("#outcome option").all_inner_texts() == [
+        "全部",
+        "微调后胜",
+        "平",
+        "微调后负",
+    ]
+    page.fill("#search", "夜雪")
+    page.click("#language")
+    assert page.inner_text("h1") == "Tuned writes better than base."
+    assert page.inner_text("#found") == "1 of 2 prompts"
+    page.reload()
+    assert page.inner_text("h1") == "Tuned writes better than base."
+    page.click("#language")
+    assert page.inner_text("h1") == "微调后写得比基座好。"
+    assert refused == []
+    context.close()
+    english = browser.new_page(locale="en-GB")
+    english.goto(path.as_uri())
+    assert english.inner_text("h1") == "Tuned writes better than base."
+    english.close()

@@ -286,6 +286,6 @@ def test_what_was_decoded_by_rule_is_told_beside_the_verdict(tmp_path: Path) -> 
     page, free = ((tmp_path / f"{name}.html").read_text() for name in ("ruled", "free"))
     told = "Decoded by rule: exact form and rhyme (平水) are the decoder&#39;s, and no model has"
     assert page.index("</h1>") < page.index(told) < page.index('class="headline"')
-    assert page.count("<small>by rule</small>") == 2
+    assert page.count(">by rule</span></small>") == 2
     assert "By measure" in page
     assert "by rule" not in free.lower()

@@ -11,6 +11,8 @@ from statistics import median
 
 from markupsafe import Markup
 
+from wenmo.core.language import N_, gettext
+
 Points = Sequence[tuple[float, float]]
 
 WIDTH = 360
@@ -58,14 +60,15 @@ def loss_curve(training: Points, held_out: Points) -> Markup:
     """Training loss and held-out loss by step; empty if there is no point."""
     curves = {
         name: [(step, loss) for step, loss in points if math.isfinite(loss)]
-        for name, points in (("training", training), ("held-out", held_out))
+        for name, points in ((N_("training"), training), (N_("held-out"), held_out))
     }
     everything = [point for points in curves.values() for point in points]
     if not everything:
         return Markup("")
     x = axis([step for step, _ in everything], 40, WIDTH - 16)
     y = axis([loss for _, loss in everything], 190, 36)
-    parts = [_text(0, 12, "nats per token", "quiet"), _text(WIDTH, 230, "step", "quiet", "end")]
+    parts = [_text(0, 12, gettext("nats per token"), "quiet")]
+    parts.append(_text(WIDTH, 230, gettext("step"), "quiet", "end"))
     for place, label in y.ticks():
         parts.append(_line(x.start, place, x.end, place, "grid"))
         parts.append(_text(x.start - 8, place + 4, label, "", "end"))
@@ -73,13 +76,20 @@ def loss_curve(training: Points, held_out: Points) -> Markup:
     for legend, (name, points) in zip((WIDTH - 184, WIDTH - 82), curves.items(), strict=True):
         if points:
             places = [(x.at(step), y.at(loss)) for step, loss in points]
-            parts += [_line(legend, 8, legend + 20, 8, name), _text(legend + 26, 12, name)]
+            parts += [_line(legend, 8, legend + 20, 8, name), _text(legend + 26, 12, gettext(name))]
             parts.append(_polyline(places, name))
             if name == "held-out":
                 parts += [_dot(*place, name) for place in places]
     described = [
-        f"{name} loss goes from {points[0][1]:.2f} at step {points[0][0]:g}"
-        f" to {points[-1][1]:.2f} at step {points[-1][0]:g}"
+        gettext(
+            "{name} loss goes from {first:.2f} at step {first_step:g} to {last:.2f} at step"
+            " {last_step:g}",
+            name=gettext(name),
+            first=points[0][1],
+            first_step=points[0][0],
+            last=points[-1][1],
+            last_step=points[-1][0],
+        )
         for name, points in curves.items()
         if points
     ]
@@ -96,8 +106,10 @@ def lengths(of_writers: Mapping[str, Sequence[int]]) -> Markup:
     parts, described, top = [], [], 0.0
     for writer, found in of_writers.items():
         middle, floor = median(found), top + 58
-        parts.append(_text(0, top + 12, writer))
-        parts.append(_text(WIDTH, top + 12, f"median {middle:g}", "quiet", "end"))
+        parts.append(_text(0, top + 12, gettext(writer)))
+        parts.append(
+            _text(WIDTH, top + 12, gettext("median {middle:g}", middle=middle), "quiet", "end")
+        )
         for number, share in enumerate(counts[writer]):
             if share:
                 height = max(1.0, 38 * share / tallest)
@@ -105,11 +117,19 @@ def lengths(of_writers: Mapping[str, Sequence[int]]) -> Markup:
                 parts.append(_rect(left, floor - height, width - 1, height, writer))
         parts.append(_line(x.start, floor, x.end, floor, "grid"))
         parts.append(_line(x.at(middle), floor - 40, x.at(middle), floor, "median"))
-        described.append(f"{writer} from {min(found)} to {max(found)}, median {middle:g}")
+        described.append(
+            gettext(
+                "{writer} from {least} to {most}, median {middle:g}",
+                writer=gettext(writer),
+                least=min(found),
+                most=max(found),
+                middle=middle,
+            )
+        )
         top += 66
     parts += [_text(place, top + 10, label, "", "middle") for place, label in x.ticks()]
-    parts.append(_text(WIDTH, top + 30, "characters per text", "quiet", "end"))
-    return _picture(top + 34, "characters per text: " + "; ".join(described), parts)
+    parts.append(_text(WIDTH, top + 30, gettext("characters per text"), "quiet", "end"))
+    return _picture(top + 34, gettext("characters per text") + ": " + "; ".join(described), parts)
 
 
 def shares(of_outcomes: Mapping[str, Mapping[str, float]]) -> Markup:
@@ -117,15 +137,17 @@ def shares(of_outcomes: Mapping[str, Mapping[str, float]]) -> Markup:
     x = axis([0, 1], 84, WIDTH - 50)
     parts, described, top = [], [], 0.0
     for outcome, of_writers in of_outcomes.items():
-        parts.append(_text(0, top + 12, outcome))
+        parts.append(_text(0, top + 12, gettext(outcome)))
         for number, (writer, share) in enumerate(of_writers.items()):
             place = top + 20 + 15 * number
-            parts.append(_text(x.start - 8, place + 9, writer, "quiet", "end"))
+            parts.append(_text(x.start - 8, place + 9, gettext(writer), "quiet", "end"))
             parts.append(_rect(x.start, place, max(1.0, x.at(share) - x.start), 10, writer))
             parts.append(_text(x.at(share) + 6, place + 9, f"{share:.0%}"))
-        described.append(f"{outcome}: " + ", ".join(f"{w} {s:.0%}" for w, s in of_writers.items()))
+        named = [(gettext(writer), share) for writer, share in of_writers.items()]
+        told = ", ".join(f"{writer} {share:.0%}" for writer, share in named)
+        described.append(gettext(outcome) + ": " + told)
         top += 34 + 15 * len(of_writers)
-    return _picture(top - 8, "share of poems. " + "; ".join(described), parts)
+    return _picture(top - 8, gettext("share of poems. ") + "; ".join(described), parts)
 
 
 def interval(value: float, low: float, high: float) -> Markup:
@@ -136,8 +158,13 @@ def interval(value: float, low: float, high: float) -> Markup:
     parts += [_line(x.at(end), 19, x.at(end), 29, "tuned") for end in (low, high)]
     parts.append(_dot(x.at(value), 24, "tuned", 5))
     parts += [_text(place, 52, label, "", "middle") for place, label in x.ticks()]
-    bounds = f"95% interval {low:.3f} to {high:.3f}"
-    return _picture(58, f"improvement {value:.3f}, {bounds}, 0 means no difference", parts)
+    told = gettext(
+        "improvement {value:.3f}, 95% interval {low:.3f} to {high:.3f}, 0 means no difference",
+        value=value,
+        low=low,
+        high=high,
+    )
+    return _picture(58, told, parts)
 
 
 def _histogram(lengths: Sequence[int], x: Axis) -> list[float]:

@@ -3,6 +3,12 @@
 from wenmo.core.language import N_, gettext
 from wenmo.scoring.catalogue import LOWER_IS_BETTER, NEITHER_IS_BETTER
 
+WRITERS = (N_("references"), N_("base"), N_("tuned"))
+"""Whose texts tables and pictures show."""
+
+RULES = (N_("form"), N_("rhyme"), N_("tones"))
+"""What a poem keeps or breaks."""
+
 TASK_NAMES = {"novel": "小说 · novel", "fairytale": "童话 · fairytale", "poetry": "古诗 · poetry"}
 
 SCORE_NAMES = {

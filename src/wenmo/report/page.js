@@ -20,12 +20,13 @@ function show() {
     count += wanted;
   }
   const all = words.length === 0 && !outcome?.value;
-  const total = rows.length === 1 ? "1 prompt" : `${rows.length} prompts`;
-  found.value = all ? total : `${count} of ${total}`;
+  const { all: total, some } = found.dataset;
+  found.value = all ? total : some.replace("{count}", count).replace("{total}", total);
 }
 
 box.addEventListener("input", show);
 outcome?.addEventListener("change", show);
+document.addEventListener("languagechange", show);
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, select");
   if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey && !event.altKey) {

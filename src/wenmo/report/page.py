@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup
 
 from wenmo.core.errors import UserError
 from wenmo.core.records import Generation, write_text
 from wenmo.report import charts, wording
+from wenmo.report.both_languages import SCRIPT, Both, attribute, both, in_both
 from wenmo.report.names import SCORE_MEANINGS, SCORE_NAMES, TASK_NAMES, better_direction
 from wenmo.report.side_by_side import rows_of_texts
 from wenmo.scoring.catalogue import primary_score
@@ -51,9 +51,11 @@ class Report:
 
 def templates(folder: Path) -> Environment:
     """The templates in a folder, which escape every value."""
-    return Environment(
+    environment = Environment(
         loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
+    environment.globals |= {"both": both, "attribute": attribute}
+    return environment
 
 
 def write_page(path: Path, report: Report) -> None:
@@ -68,29 +70,36 @@ def write_page(path: Path, report: Report) -> None:
         "p": wording.p_value,
         "percent": wording.percent,
     }
-    style, script = (
-        (FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
+    style, *scripts = (
+        (FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js", SCRIPT)
     )
+    script = "".join(scripts)
     scores, delta = report.scores, report.scores["delta"]
+    primary = primary_score(report.task)
+    rows = list(rows_of_texts(report.task, report.base, report.tuned, report.by_row))
     page = environment.get_template("page.html.jinja").render(
         report=report,
         task=TASK_NAMES[report.task],
         policy=_policy(style, script),
         style=style,
         script=script,
-        verdict=wording.verdict(scores, primary_score(report.task)),
-        by_rule=wording.by_rule(scores),
-        basis=wording.basis(scores),
-        changes=wording.changes(scores, primary_score(report.task)),
-        interval=charts.interval(delta["primary"], delta["ci_low"], delta["ci_high"]),
-        primary=primary_score(report.task),
+        verdict=in_both(wording.verdict, scores, primary),
+        by_rule=in_both(wording.by_rule, scores),
+        basis=in_both(wording.basis, scores),
+        changes=in_both(wording.changes, scores, primary),
+        interval=in_both(
+            charts.interval, *(delta[key] for key in ("primary", "ci_low", "ci_high"))
+        ),
+        primary=primary,
+        primary_name=in_both(wording.opening_name, primary),
         scores=[key for key in SCORE_NAMES if key in scores["base"] or key in scores["tuned"]],
-        names=SCORE_NAMES,
-        meanings=SCORE_MEANINGS,
+        names={key: both(name) for key, name in SCORE_NAMES.items()},
+        meanings={key: both(meaning) for key, meaning in SCORE_MEANINGS.items()},
         better=better_direction,
         significant=wording.SIGNIFICANT,
         pictures=list(_pictures(report)),
-        rows_of_texts=list(rows_of_texts(report.task, report.base, report.tuned, report.by_row)),
+        rows_of_texts=rows,
+        prompts=in_both(wording.prompts, len(rows)),
     )
     write_text(path, page + "\n")
 
@@ -111,29 +120,30 @@ def read_curve(path: Path) -> list[tuple[float, float]]:
     raise UserError(f"{path}: {fault}; `dvc repro` makes it, `dvc checkout` brings it back")
 
 
-def _pictures(report: Report) -> Iterator[tuple[str, str, Markup]]:
+def _pictures(report: Report) -> Iterator[tuple[Both, Both, Both]]:
     """Title, explanation and SVG of each picture that the report has data for."""
-    if curves := charts.loss_curve(report.training_loss, report.held_out_loss):
+    if curves := in_both(charts.loss_curve, report.training_loss, report.held_out_loss):
         yield (
-            "Loss",
-            "A held-out loss that rises while the training loss falls shows that the model"
-            " memorises its training rows.",
+            both("Loss"),
+            both(
+                "A held-out loss that rises while the training loss falls shows that the model"
+                " memorises its training rows."
+            ),
             curves,
         )
+    references = {each.id: each.reference for each in report.base}.values()
+    lengths = {
+        "references": [len(without_space(reference)) for reference in references],
+        "base": [len(without_space(each.text)) for each in report.base],
+        "tuned": [len(without_space(each.text)) for each in report.tuned],
+    }
     yield (
-        "Length",
-        "Lengths of the texts in characters, without white space. The references have the length"
-        " that was asked for.",
-        charts.lengths(
-            {
-                "references": [
-                    len(without_space(reference))
-                    for reference in {each.id: each.reference for each in report.base}.values()
-                ],
-                "base": [len(without_space(each.text)) for each in report.base],
-                "tuned": [len(without_space(each.text)) for each in report.tuned],
-            }
+        both("Length"),
+        both(
+            "Lengths of the texts in characters, without white space. The references have the"
+            " length that was asked for."
         ),
+        in_both(charts.lengths, lengths),
     )
     writers = {
         "references": report.scores.get("references", {}),
@@ -149,10 +159,12 @@ def _pictures(report: Report) -> Iterator[tuple[str, str, Markup]]:
     }
     if outcomes:
         yield (
-            "Form, rhyme and tones",
-            "Shares of poems that have the requested form, that rhyme, and that keep every tone"
-            " rule. Tone rules count only for forms that have them.",
-            charts.shares(outcomes),
+            both("Form, rhyme and tones"),
+            both(
+                "Shares of poems that have the requested form, that rhyme, and that keep every tone"
+                " rule. Tone rules count only for forms that have them."
+            ),
+            in_both(charts.shares, outcomes),
         )
 
 

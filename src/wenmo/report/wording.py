@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from wenmo.core.language import N_, gettext
+from wenmo.core.language import N_, gettext, ngettext
 from wenmo.report.names import SCORE_NAMES, score_name
 
 SIGNIFICANT = 0.05
@@ -71,8 +71,7 @@ def verdict(scores: Mapping[str, Any], primary: str) -> str:
     """
     delta, few = scores["delta"], _too_few(scores)
     if not delta["wins"] + delta["losses"]:
-        name = score_name(primary)
-        name = f"{name[0].upper()}{name[1:]}"
+        name = opening_name(primary)
         message = _TIES[bool(scores["base"][primary]), bool(few)]
         return gettext(message, name=name, count=delta["ties"])
     # A held-out loss measures how well the model predicts given texts, not what it writes.
@@ -149,6 +148,17 @@ def _listed(words: Sequence[str]) -> str:
         return last
     between = gettext(", ")
     return gettext("{before} and {last}", before=between.join(before), last=last)
+
+
+def opening_name(score: str) -> str:
+    """A score's name as it opens a sentence."""
+    name = score_name(score)
+    return f"{name[0].upper()}{name[1:]}"
+
+
+def prompts(count: int) -> str:
+    """How many prompts there are."""
+    return ngettext("{count} prompt", "{count} prompts", count)
 
 
 def number(value: float) -> str:

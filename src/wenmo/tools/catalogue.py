@@ -22,7 +22,7 @@ from wenmo.core.language import CATALOGUE
 
 SOURCE = CATALOGUE.parents[3]
 LOCALE = CATALOGUE.parents[1].name
-KEYWORDS = {"gettext": None, "ngettext": (1, 2), "N_": None, "both": None, "attribute": (2,)}
+KEYWORDS = {"gettext": None, "ngettext": (1, 2), "N_": None, "both": None}
 HEADER = r"""# Simplified Chinese. `make catalogue` brings it up to date with the source.
 msgid ""
 msgstr ""

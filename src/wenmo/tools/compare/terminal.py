@@ -27,7 +27,7 @@ _SIZE = (100, 24)
 
 def terminal_page(comparison: Comparison, texts: int) -> str:
     """The whole comparison, with the texts of the first `texts` prompts of each task."""
-    parts = [", ".join(titles(comparison)), f"## {gettext(PARAMETERS_THAT_DIFFER)}"]
+    parts = [", ".join(titles(comparison)), "## " + gettext(PARAMETERS_THAT_DIFFER)]
     parts.append(
         parameters_table(comparison) if comparison.parameters else gettext(SAME_PARAMETERS)
     )
