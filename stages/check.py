@@ -13,11 +13,12 @@ from wenmo.config import all_sections, params_file
 from wenmo.config.generate import ENGINES
 from wenmo.config.overrides import committed_params, unreached
 from wenmo.config.params_file import TASKS
+from wenmo.config.train import METHODS
 from wenmo.core.fingerprints import WRITTEN, all_fingerprints
 from wenmo.core.records import write_text
 from wenmo.core.stage import parse_arguments, run_stage
 
-LOADABLE = {"prepare": TASKS, "baseline": ENGINES, "generate": ENGINES}
+LOADABLE = {"prepare": TASKS, "train": METHODS, "baseline": ENGINES, "generate": ENGINES}
 
 if __name__ == "__main__":
     parse_arguments(__doc__)

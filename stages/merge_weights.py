@@ -29,7 +29,7 @@ if __name__ == "__main__":
             data_sha256=sha256(made(data / "train.jsonl", f"merge@{task}")),
             parameters={
                 "chat": chat.model_dump(),
-                "train": TrainParams.load("train", task).model_dump(),
+                "train": TrainParams.load("train", task).in_use(),
                 "merge_weights": params.model_dump(),
             },
             library="transformers",

@@ -3,6 +3,7 @@
 PYTHONPATH=src python stages/train.py poetry
 """
 
+from importlib import import_module
 from pathlib import Path
 
 from wenmo.config import params_file
@@ -12,7 +13,7 @@ from wenmo.core.processes import IS_MAIN_PROCESS
 from wenmo.core.reading import read_rows
 from wenmo.core.records import write_json
 from wenmo.core.stage import parse_arguments, run_stage
-from wenmo.model.training import Outputs, train
+from wenmo.model.training import Outputs
 
 if __name__ == "__main__":
     task = parse_arguments(__doc__, task="novel, fairytale or poetry").task
@@ -20,7 +21,9 @@ if __name__ == "__main__":
         params, chat = TrainParams.load("train", task), ChatParams.load("chat", task)
         # The result of `check` may have come by `dvc pull` from another machine.
         refuse_missing(params, task)
-        ledger = train(
+        method = import_module(f"wenmo.methods.{params.method}")
+        ledger = method.fit(
+            task=task,
             rows=read_rows(Path(f"data/merged/{task}/train.jsonl"), f"merge@{task}"),
             eval_rows=read_rows(Path(f"data/merged/{task}/eval.jsonl"), f"merge@{task}"),
             base=Path("models/base"),

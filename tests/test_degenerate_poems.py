@@ -1,15 +1,18 @@
 """A gallery of degenerate poems: no trick scores above the human poems that it is made from."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
+from statistics import fmean
 
 import pytest
 
 from tests.conftest import ROOT
+from wenmo.config.train import TrainParams
 from wenmo.core.records import Generation
 from wenmo.scoring.copying import copied
 from wenmo.scoring.evaluation import HEADLINE
+from wenmo.scoring.rewards import rewards_of
 from wenmo.scoring.scorecard import Setting, score
 from wenmo.tasks.poetry import form_name, word_prompt
 from wenmo.text.prosody import LEAST_DIFFERENT, Rule, analyse
@@ -56,16 +59,27 @@ def text(lines: Lines) -> str:
     return "\n".join(f"{one}，{two}。" for one, two in couplets)
 
 
+def written(trick: Callable[[Lines], Lines]) -> list[Generation]:
+    """What a trick makes of each human poem, with the poem's own prompt."""
+    return [
+        Generation(
+            str(at),
+            word_prompt(poem[0], "", f"写一首{form_name(poem)}", "first_line"),
+            text(poem),
+            text(trick(poem)),
+            "stop",
+            1,
+        )
+        for at, poem in enumerate(HUMAN)
+    ]
+
+
 def scores(
     trick: Callable[[Lines], Lines], learnt: frozenset[str] = frozenset()
 ) -> dict[str, float]:
     """The scores of what a trick makes of each human poem."""
     setting = Setting("poetry", 20, learnt, 0)
-    generations = []
-    for at, poem in enumerate(HUMAN):
-        prompt = word_prompt(poem[0], "", f"写一首{form_name(poem)}", "first_line")
-        written = text(trick(poem))
-        generations.append(Generation(str(at), prompt, text(poem), written, "stop", 1))
+    generations = written(trick)
     copies = copied([each.text for each in generations], ["无"])
     return score(generations, copies, setting).scores
 
@@ -81,6 +95,22 @@ def test_no_trick_scores_above_human_poems(name: str) -> None:
         assert found[primary] <= OF_HUMANS[primary], primary
     told = min(found[primary] / OF_HUMANS[primary] for primary in PRIMARY)
     assert told < 0.5, "no primary score tells this trick from a poem"
+
+
+def mean_reward(trick: Callable[[Lines], Lines], training: Sequence[str] = ()) -> float:
+    """The mean of what training by rewards would give for a trick, by default weights."""
+    weights = TrainParams.load("train", "poetry", ROOT / "params.yaml").grpo.rewards
+    return fmean(map(rewards_of("poetry", training, weights).total, written(trick)))
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_no_trick_is_rewarded_as_human_poems_are(name: str) -> None:
+    assert mean_reward(GALLERY[name]) < 0.9 * mean_reward(lambda poem: poem)
+
+
+def test_what_is_copied_is_rewarded_less_than_what_is_not() -> None:
+    training = [text(poem) for poem in HUMAN]
+    assert mean_reward(lambda poem: poem, training) < 0.9 * mean_reward(lambda poem: poem)
 
 
 def test_what_is_copied_scores_as_the_human_poem_and_is_told_by_its_lines() -> None:

@@ -13,7 +13,7 @@ from tests.conftest import ROOT
 from wenmo.core import fingerprints
 from wenmo.core.errors import UserError
 
-LAYERS = ("core", "config", "text llm model engines", "tasks scoring report", "tools")
+LAYERS = ("core", "config", "text llm model engines", "tasks scoring report", "methods", "tools")
 """The rooms of src/wenmo from the ground up: a room imports from its own row and rows before it."""
 
 
@@ -80,6 +80,7 @@ def test_comments_docstrings_and_line_breaks_change_nothing(tree: Path) -> None:
         ("src/wenmo/scoring/overlap.py", "evaluate report"),
         ("src/wenmo/report/charts.py", "report"),
         ("src/wenmo/report/page.css", "report overview"),
+        ("src/wenmo/locale/zh_CN/LC_MESSAGES/wenmo.po", "report"),
         ("src/wenmo/tools/cli.py", ""),
         ("stages/evaluate.py", "evaluate"),
     ],

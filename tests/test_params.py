@@ -46,11 +46,11 @@ WRONG = {
     "true for a number": (set_value("seed", True), "seed: True: expected int"),
     "an unknown key": (
         set_value("train.max_stpes", 5),
-        "train.max_stpes: unknown key; known are max_steps",
+        "train.max_stpes: unknown key; known are method, max_steps",
     ),
     "a mistyped key": (
         lambda content: content["train"].update(max_stpes=content["train"].pop("max_steps")),
-        "train.max_stpes: unknown key; known are max_steps",
+        "train.max_stpes: unknown key; known are method, max_steps",
     ),
     "an unknown nested key": (
         set_value("train.lora.rank", 5),

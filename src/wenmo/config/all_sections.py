@@ -38,6 +38,7 @@ TASK_SECTIONS: dict[str, type[Section]] = {
 }
 IN_DVC_YAML = "since dvc.yaml takes it from there"
 SHARED_KEYS = {
+    "train.method": IN_DVC_YAML,
     "train.max_steps": "so that -S train.max_steps=500 always takes effect",
     "train.launcher": IN_DVC_YAML,
     "generate.engine": IN_DVC_YAML,

@@ -2,10 +2,11 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
+from wenmo.config.grpo import GrpoParams
 from wenmo.config.learning_rate import LearningRate
 from wenmo.config.params_file import (
     PARAMS_FILE,
@@ -19,6 +20,10 @@ from wenmo.config.params_file import (
 from wenmo.core.errors import ParamsError
 
 Quantization = Literal["none", "8bit", "4bit"]
+
+Method = Literal["sft", "grpo"]
+METHODS: tuple[Method, ...] = get_args(Method)
+"""Ways to fit an adapter, each a module of wenmo.methods."""
 
 
 def _steps_or_epochs(value: int) -> int:
@@ -41,6 +46,7 @@ class LoraParams(Section):
 class TrainParams(Section):
     """Section `train`; the names are those of trl.SFTConfig where it has them."""
 
+    method: Method
     max_steps: Annotated[int, AfterValidator(_steps_or_epochs)]
     num_train_epochs: PositiveFloat
     max_length: PositiveInt
@@ -70,11 +76,27 @@ class TrainParams(Section):
     load_best_model_at_end: bool
     launcher: str = Field(pattern=r"^(python$|torchrun |accelerate launch )")
     lora: LoraParams
+    grpo: GrpoParams
+
+    @property
+    def reward_learning_rate(self) -> float:
+        """The peak learning rate of training by rewards; auto is a quarter of the other one."""
+        given = self.grpo.learning_rate
+        return self.learning_rate / 4 if given == "auto" else given
+
+    def in_use(self) -> dict[str, Any]:
+        """The section as it bears on the adapter: without what its method does not read."""
+        return self.supervised() if self.method == "sft" else self.model_dump()
+
+    def supervised(self) -> dict[str, Any]:
+        """The section as it bears on supervised training."""
+        return self.model_dump(exclude={"method", "grpo"})
 
     @model_validator(mode="after")
     def _can_work(self) -> Self:
         _refuse_sharded_quantization(self)
         _refuse_uncomparable_checkpoints(self)
+        _refuse_what_rewards_cannot_do(self)
         return self
 
 
@@ -136,4 +158,21 @@ def _refuse_uncomparable_checkpoints(params: TrainParams) -> None:
         raise ValueError(
             "load_best_model_at_end needs a held-out loss for each checkpoint:"
             f" save_steps ({params.save_steps}) is no multiple of eval_steps ({params.eval_steps})"
+        )
+
+
+def _refuse_what_rewards_cannot_do(params: TrainParams) -> None:
+    if params.method == "sft":
+        return
+    if params.reward_learning_rate > params.learning_rate:
+        raise ValueError(
+            f"grpo.learning_rate ({params.reward_learning_rate:g}) is above learning_rate"
+            f" ({params.learning_rate:g}); set it to auto, a quarter of that, since rewards are"
+            " noisy"
+        )
+    if "fsdp" in params.launcher or "deepspeed" in params.launcher:
+        raise ValueError(
+            f"method grpo writes texts between its steps, for which weights that are sharded by"
+            f" {params.launcher!r} would do no good; set launcher to python or torchrun"
+            " --nproc_per_node=N"
         )

@@ -23,10 +23,14 @@ WRITTEN = Path("data/checked/code")
 
 LOADED_BY_NAME = {
     "prepare": "wenmo.tasks",
+    "train": "wenmo.methods",
     "baseline": "wenmo.engines",
     "generate": "wenmo.engines",
 }
 """The package from which a stage takes a module by a name that stands in params.yaml."""
+
+READ_BY = {"wenmo.report.both_languages": "wenmo/locale/zh_CN/LC_MESSAGES/wenmo.po"}
+"""What a module puts into outputs, though it does not lie beside the module."""
 
 DIGITS = 16
 """Hexadecimal digits of a digest: a fingerprint is read by people too."""
@@ -76,6 +80,8 @@ def module_fingerprint(*modules: str) -> str:
             for beside in path.parent.glob("[!.]*.*")
             if beside.suffix not in (".py", ".pyc") and path.is_relative_to(SOURCE)
         }
+        if name in READ_BY:
+            found[READ_BY[name]] = _digest(_content(SOURCE / READ_BY[name]))
     return "".join(f"{name} {found[name]}\n" for name in sorted(found))
 
 

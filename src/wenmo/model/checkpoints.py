@@ -3,7 +3,7 @@
 Checkpoints lie outside the pipeline's outputs, in a folder named by a digest of all that the result
 depends on. Training goes on only from a checkpoint of the same digest that was written to its end.
 transformers restores weights, optimizer, schedule, random state and the place in the data. It
-forgets the loss since the last point of the curve, which is kept here.
+forgets the loss since the last point of the curve, and TRL its other figures; both are kept here.
 """
 
 import json
@@ -29,13 +29,18 @@ LIBRARIES = ("accelerate", "peft", "torch", "transformers", "trl")
 FINISHED = "finished"
 
 
-def training_digest(parameters: Mapping[str, Any], rows: Sequence[Row], base: Path) -> str:
-    """sha256 of parameters, rows, base model, code, libraries and number of processes."""
+def training_digest(
+    parameters: Mapping[str, Any], rows: Sequence[Row], base: Path, code: str
+) -> str:
+    """sha256 of parameters, rows, base model, code, libraries and number of processes.
+
+    `code` is the module that trains, by its dotted name.
+    """
     settings = {
         "parameters": parameters,
         "rows": [asdict(row) for row in rows],
         "base": digests(base),
-        "code": module_fingerprint("wenmo.model.training"),
+        "code": module_fingerprint(code),
         "libraries": {name: version(name) for name in LIBRARIES},
         "processes": PROCESSES,
     }
@@ -91,6 +96,7 @@ class Checkpoints:
                     running = json.loads(running_loss(found, RANK).read_text(encoding="utf-8"))
                     trainer._tr_loss += running["loss_since_logged"]
                     trainer._globalstep_last_logged = running["last_logged_step"]
+                    trainer._metrics["train"].update(running["figures_since_logged"])
 
             def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
                 # A signal may come at any moment of this: only its handler sets `received`.
@@ -100,7 +106,8 @@ class Checkpoints:
                     agreed = torch.tensor(self.stop_signal, device=args.device)
                     torch.distributed.all_reduce(agreed, torch.distributed.ReduceOp.MAX)
                     self.stop_signal = int(agreed.item())
-                if self.stop_signal and state.global_step < state.max_steps:
+                is_last = control.should_training_stop or state.global_step >= state.max_steps
+                if self.stop_signal and not is_last:
                     control.should_save = control.should_training_stop = True
 
             def on_save(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -108,6 +115,7 @@ class Checkpoints:
                 running = {
                     "loss_since_logged": trainer._tr_loss.item(),
                     "last_logged_step": trainer._globalstep_last_logged,
+                    "figures_since_logged": trainer._metrics["train"],
                     # Not the temporary files from which other processes rename theirs.
                     "files": sorted(path.name for path in written.glob("[!.]*")),
                 }

@@ -1,6 +1,7 @@
 """Loss curves for `dvc plots`: DVCLive's files without what differs from run to run."""
 
 import shutil
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,8 +11,8 @@ if TYPE_CHECKING:
 CURVES = frozenset({"loss", "eval_loss", "learning_rate", "grad_norm"})
 
 
-def curves_callback(folder: Path) -> "DVCLiveCallback":
-    """A callback for transformers' Trainer that writes one file of (step, value) per curve.
+def curves_callback(folder: Path, names: Collection[str] = CURVES) -> "DVCLiveCallback":
+    """A callback for transformers' Trainer that writes one file of (step, value) per named curve.
 
     DVCLive's own callback also writes the whole configuration and how fast the run was, which
     would give the DVC output another hash each time, and counts log events instead of steps.
@@ -37,7 +38,7 @@ def curves_callback(folder: Path) -> "DVCLiveCallback":
         def _draw(
             self, step: int, args: Any, state: Any, control: Any, logs: Any, **kwargs: Any
         ) -> None:
-            curves = {key: round(value, 6) for key, value in logs.items() if key in CURVES}
+            curves = {key: round(value, 6) for key, value in logs.items() if key in names}
             if curves:
                 self.live.step = step
                 super().on_log(args, state, control, logs=curves, **kwargs)

@@ -1,7 +1,8 @@
 """Held-out loss: how surprised a model is by texts that it has not seen."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from wenmo.config.chat import ChatParams
 from wenmo.config.params_file import Precision
@@ -9,6 +10,9 @@ from wenmo.core.records import HeldOutLoss, Row
 from wenmo.model.answer_loss import AnswerLoss
 from wenmo.model.chat import conversation, end_token
 from wenmo.model.loading import load_model, load_tokenizer
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
 def held_out_losses(
@@ -20,15 +24,25 @@ def held_out_losses(
     are read one at a time, so that no padding can change a figure. `label` names the progress bar.
     Raises UserError if `folder` holds no whole model.
     """
-    import numpy as np
     from tqdm import tqdm
 
     model, tokenizer = load_model(folder, precision).eval(), load_tokenizer(folder)
-    of_answer, end, losses = AnswerLoss(model), end_token(tokenizer), []
-    for row in tqdm(rows, desc=label, unit="row"):
+    of_rows = losses(model, tokenizer, tqdm(rows, desc=label, unit="row"), chat)
+    return [HeldOutLoss(row.id, loss) for row, loss in zip(rows, of_rows, strict=True)]
+
+
+def losses(
+    model: "PreTrainedModel",
+    tokenizer: "PreTrainedTokenizerBase",
+    rows: Iterable[Row],
+    chat: ChatParams,
+) -> Iterator[float]:
+    """The loss of each row as `held_out_losses` has it, by a model that is in memory."""
+    import numpy as np
+
+    of_answer, end = AnswerLoss(model), end_token(tokenizer)
+    for row in rows:
         tokens = conversation(tokenizer, row, chat)
         # A template may write a newline after the end, which no engine waits for.
         answer = tokens.answer[: np.flatnonzero(tokens.answer == end)[-1] + 1]
-        nats = of_answer.nats(tokens.prompt.tolist(), answer.tolist())
-        losses.append(HeldOutLoss(row.id, nats / len(row.output)))
-    return losses
+        yield of_answer.nats(tokens.prompt.tolist(), answer.tolist()) / len(row.output)

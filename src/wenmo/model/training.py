@@ -31,7 +31,7 @@ from wenmo.model.packing import refuse_mixed_rows
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from transformers import PreTrainedTokenizerBase
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
     from trl import SFTConfig, SFTTrainer
 
 IGNORED = -100
@@ -84,11 +84,11 @@ def train(
                 f" ({params.max_length} tokens)"
             )
     settings = {
-        "train": params.model_dump() | {"precision": resolved(params.precision)},
+        "train": params.supervised() | {"precision": resolved(params.precision)},
         "chat": chat.model_dump(),
         "seed": seed,
     }
-    digest = training_digest(settings, [*rows, *eval_rows], base)
+    digest = training_digest(settings, [*rows, *eval_rows], base, __name__)
     checkpoints = Checkpoints(outputs.checkpoints, digest)
     with TemporaryDirectory() as scratch:
         trainer = new_trainer(
@@ -100,8 +100,10 @@ def train(
         seconds = run(trainer, checkpoints)
         eval_loss = final_eval_loss(trainer)
         log |= training_cost(trainer, seconds)
-        save_adapter(trainer, Path(scratch) / "adapter", outputs.adapter)
+        # On every process, since it gathers the adapter from all devices.
+        trainer.save_model(str(Path(scratch) / "adapter"))
         if IS_MAIN_PROCESS:
+            keep_adapter(Path(scratch) / "adapter", outputs.adapter)
             keep_curves(Path(scratch), outputs.curves)
     checkpoints.finish()
     history = trainer.state.log_history
@@ -161,17 +163,9 @@ def new_trainer(
     from trl import SFTTrainer
 
     set_seed(seed)
-    model = load_trainable(
-        base,
-        resolved(params.precision),
-        params.attn_implementation,
-        params.quantization,
-        params.bnb_4bit_quant_type,
-        params.bnb_4bit_use_double_quant,
-    )
     try:
         return SFTTrainer(
-            model=model,
+            model=trainable_base(base, params),
             args=trainer_arguments(params, checkpoints, seed),
             train_dataset=labelled(rows),
             eval_dataset=labelled(eval_rows),
@@ -183,6 +177,18 @@ def new_trainer(
             f"train.lora.target_modules: {base} has no layers {params.lora.target_modules}; name"
             " others or set it to all-linear"
         ) from None
+
+
+def trainable_base(base: Path, params: TrainParams) -> "PreTrainedModel":
+    """The base model as section `train` wants it."""
+    return load_trainable(
+        base,
+        resolved(params.precision),
+        params.attn_implementation,
+        params.quantization,
+        params.bnb_4bit_quant_type,
+        params.bnb_4bit_use_double_quant,
+    )
 
 
 def labelled(rows: Sequence[Conversation]) -> "Dataset":
@@ -202,14 +208,15 @@ def labelled(rows: Sequence[Conversation]) -> "Dataset":
 
 def trainer_arguments(params: TrainParams, checkpoints: Checkpoints, seed: int) -> "SFTConfig":
     """params.yaml's section in TRL's terms."""
-    import torch
     from trl import SFTConfig
 
     ours = {
+        "grpo",
         "launcher",
         "mask_history",
         "max_learning_rate",
         "max_truncated",
+        "method",
         "precision",
         "quantization",
         "bnb_4bit_quant_type",
@@ -217,10 +224,9 @@ def trainer_arguments(params: TrainParams, checkpoints: Checkpoints, seed: int) 
         "attn_implementation",
         "lora",
     }
-    has_gpu = torch.cuda.is_available()
-    precision = resolved(params.precision)
     return SFTConfig(
         **params.model_dump(exclude=ours),
+        **machine_arguments(params),
         output_dir=str(checkpoints.folder),
         seed=seed,
         data_seed=seed,
@@ -230,19 +236,29 @@ def trainer_arguments(params: TrainParams, checkpoints: Checkpoints, seed: int) 
         eval_on_start=checkpoints.latest is None,
         metric_for_best_model="eval_loss",
         greater_is_better=False,
-        report_to="none",
         logging_first_step=True,
-        use_cpu=not has_gpu,
-        ddp_backend="gloo" if PROCESSES > 1 and not has_gpu else None,
-        ddp_find_unused_parameters=False,
-        bf16=precision == "bf16",
-        fp16=precision == "fp16",
-        gradient_checkpointing_kwargs={"use_reentrant": False},
-        dataloader_pin_memory=has_gpu,
     )
 
 
-def run(trainer: "SFTTrainer", checkpoints: Checkpoints) -> float:
+def machine_arguments(params: TrainParams) -> dict[str, Any]:
+    """The arguments of every trainer that follow from this machine, in TRL's terms."""
+    import torch
+
+    has_gpu = torch.cuda.is_available()
+    precision = resolved(params.precision)
+    return {
+        "report_to": "none",
+        "use_cpu": not has_gpu,
+        "ddp_backend": "gloo" if PROCESSES > 1 and not has_gpu else None,
+        "ddp_find_unused_parameters": False,
+        "bf16": precision == "bf16",
+        "fp16": precision == "fp16",
+        "gradient_checkpointing_kwargs": {"use_reentrant": False},
+        "dataloader_pin_memory": has_gpu,
+    }
+
+
+def run(trainer: "Trainer", checkpoints: Checkpoints) -> float:
     """Train from the last checkpoint, if there is one, to the end. Returns the seconds it took.
 
     Raises StoppedError after SIGTERM or Ctrl-C, with a checkpoint written.
@@ -263,17 +279,14 @@ def final_eval_loss(trainer: "SFTTrainer") -> float:
     return float((at_end[-1] if at_end else trainer.evaluate())["eval_loss"])
 
 
-def save_adapter(trainer: "SFTTrainer", scratch: Path, adapter: Path) -> None:
-    """Gather the adapter from all devices; keep its config and weights, sorted.
+def keep_adapter(written: Path, adapter: Path) -> None:
+    """Keep the config and the weights of an adapter that a trainer wrote, sorted.
 
     What else is written along (tokenizer, model card, pickled arguments) names local paths.
     """
-    trainer.save_model(str(scratch))
-    if not IS_MAIN_PROCESS:
-        return
     adapter.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(scratch / "adapter_model.safetensors", adapter / "adapter_model.safetensors")
+    shutil.copyfile(written / "adapter_model.safetensors", adapter / "adapter_model.safetensors")
     # peft keeps the target modules as a set, whose order differs from process to process.
-    config = json.loads((scratch / "adapter_config.json").read_text(encoding="utf-8"))
+    config = json.loads((written / "adapter_config.json").read_text(encoding="utf-8"))
     config["target_modules"] = sorted(config["target_modules"])
     write_json(adapter / "adapter_config.json", config)
