@@ -1,6 +1,7 @@
 """What people read is in English or Chinese, and whatever DVC hashes does not depend on it."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
+from tests.conftest import ROOT
 from tests.small_report import report
-from wenmo.core.language import CATALOGUE, gettext, in_language, language, ngettext
+from wenmo.core.language import CATALOGUE, gettext, in_language, language, ngettext, translations
 from wenmo.report.page import write_page
 from wenmo.tools import catalogue
 from wenmo.tools.cli import app
@@ -24,6 +26,26 @@ VARIABLES = ("WENMO_LANG", "LC_ALL", "LC_MESSAGES", "LANG")
 
 def test_the_catalogue_translates_every_message_of_the_source() -> None:
     assert list(catalogue.faults()) == []
+
+
+ONE_WORD = (
+    *("raw text", "row", "prompt", "reference", "held-out rows", "held-out loss", "sampling"),
+    *("seed", "primary score", "exact form", "interval", "floor", "judge", "preset"),
+)
+"""Terms that mean the same in every message."""
+
+
+@pytest.mark.parametrize("term", ONE_WORD)
+def test_the_catalogue_calls_a_thing_as_the_glossary_does(term: str) -> None:
+    lines = (ROOT / "docs/glossary.md").read_text("utf-8").splitlines()
+    (chinese,) = (line.split(" | ")[1] for line in lines if line.startswith(f"| {term} | "))
+    named = {
+        message: translation
+        for message, translation in translations().items()
+        if re.search(rf"\b{term}\b", re.sub(r"\{.*?\}", "", message))
+    }
+    assert named
+    assert [each for each in named.values() if chinese not in each] == []
 
 
 def test_no_message_is_where_babel_does_not_look() -> None:
