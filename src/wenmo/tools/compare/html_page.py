@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from wenmo.core.language import in_language
 from wenmo.report.charts import axis
 from wenmo.report.names import SCORE_NAMES, TASK_NAMES
 from wenmo.scoring.catalogue import primary_score
@@ -40,6 +41,7 @@ class Picture:
     ticks: list[tuple[float, str]]
 
 
+@in_language("en")  # its template has no Chinese
 def write_comparison(path: Path, comparison: Comparison) -> None:
     """Write the page. Raises UserError if `path` cannot be written."""
     write_page(

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from wenmo.core.language import in_language
 from wenmo.report import charts, page
 from wenmo.report.names import TASK_NAMES
 from wenmo.tools.html_page import write_page
@@ -12,6 +13,7 @@ TEMPLATE = Path(__file__).with_name("html_page.html.jinja")
 STYLE = TEMPLATE.with_name("html_page.css")
 
 
+@in_language("en")  # its template has no Chinese
 def write_inspection(path: Path, found: Inspection) -> None:
     """Write the page in the style of a task's report. Raises UserError if it cannot be written."""
     styles = (page.FOLDER / "page.css", STYLE)
