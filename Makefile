@@ -57,12 +57,15 @@ figures: $(VENV)/.installed  ## write the tables of the READMEs and of docs/resu
 catalogue: $(VENV)/.installed-dev  ## bring the Chinese catalogue up to date, and list what lacks a translation
 	python -m wenmo.tools.catalogue
 
-EXPERIMENT = dvc exp run --force -S 'tasks=[poetry]' --name
+define experiment
+	dvc exp remove --quiet $(1) || true
+	dvc exp run --name $(1) -S 'tasks=[poetry]' $(2)
+endef
 
 experiments: $(VENV)/.installed  ## poems of 500 steps, at the same and at half the rate, and by rule, compared
-	$(EXPERIMENT) steps-500 -S train.max_steps=500
-	$(EXPERIMENT) steps-500-half-rate -S train.max_steps=500 -S train.learning_rate=2e-3
-	$(EXPERIMENT) by-rule -S train.max_steps=100 -S train.learning_rate=auto -S generate.verse=full
+	$(call experiment,steps-500,-S train.max_steps=500)
+	$(call experiment,steps-500-half-rate,-S train.max_steps=500 -S train.learning_rate=2e-3)
+	$(call experiment,by-rule,-S train.max_steps=100 -S train.learning_rate=auto -S generate.verse=full)
 	wenmo show
 
 bench: $(VENV)/.installed-dev $(VENV)/.installed-vllm repro  ## measure each stage beside the usual way to do it (NAMES=…; 20 minutes)
