@@ -142,6 +142,28 @@ def test_poems_that_cannot_be_learnt_from_are_counted(content: str, expected: st
 
 
 @pytest.mark.parametrize(
+    ("noted", "notes"),
+    [
+        (f"{QUATRAIN}\n（见《湯溪縣志》卷十九）。", ["（见《湯溪縣志》卷十九）"]),
+        (
+            f"{QUATRAIN}（按：《全唐诗》收此诗。\n误（见前）。）。",
+            ["（按：《全唐诗》收此诗。\n误（见前）。）"],
+        ),
+        (QUATRAIN.replace("叶", "叶（一作“夜”）"), ["（一作“夜”）"]),
+        (QUATRAIN.replace("叶", "叶(夜)") + "（同前）", ["(夜)", "（同前）"]),
+    ],
+)
+def test_an_editors_notes_leave_a_poem(noted: str, notes: list[str]) -> None:
+    assert kept(noted) == QUATRAIN
+    assert prepared_poem(noted).rejected_pieces == [Rejected("note", note) for note in notes]
+
+
+@pytest.mark.parametrize("bracket", ["（", "）", "（见（又见《湯溪縣志》"])
+def test_a_bracket_alone_is_no_note(bracket: str) -> None:
+    assert reason(f"{QUATRAIN}{bracket}") == "gaps or notes"
+
+
+@pytest.mark.parametrize(
     "title", ["句", "句 其一", "句　其二", "句 三", "句  其一○", "逸句", "斷句", "残句", "又句"]
 )
 def test_a_fragment_is_known_by_its_title(title: str) -> None:
@@ -240,10 +262,10 @@ def test_other_names_of_columns_are_told_with_a_command_that_works(
 
 
 def test_a_title_that_begins_with_a_tune_is_a_tune(tmp_path: Path) -> None:
-    titles = ["木兰花令·拟古决绝词", "玉楼春", "浣溪沙（春日）", "雪夜", "玉楼春晓"]
+    titles = ["木兰花令·拟古决绝词", "玉楼春", "浣溪沙（春日）", "拋毬樂 一", "雪夜", "玉楼春晓"]
     write(tmp_path, "a.json", json.dumps([{"title": each, "para": [OTHER]} for each in titles]))
     tunes = [each.tune for each in read("poetry", tmp_path)]
-    assert tunes == ["木兰花令", "玉楼春", "浣溪沙", "", ""]
+    assert tunes == ["木兰花令", "玉楼春", "浣溪沙", "拋毬樂", "", ""]
 
 
 def test_the_collection_is_read_as_it_is_published(

@@ -41,11 +41,13 @@ _SHORTEST_POEM = 4
 # Chinese characters but 囗 (U+56D7) and 〇, which stand for the gaps □ and ○ in poems.
 _NO_GAP = re.compile("[\u3400-\u56d6\u56d8-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]*")
 _FRAGMENT = re.compile(r"[又斷断殘残逸佚]?句\s*(其?\s*[一二三四五六七八九十百零○〇]+)?")
+# An editor's source or another reading, with brackets in it: 黃耳（《紀事》作「黃犬」）寄家書
+_EDITORS_NOTE = re.compile(r"[（(](?:[^（）()]|[（(][^（）()]*[）)])*[）)]")
 _SUBTITLE = re.compile(r"[·・\s（(]")
 # Tunes whose poems look like 律诗 or like poems of six lines; others are uneven.
 _EVEN_TUNES = (
     "生查子", "玉楼春", "玉樓春", "木兰花", "木蘭花", "木兰花令",
-    "木蘭花令", "浣溪沙", "瑞鹧鸪", "瑞鷓鴣",
+    "木蘭花令", "浣溪沙", "瑞鹧鸪", "瑞鷓鴣", "抛球乐", "拋毬樂", "抛毬乐",
 )  # fmt: skip
 _NAMES = {lines: name for name, lines in NAMED_LINES.items()}
 
@@ -84,16 +86,18 @@ def prepare(document: Document, params: PrepareParams) -> Prepared:
     """
     cleaned = clean(document.text, params.to_simplified)
     prepared = Prepared(cleaned.characters_read, rejected_pieces=cleaned.rejected)
-    marked = marked_lines(cleaned.text)
+    verse, notes = _without_notes(cleaned.text)
+    marked = marked_lines(verse)
     lines = [line for line, _ in marked]
     title = clean(document.title, params.to_simplified).text
     tune = clean(document.tune, params.to_simplified).text
-    reason = _left_out(document, lines, params) or fault(cleaned.text, params.quality)
+    reason = _left_out(document, lines, params) or fault(verse, params.quality)
     if params.prompts == "title" and not title and not tune:
         reason = reason or "untitled"
     if reason:
         prepared.rejected_rows.append(Rejected(reason, cleaned.text))
     else:
+        prepared.rejected_pieces += [Rejected("note", note) for note in notes]
         poem = "".join(
             line + (mark or "，。"[at % 2]) + "\n" * (at % 2)
             for at, (line, mark) in enumerate(marked)
@@ -178,6 +182,14 @@ def _parted(content: str) -> list[str]:
     if all(count >= _SHORTEST_POEM and count % 2 == 0 for count in counts):
         return parts or [content]
     return [content]
+
+
+def _without_notes(text: str) -> tuple[str, list[str]]:
+    """A poem without an editor's notes, and these; as it is if that leaves no whole poem."""
+    verse = _EDITORS_NOTE.sub("", text)
+    if len(verse_lines(verse)) < _SHORTEST_POEM:
+        return text, []
+    return verse, _EDITORS_NOTE.findall(text)
 
 
 def _left_out(document: Document, lines: list[str], params: PrepareParams) -> str | None:
