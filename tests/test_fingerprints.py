@@ -74,7 +74,9 @@ def test_comments_docstrings_and_line_breaks_change_nothing(tree: Path) -> None:
     [
         ("src/wenmo/text/split.py", "merge"),
         ("src/wenmo/model/training.py", "train"),
-        ("src/wenmo/model/loss.py", "baseline generate"),
+        ("src/wenmo/methods/sft.py", "train.sft"),
+        ("src/wenmo/scoring/rewards.py", "train.grpo"),
+        ("src/wenmo/model/loss.py", "baseline generate train.grpo"),
         ("src/wenmo/engines/vllm.py", "baseline.vllm generate.vllm"),
         ("src/wenmo/tasks/poetry.py", "prepare.poetry"),
         ("src/wenmo/scoring/overlap.py", "evaluate report"),

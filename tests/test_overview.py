@@ -34,6 +34,7 @@ def write_metrics(task: str, sources: dict[str, tuple[int, int]], **changes: Any
     malformed = changes.pop("malformed", 0)
     prepared |= {"malformed": malformed, "dropped_rows": dropped}
     write_json(Path(f"metrics/prepare/{task}.json"), prepared)
+    write_json(Path(f"metrics/train/{task}.json"), {"eval_loss_rose": changes.pop("rose", 0)})
     merged = {"train": 100, "eval": 24, "chosen_block_rows": 0, "dropped": {}}
     write_json(Path(f"metrics/merge/{task}.json"), merged | changes)
     losses = {model: SCORES[model] | LOSS for model in ("base", "tuned")}
@@ -80,6 +81,14 @@ def test_books_are_counted_as_books_and_those_without_a_passage_are_named(folder
 def test_passages_with_their_prompts_are_no_books(folder: Path) -> None:
     write_metrics("novel", {"rows.jsonl": (130, 124)})
     assert "130 passages read, 124 used" in told("novel")
+
+
+def test_training_for_too_long_is_told_with_the_way_out(folder: Path) -> None:
+    write_metrics("novel", {"雪": (1, 124)})
+    assert "rose" not in told("novel")
+    write_metrics("novel", {"雪": (1, 124)}, rose=1)
+    assert "the held-out loss rose in training" in told("novel")
+    assert "`dvc exp run -S train.load_best_model_at_end=true`" in told("novel")
 
 
 def test_one_book_is_one_book(folder: Path) -> None:

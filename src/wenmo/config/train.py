@@ -80,9 +80,9 @@ class TrainParams(Section):
 
     @property
     def reward_learning_rate(self) -> float:
-        """The peak learning rate of training by rewards; auto is a quarter of the other one."""
+        """The peak learning rate of training by rewards; auto is a tenth of the other one."""
         given = self.grpo.learning_rate
-        return self.learning_rate / 4 if given == "auto" else given
+        return self.learning_rate / 10 if given == "auto" else given
 
     def in_use(self) -> dict[str, Any]:
         """The section as it bears on the adapter: without what its method does not read."""
@@ -167,7 +167,7 @@ def _refuse_what_rewards_cannot_do(params: TrainParams) -> None:
     if params.reward_learning_rate > params.learning_rate:
         raise ValueError(
             f"grpo.learning_rate ({params.reward_learning_rate:g}) is above learning_rate"
-            f" ({params.learning_rate:g}); set it to auto, a quarter of that, since rewards are"
+            f" ({params.learning_rate:g}); set it to auto, a tenth of that, since rewards are"
             " noisy"
         )
     if "fsdp" in params.launcher or "deepspeed" in params.launcher:

@@ -40,7 +40,15 @@ def overview(tasks: Sequence[str]) -> str:
     Raises UserError for a missing file, with the stage that writes it.
     """
     of_tasks = [
-        "\n  ".join([*_scores(task), *texts_read(task), *rows_parted(task), f"reports/{task}.html"])
+        "\n  ".join(
+            [
+                *_scores(task),
+                *texts_read(task),
+                *rows_parted(task),
+                *_memorised(task),
+                f"reports/{task}.html",
+            ]
+        )
         for task in tasks
     ]
     way_on = gettext(
@@ -127,6 +135,16 @@ def _scores(task: str) -> Iterator[str]:
     )
     if told := basis(scores):
         yield told
+
+
+def _memorised(task: str) -> Iterator[str]:
+    """That training went on for too long, if the held-out loss ended above its start."""
+    if _read(task, "train")["eval_loss_rose"]:
+        yield gettext(
+            "the held-out loss rose in training: train.max_steps or train.learning_rate is too high"
+            " for these texts; `dvc exp run -S train.load_best_model_at_end=true` keeps the best"
+            " checkpoint"
+        )
 
 
 def _left_out(reasons: Mapping[str, int], unit: str) -> str:
