@@ -59,7 +59,7 @@ WRONG = {
     "an unknown section": (set_value("trian", {}), "trian: unknown key; known are"),
     "an unknown key of a task": (
         set_value("poetry.train.lr", 5),
-        "poetry.train.lr: unknown key; known are max_steps",
+        "poetry.train.lr: unknown key; known are method, max_steps",
     ),
     "an unknown section of a task": (set_value("novel.seed", 5), "novel.seed: unknown key"),
     "a task's wrong value": (
