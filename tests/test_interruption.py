@@ -231,7 +231,9 @@ def test_a_checkpoint_is_complete_without_the_temporary_files_of_other_processes
     temporary = written / ".running_loss_1.json.4260"
     write_json(written / "trainer_state.json", {"global_step": 2, "max_steps": 4})
     write_json(temporary, {})
-    trainer = SimpleNamespace(_tr_loss=torch.tensor(1.5), _globalstep_last_logged=1)
+    trainer = SimpleNamespace(
+        _tr_loss=torch.tensor(1.5), _globalstep_last_logged=1, _metrics={"train": {}}
+    )
     callback = Checkpoints(tmp_path, "training").callback(trainer)
     callback.on_save(None, SimpleNamespace(global_step=2), None)
     temporary.unlink()

@@ -225,7 +225,7 @@ def test_thinking_without_end_is_an_empty_text_that_was_cut_off(
 def test_the_fields_of_the_entry_are_sent_beside_those_of_sampling(server: FaultServer) -> None:
     fields = {
         "max_tokens_field": "max_completion_tokens",
-        "omit": ["temperature", "top_p", "seed"],
+        "omit": ["temperature", "top_p", "repetition_penalty", "seed"],
         "extra_body": {"chat_template_kwargs": {"enable_thinking": False}},
     }
     params = settings(server.url, fields=fields, sampling={"top_k": 5, "stop": ["完"]})

@@ -259,7 +259,7 @@ def test_comments_stay_where_a_list_becomes_a_word(root: Path) -> None:
     write_preset("all", "train:\n  lora:\n    target_modules: all-linear  # why\n")
     text = preset("all")
     assert comments(text) == comments(COMMITTED)
-    assert "    target_modules: all-linear\n\n# --- Adapter into base.\n" in text
+    assert "    target_modules: all-linear\n  # Reinforcement by rewards" in text
     assert preset("embedded") == COMMITTED
 
 

@@ -38,7 +38,9 @@ class RequestFields(Section):
     """The fields of a request that a server takes; by default those of OpenAI's first models."""
 
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
-    omit: list[Literal["temperature", "top_p", "seed", "stop"]] = Field(default_factory=list)
+    omit: list[Literal["temperature", "top_p", "top_k", "repetition_penalty", "seed", "stop"]] = (
+        Field(default_factory=list)
+    )
     extra_body: dict[str, JsonValue] = Field(default_factory=dict)
 
     @field_validator("extra_body")

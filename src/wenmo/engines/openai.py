@@ -155,6 +155,7 @@ def request(
         extra["top_k"] = sampling.top_k
     if sampling.repetition_penalty != 1:
         extra["repetition_penalty"] = sampling.repetition_penalty
+    sent = {name: value for name, value in extra.items() if name not in fields.omit}
     asked = {
         "model": model,
         "messages": prompt.messages,
@@ -163,7 +164,7 @@ def request(
         "top_p": sampling.top_p,
         "seed": prompt.seed % SEEDS,
         **({"stop": sampling.stop} if sampling.stop else {}),
-        **({"extra_body": extra} if extra else {}),
+        **({"extra_body": sent} if sent else {}),
     }
     return fitted(asked, fields)
 
