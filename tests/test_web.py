@@ -105,18 +105,12 @@ def opened(context: BrowserContext, address: str, task: str = "", **query: str) 
 
 def ask(page: Page, typed: str) -> None:
     page.locator(".typed textarea:visible").fill(typed)
-    write(page)
-
-
-def write(page: Page) -> None:
-    """Click on Write, after the texts that stand there are marked as old."""
-    page.locator(".facts").evaluate_all("all => all.forEach((each) => each.title = 'old')")
     page.get_by_role("button", name="Write").locator("visible=true").click()
 
 
 def whole_texts(page: Page) -> list[str]:
-    """The new texts of base and tuned, as shown without the tones, once both ended."""
-    expect(page.locator(".facts.ended:not([title]):visible")).to_have_count(2, timeout=TIMEOUT)
+    """The texts of base and tuned, as the page shows them without the tones, once both ended."""
+    expect(page.locator(".facts.ended:visible")).to_have_count(2, timeout=TIMEOUT)
     return shown_texts(page)
 
 
@@ -194,8 +188,11 @@ def test_a_link_calls_up_the_very_texts(
         assert whole_texts(called) == texts
         assert called.locator(".typed textarea:visible").input_value() == "秋夜 & <雪>"
         # A linked text keeps its seed when it is written again.
-        write(called)
-        assert whole_texts(called) == texts
+        called.locator(".facts").evaluate_all("all => all.forEach((each) => each.title = 'old')")
+        called.get_by_role("button", name="Write").locator("visible=true").click()
+        new = called.locator(".facts.ended:not([title]):visible")
+        expect(new).to_have_count(2, timeout=TIMEOUT)
+        assert shown_texts(called) == texts
         assert called.url == link
         others = link.replace("models=", "models=0")
         called.goto(others)

@@ -316,7 +316,7 @@ def test_a_servers_text_comes_piece_by_piece() -> None:
         assert text.text == parts[2]
         assert text.finish_reason == "stop"
         (body,) = server.asked
-        assert (body["model"], body["stream"], body["temperature"]) == ("poetry", True, 0.7)
+        assert (body["model"], body["stream"], body["temperature"]) == ("poetry", True, 0.8)
         assert body["messages"][0]["content"] == "你是一位诗人，按要求写古诗。"
         whole(endpoint_writer(server), "base", text_request("novel"))
         assert server.asked[-1]["model"] == "base"
@@ -444,7 +444,7 @@ def test_a_session_writes_again_and_saves(repository: Path, writer: LocalWriter)
         terminal.type("/quit\n")
         assert terminal.process.wait(TIMEOUT) == 0
     kept = (repository / "outputs/saved/kept.txt").read_text(encoding="utf-8")
-    assert kept == f"{POEM_PROMPT}\nseed 43, temperature 0.7\n\n[tuned]\n{second}\n"
+    assert kept == f"{POEM_PROMPT}\nseed 43, temperature 0.8\n\n[tuned]\n{second}\n"
 
 
 def test_ctrl_c_stops_the_text_and_not_the_session_whose_lines_come_back(repository: Path) -> None:
