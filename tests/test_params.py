@@ -138,7 +138,7 @@ WRONG = {
     ),
     "a field that no endpoint can be spared": (
         set_value("endpoints.vllm.omit", ["messages"]),
-        "endpoints.vllm.omit.0: 'messages': Input should be 'temperature', 'top_p', 'seed' or",
+        "endpoints.vllm.omit.0: 'messages': Input should be 'temperature', 'top_p', 'top_k',",
     ),
     "an unknown name of the token limit": (
         set_value("endpoints.vllm.max_tokens_field", "max_new_tokens"),
