@@ -6,6 +6,7 @@ GRPO samples several texts per prompt and makes those likelier whose reward is a
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
@@ -69,7 +70,10 @@ def fit(
         [row for row in each if len(conversation(tokenizer, row, chat)) <= params.max_length]
         for each in (rows, eval_rows)
     )
-    ledger = _supervised(rows, eval_rows, base, supervised, params, chat, seed, log)
+    ledger = _once(
+        checkpoints.folder / SUPERVISED / "ledger.json",
+        lambda: train(rows, eval_rows, base, supervised, params, chat, seed, log),
+    )
 
     rewards = rewards_of(task, [row.output for row in rows], params.grpo.rewards)
     trainer = new_policy_trainer(
@@ -102,22 +106,12 @@ def fit(
     return ledger | {"grpo": _ledger(trainer, alarm)}
 
 
-def _supervised(
-    rows: list[Row],
-    eval_rows: list[Row],
-    base: Path,
-    outputs: Outputs,
-    params: TrainParams,
-    chat: ChatParams,
-    seed: int,
-    log: dict[str, Any],
-) -> dict[str, Any]:
-    """The ledger of supervised training, which is not done again once it has come to its end."""
+def _once(ledger: Path, training: Callable[[], dict[str, float]]) -> dict[str, Any]:
+    """The ledger of a training, which is not done again once it has come to its end."""
     from accelerate import PartialState
 
-    ledger = outputs.adapter.with_name("ledger.json")
     if not ledger.is_file():
-        found = train(rows, eval_rows, base, outputs, params, chat, seed, log)
+        found = training()
         if IS_MAIN_PROCESS:
             write_json(ledger, found)
         PartialState().wait_for_everyone()
