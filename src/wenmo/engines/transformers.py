@@ -87,6 +87,7 @@ class TransformersEngine:
                 size = min(size, rows_that_fit(weights, length + sampling.max_new_tokens, threads))
                 self.cost["batch_size"] = size
                 batch = [i for i in waiting[:size] if padded_length(len(tokens[i])) == length]
+                fits = True
                 try:
                     for at, answer in decode(
                         weights,
@@ -104,9 +105,10 @@ class TransformersEngine:
                 except Exception as error:
                     if not should_reduce_batch_size(error):
                         raise
-                    size = halved(len(batch), row_multiple(weights.device))
-                # After the handler, since the traceback keeps the batch's tensors alive.
-                clear_device_cache(garbage_collection=True)
+                    fits, size = False, halved(len(batch), row_multiple(weights.device))
+                # After the handler, since the traceback keeps the tensors of the batch alive. Only
+                # then, since a collection takes half a second with all libraries imported.
+                clear_device_cache(garbage_collection=not fits)
 
         # Every thread gets short and long prompts.
         yield from run_in_threads(
