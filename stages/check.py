@@ -7,7 +7,6 @@ removed any output.
 """
 
 import shutil
-import sys
 
 from wenmo.config import all_sections, params_file
 from wenmo.config.generate import ENGINES
@@ -16,7 +15,7 @@ from wenmo.config.params_file import TASKS
 from wenmo.config.train import METHODS
 from wenmo.core.fingerprints import WRITTEN, all_fingerprints
 from wenmo.core.records import write_text
-from wenmo.core.stage import parse_arguments, run_stage
+from wenmo.core.stage import parse_arguments, run_stage, warn
 
 LOADABLE = {"prepare": TASKS, "train": METHODS, "baseline": ENGINES, "generate": ENGINES}
 
@@ -27,7 +26,7 @@ if __name__ == "__main__":
         all_sections.check(content)
         all_sections.refuse_missing(content)
         for warning in unreached(committed_params(), content):
-            print(f"check: warning: {warning}", file=sys.stderr)
+            warn("check", warning)
         code = all_fingerprints(LOADABLE)
         # DVC leaves the outputs of this stage in place, those of a stage that is gone as well.
         shutil.rmtree(WRITTEN.parent, ignore_errors=True)

@@ -21,6 +21,7 @@ from wenmo.config.params_file import PARAMS_FILE, TASKS, Section, section, unkno
 from wenmo.config.summarize import SummarizeParams
 from wenmo.config.train import TrainParams
 from wenmo.core.errors import ParamsError
+from wenmo.core.language import N_
 
 PREPARE_SECTIONS: dict[str, type[Section]] = {
     "novel": novel.PrepareParams,
@@ -36,15 +37,17 @@ TASK_SECTIONS: dict[str, type[Section]] = {
     "generate": GenerateParams,
     "evaluate": EvaluateParams,
 }
-IN_DVC_YAML = "since dvc.yaml takes it from there"
+IN_DVC_YAML = N_("{path}: {own}: belongs in {key} alone, since dvc.yaml takes it from there")
 SHARED_KEYS = {
     "train.method": IN_DVC_YAML,
-    "train.max_steps": "so that -S train.max_steps=500 always takes effect",
+    "train.max_steps": N_(
+        "{path}: {own}: belongs in {key} alone, so that -S {key}=500 always takes effect"
+    ),
     "train.launcher": IN_DVC_YAML,
     "generate.engine": IN_DVC_YAML,
     "generate.openai.endpoint": IN_DVC_YAML,
 }
-"""Keys that no task may override, with the reason."""
+"""Keys that no task may override, with what is said of one that does."""
 
 SHARED_ONLY = ("tasks", "seed", "data_dir", "endpoints", "base_model")
 
@@ -57,7 +60,7 @@ def check(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
     known = (*SHARED_ONLY, "prepare", *TASK_SECTIONS, *TASKS)
     for key in content:
         if key not in known:
-            raise ParamsError(unknown_key(key, known, path))
+            raise unknown_key(key, known, path)
     endpoints(content, path)
     section(BaseModelParams, content, "base_model", path=path)
     for task in TASKS:
@@ -69,10 +72,10 @@ def check(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
         refuse_excluded_texts(task, prepare, written.length, path)
         for key in content[task]:
             if key not in sections:
-                raise ParamsError(unknown_key(f"{task}.{key}", sections, path))
-        for key, reason in SHARED_KEYS.items():
+                raise unknown_key(f"{task}.{key}", sections, path)
+        for key, complaint in SHARED_KEYS.items():
             if _holds(content[task], key):
-                raise ParamsError(f"{path}: {task}.{key}: belongs in {key} alone, {reason}")
+                raise ParamsError(complaint, path=path, own=f"{task}.{key}", key=key)
 
 
 def refuse_missing(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> None:
@@ -90,9 +93,14 @@ def _holds(content: Mapping[str, Any], dotted: str) -> bool:
 def _check_tasks(tasks: list[Any], path: Path) -> None:
     allowed = ", ".join(TASKS)
     if not tasks:
-        raise ParamsError(f"{path}: tasks: empty; allowed are {allowed}")
+        raise ParamsError("{path}: tasks: empty; allowed are {allowed}", path=path, allowed=allowed)
     for task in tasks:
         if task not in TASKS:
-            raise ParamsError(f"{path}: tasks: {task!r} is no task; allowed are {allowed}")
+            raise ParamsError(
+                "{path}: tasks: {task!r} is no task; allowed are {allowed}",
+                path=path,
+                task=task,
+                allowed=allowed,
+            )
         if tasks.count(task) > 1:
-            raise ParamsError(f"{path}: tasks: {task!r} is listed twice")
+            raise ParamsError("{path}: tasks: {task!r} is listed twice", path=path, task=task)

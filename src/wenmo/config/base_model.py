@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from wenmo.config.params_file import Fraction, PositiveFloat, PositiveInt, Section
+from wenmo.core.language import gettext
 
 Source = Literal["embedded", "tiny", "huggingface", "modelscope", "path"]
 HUBS = ("huggingface", "modelscope")
@@ -24,7 +25,11 @@ class Architecture(Section):
     def _heads_fit(self) -> Self:
         if self.hidden_size % (2 * self.heads):
             raise ValueError(
-                f"hidden_size ({self.hidden_size}) is no multiple of twice heads ({self.heads})"
+                gettext(
+                    "hidden_size ({hidden_size}) is no multiple of twice heads ({heads})",
+                    hidden_size=self.hidden_size,
+                    heads=self.heads,
+                )
             )
         return self
 
@@ -57,5 +62,7 @@ class BaseModelParams(Section):
         # An unknown source has its own complaint and is not among the data.
         source = info.data.get("source")
         if source in HUBS and not value:
-            raise ValueError(f"source {source} needs a repository such as Qwen/Qwen3-4B")
+            raise ValueError(
+                gettext("source {source} needs a repository such as Qwen/Qwen3-4B", source=source)
+            )
         return value

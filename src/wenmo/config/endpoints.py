@@ -24,6 +24,7 @@ from wenmo.config.params_file import (
     section,
 )
 from wenmo.core.errors import ParamsError
+from wenmo.core.language import gettext
 
 ENDPOINTS_FILE = Path("endpoints.yaml")
 DEFAULTS = "defaults"
@@ -48,7 +49,7 @@ class RequestFields(Section):
     def _names_no_field_of_ours(cls, extra: dict[str, JsonValue]) -> dict[str, JsonValue]:
         for name in extra:
             if name in OWN_FIELDS:
-                raise ValueError(f"{name}: wenmo sets this field itself")
+                raise ValueError(gettext("{name}: wenmo sets this field itself", name=name))
         return extra
 
 
@@ -96,7 +97,9 @@ def endpoints(content: Mapping[str, Any], path: Path = PARAMS_FILE) -> dict[str,
     found: dict[str, Endpoint] = {}
     for name in entries:
         if name in RESERVED:
-            raise ParamsError(f"{path}: endpoints.{name}: reserved; choose another name")
+            raise ParamsError(
+                "{path}: endpoints.{name}: reserved; choose another name", path=path, name=name
+            )
         entry = section(Entry, entries, name, path=path, within="endpoints")
         found[name] = Endpoint(name=str(name), **entry.model_dump())
     return found
@@ -116,7 +119,9 @@ def named_endpoint(otherwise: str | None = None) -> BeforeValidator:
         known = endpoints(*info.context)
         if not isinstance(value, str) or value not in known:
             names = [*([otherwise] if otherwise else []), *known]
-            raise ValueError(f"no entry of endpoints; allowed are {', '.join(names)}")
+            raise ValueError(
+                gettext("no entry of endpoints; allowed are {names}", names=", ".join(names))
+            )
         return known[value]
 
     return BeforeValidator(find)
@@ -129,8 +134,9 @@ def access(name: str, path: Path = ENDPOINTS_FILE) -> Access:
     """
     if not path.exists():
         raise ParamsError(
-            f"{path}: no such file; it holds the keys' names and limits of endpoints;"
-            " `git checkout endpoints.yaml` brings it back"
+            "{path}: no such file; it holds the keys' names and limits of endpoints;"
+            " `git checkout endpoints.yaml` brings it back",
+            path=path,
         )
     content = read(path)
     defaults = section(Access, content, DEFAULTS, path=path)

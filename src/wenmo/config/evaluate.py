@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from wenmo.config.endpoints import Endpoint, named_endpoint
 from wenmo.config.params_file import PositiveInt, Section
+from wenmo.core.language import gettext
 
 
 class JudgeWording(Section):
@@ -35,9 +36,17 @@ class JudgeParams(Section):
             try:
                 template.format(**{placeholder: ""})
             except (AttributeError, KeyError, IndexError, ValueError) as error:
-                raise ValueError(f"wording.{name}: no placeholder {error}") from None
+                raise ValueError(
+                    gettext("wording.{name}: no placeholder {error}", name=name, error=error)
+                ) from None
             if f"{{{placeholder}}}" not in template:
-                raise ValueError(f"wording.{name}: {{{placeholder}}} is missing")
+                raise ValueError(
+                    gettext(
+                        "wording.{name}: {{{placeholder}}} is missing",
+                        name=name,
+                        placeholder=placeholder,
+                    )
+                )
         return self
 
 

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from wenmo.config.endpoints import Endpoint, named_endpoint
 from wenmo.config.params_file import Count, PositiveFloat, PositiveInt, Precision, Section
+from wenmo.core.language import gettext
 
 
 class Sampling(Section):
@@ -29,7 +30,13 @@ class Length(Section):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.min_chars > self.max_chars:
-            raise ValueError(f"min_chars ({self.min_chars}) is over max_chars ({self.max_chars})")
+            raise ValueError(
+                gettext(
+                    "min_chars ({min_chars}) is over max_chars ({max_chars})",
+                    min_chars=self.min_chars,
+                    max_chars=self.max_chars,
+                )
+            )
         return self
 
     def holds(self, text: str) -> bool:
@@ -91,8 +98,11 @@ class GenerateParams(Section):
     def _decoded_here(self) -> Self:
         if self.verse != "free" and self.engine == "openai":
             raise ValueError(
-                f"verse ({self.verse}) needs engine transformers or vllm: an endpoint decodes by"
-                " itself"
+                gettext(
+                    "verse ({verse}) needs engine transformers or vllm: an endpoint decodes by"
+                    " itself",
+                    verse=self.verse,
+                )
             )
         return self
 

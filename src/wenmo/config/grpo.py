@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from wenmo.config.params_file import Count, PositiveFloat, PositiveInt, Section
+from wenmo.core.language import N_, gettext
 
 
 class RewardWeights(Section):
@@ -41,14 +42,24 @@ class GrpoParams(Section):
         texts = self.per_device_train_batch_size * self.gradient_accumulation_steps
         if texts % self.num_generations:
             raise ValueError(
-                f"a step of {texts} texts (per_device_train_batch_size times"
-                " gradient_accumulation_steps) is no multiple of num_generations"
-                f" ({self.num_generations})"
+                gettext(
+                    "a step of {texts} texts (per_device_train_batch_size times"
+                    " gradient_accumulation_steps) is no multiple of num_generations"
+                    " ({num_generations})",
+                    texts=texts,
+                    num_generations=self.num_generations,
+                )
             )
-        for kind, names in (
-            ("poems", ("form", "rhyme", "tone_share", "first_line")),
-            ("prose", ("length_score", "ended", "seq_rep_4")),
+        for complaint, names in (
+            (
+                N_("every reward of poems has a weight of 0: {names}"),
+                ("form", "rhyme", "tone_share", "first_line"),
+            ),
+            (
+                N_("every reward of prose has a weight of 0: {names}"),
+                ("length_score", "ended", "seq_rep_4"),
+            ),
         ):
             if not any(getattr(self.rewards, name) for name in names):
-                raise ValueError(f"every reward of {kind} has a weight of 0: {', '.join(names)}")
+                raise ValueError(gettext(complaint, names=", ".join(names)))
         return self

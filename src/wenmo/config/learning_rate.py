@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BeforeValidator, ConfigDict, ValidationInfo
 
 from wenmo.config.base_model import Source
 from wenmo.config.params_file import PositiveFloat, Section, section
+from wenmo.core.language import gettext
 
 USUAL = 2e-4
 """For any base but the embedded one, as in the QLoRA paper: https://arxiv.org/abs/2305.14314"""
@@ -39,7 +40,7 @@ def _number_for_auto(value: Any, info: Context) -> Any:
     if not isinstance(value, str):
         return value
     if value != "auto":
-        raise ValueError("expected a number above 0, or auto")
+        raise ValueError(gettext("expected a number above 0, or auto"))
     base = _tuned_base(info)
     return base.tuning_learning_rate if base.is_our_own else USUAL
 
@@ -49,8 +50,11 @@ def _refuse_ruinous(value: float, info: Context) -> float:
     most = info.data.get("max_learning_rate")
     if info.context and most and value > most and not _tuned_base(info).is_our_own:
         raise ValueError(
-            f"above max_learning_rate ({most:g}), which ruins a pretrained model; set it to auto,"
-            " or raise train.max_learning_rate as well"
+            gettext(
+                "above max_learning_rate ({most:g}), which ruins a pretrained model; set it to"
+                " auto, or raise train.max_learning_rate as well",
+                most=most,
+            )
         )
     return value
 

@@ -22,14 +22,26 @@ def refuse_excluded_texts(task: str, prepare: Section, length: Length, path: Pat
             names = "min_tale_chars", "max_tale_chars"
         case _:
             return
-    key = f"{path}: {task}.generate.length"
+    key = f"{task}.generate.length"
     if least > length.max_chars:
         raise ParamsError(
-            f"{key}.max_chars: {length.max_chars}: every text that is learnt is longer"
-            f" ({task}.prepare.{names[0]} is {least}); set it to {most}"
+            "{path}: {key}.max_chars: {found}: every text that is learnt is longer ({bound} is"
+            " {least}); set it to {most}",
+            path=path,
+            key=key,
+            found=length.max_chars,
+            bound=f"{task}.prepare.{names[0]}",
+            least=least,
+            most=most,
         )
     if most < length.min_chars:
         raise ParamsError(
-            f"{key}.min_chars: {length.min_chars}: every text that is learnt is shorter"
-            f" ({task}.prepare.{names[1]} is {most}); set it to {least}"
+            "{path}: {key}.min_chars: {found}: every text that is learnt is shorter ({bound} is"
+            " {most}); set it to {least}",
+            path=path,
+            key=key,
+            found=length.min_chars,
+            bound=f"{task}.prepare.{names[1]}",
+            least=least,
+            most=most,
         )

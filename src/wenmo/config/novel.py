@@ -6,6 +6,7 @@ from pydantic import model_validator
 
 from wenmo.config.params_file import PositiveInt, Section
 from wenmo.config.prepare import DatasetParams, SharedPrepareParams
+from wenmo.core.language import gettext
 
 
 class PassageParams(Section):
@@ -18,7 +19,7 @@ class PassageParams(Section):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if not self.minimum <= self.target <= self.maximum or self.minimum == self.maximum:
-            raise ValueError("expected minimum <= target <= maximum and minimum < maximum")
+            raise ValueError(gettext("expected minimum <= target <= maximum and minimum < maximum"))
         return self
 
 

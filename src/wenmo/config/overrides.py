@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from wenmo.config.params_file import TASKS, read
+from wenmo.core.language import gettext
 
 Missing = object()
 
@@ -57,9 +58,15 @@ def unreached(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str
             is_outranked = shared not in (Missing, own, _at(before, keys))
             if is_outranked and _at(before, (task, *keys)) == own:
                 key = ".".join(keys)
-                yield (
-                    f"{key}={_word(shared)} does not reach {task}, whose {task}.{key} is"
-                    f" {_word(own)}; set that: -S {_override(f'{task}.{key}', shared)}"
+                yield gettext(
+                    "{key}={value} does not reach {task}, whose {own_key} is {own}; set that: -S"
+                    " {override}",
+                    key=key,
+                    value=_word(shared),
+                    task=task,
+                    own_key=f"{task}.{key}",
+                    own=_word(own),
+                    override=_override(f"{task}.{key}", shared),
                 )
 
 

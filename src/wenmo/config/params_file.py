@@ -13,7 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
+from wenmo.config.complaints import complaint_about
 from wenmo.core.errors import ParamsError
+from wenmo.core.language import gettext
+from wenmo.core.system_words import system_words
 
 TASKS = ("novel", "fairytale", "poetry")
 """The tasks. Each has a section of its own, whose values replace the shared ones."""
@@ -49,20 +52,28 @@ def read(path: Path = PARAMS_FILE) -> dict[str, Any]:
     try:
         content = YAML(typ="safe").load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise ParamsError(f"{path}: no such file; run in the repository's root") from None
+        raise ParamsError("{path}: no such file; run in the repository's root", path=path) from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ParamsError(f"{path}:{line}: {error.problem}") from None
+        raise ParamsError(
+            "{place}: {error}", place=f"{path}:{line}", error=gettext(error.problem or str(error))
+        ) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise ParamsError(f"{path}:{line}: not UTF-8: {error.reason}") from None
+        raise ParamsError(
+            "{path}:{line}: not UTF-8: {reason}", path=path, line=line, reason=gettext(error.reason)
+        ) from None
     except OSError as error:
-        raise ParamsError(f"{path}: {error.strerror}") from None
+        raise ParamsError("{place}: {error}", place=path, error=system_words(error)) from None
     except (YAMLError, ValueError) as error:
         # YAML does not allow this character, or the value looks like a date but is none.
-        raise ParamsError(f"{path}: not YAML: {str(error).splitlines()[0]}") from None
+        raise ParamsError(
+            "{path}: not YAML: {reason}", path=path, reason=str(error).splitlines()[0]
+        ) from None
     if not isinstance(content, dict):
-        raise ParamsError(f"{path}: expected sections, found {type(content).__name__}")
+        raise ParamsError(
+            "{path}: expected sections, found {kind}", path=path, kind=type(content).__name__
+        )
     return content
 
 
@@ -81,20 +92,34 @@ def section(
     """
     shared = mapping(content, name, path, within)
     if task and task not in content:
-        raise ParamsError(f"{path}: section {task} is missing; it holds the task's own values")
+        raise ParamsError(
+            "{path}: section {task} is missing; it holds the task's own values",
+            path=path,
+            task=task,
+        )
     own = mapping(mapping(content, task, path), name, path, within=task) if task else {}
     try:
         return model.model_validate(deep_merge(shared, own), context=(content, path))
     except ValidationError as error:
-        raise ParamsError(_explain(error, model, own, name, task or "", path, within)) from None
+        raise _explained(error, model, own, name, task or "", path, within) from None
 
 
 def value(content: Mapping[str, Any], key: str, kind: type, path: Path = PARAMS_FILE) -> Any:
     """A top-level value such as `seed`. Raises ParamsError if it is missing or of another type."""
     found = content.get(key)
     if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
-        expected = "a list, such as [poetry]" if kind is list else kind.__name__
-        raise ParamsError(f"{path}: {key}: {found!r}: expected {expected}")
+        complaint = (
+            gettext("expected a list, such as [poetry]")
+            if kind is list
+            else gettext("expected {type}", type=kind.__name__)
+        )
+        raise ParamsError(
+            "{path}: {key}: {value!r}: {complaint}",
+            path=path,
+            key=key,
+            value=found,
+            complaint=complaint,
+        )
     return found
 
 
@@ -103,9 +128,11 @@ def seed(path: Path = PARAMS_FILE) -> int:
     return int(value(read(path), "seed", int, path))
 
 
-def unknown_key(key: str, known: Iterable[str], path: Path = PARAMS_FILE) -> str:
-    """The error message about a key that nothing reads."""
-    return f"{path}: {key}: unknown key; known are {', '.join(known)}"
+def unknown_key(key: str, known: Iterable[str], path: Path = PARAMS_FILE) -> ParamsError:
+    """The error about a key that nothing reads."""
+    return ParamsError(
+        "{path}: {key}: unknown key; known are {known}", path=path, key=key, known=", ".join(known)
+    )
 
 
 def deep_merge(shared: Mapping[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
@@ -124,14 +151,21 @@ def mapping(
     """Section `name`, not validated yet. Raises ParamsError if it is missing or no section."""
     key = f"{within}.{name}" if within else name
     if name not in content:
-        raise ParamsError(f"{path}: section {key} is missing; write `{name}: {{}}` if it is empty")
+        raise ParamsError(
+            "{path}: section {key} is missing; write `{name}: {{}}` if it is empty",
+            path=path,
+            key=key,
+            name=name,
+        )
     found = content[name]
     if not isinstance(found, Mapping):
-        raise ParamsError(f"{path}: {key}: expected a section, found {found!r}")
+        raise ParamsError(
+            "{path}: {key}: expected a section, found {found!r}", path=path, key=key, found=found
+        )
     return found
 
 
-def _explain(
+def _explained(
     error: ValidationError,
     model: type[Section],
     own: Mapping[str, Any],
@@ -139,8 +173,8 @@ def _explain(
     task: str,
     path: Path,
     within: str,
-) -> str:
-    """One line about the first error: file, key, value and what is allowed."""
+) -> ParamsError:
+    """The first error in one line: file, key, value and what is allowed."""
     # A mistyped key is both unknown and missing; the unknown one shows the slip.
     found = error.errors(include_url=False)
     first = min(found, key=lambda each: each["type"] != "extra_forbidden")
@@ -150,14 +184,22 @@ def _explain(
     if first["type"] == "extra_forbidden":
         return unknown_key(key, _known_keys(model, keys[:-1]), path)
     if first["type"] == "missing":
-        return f"{path}: {key}: missing"
+        return ParamsError("{path}: {key}: missing", path=path, key=key)
     # A value that may have several types has one complaint per type.
-    complaints = [each["msg"] for each in found if _keys(each["loc"])[: len(keys)] == keys]
-    complaint = ", or ".join(dict.fromkeys(complaints)).removeprefix("Value error, ")
+    complaints = [
+        complaint_about(each) for each in found if _keys(each["loc"])[: len(keys)] == keys
+    ]
+    told = gettext(", or ").join(dict.fromkeys(complaints))
     if isinstance(first["input"], Mapping):
         # The complaint names the values that do not fit each other; a whole section is too long.
-        return f"{path}: {key}: {complaint}"
-    return f"{path}: {key}: {first['input']!r}: {complaint}"
+        return ParamsError("{path}: {key}: {complaint}", path=path, key=key, complaint=told)
+    return ParamsError(
+        "{path}: {key}: {value!r}: {complaint}",
+        path=path,
+        key=key,
+        value=first["input"],
+        complaint=told,
+    )
 
 
 def _keys(location: tuple[int | str, ...]) -> list[str]:

@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from wenmo.config.endpoints import Endpoint, named_endpoint
 from wenmo.config.params_file import Count, PositiveInt, Section
+from wenmo.core.language import gettext
 
 
 class Example(Section):
@@ -43,7 +44,9 @@ class SummarizeParams(Section):
             try:
                 template.format(**keys)
             except (KeyError, IndexError, ValueError) as error:
-                raise ValueError(f"wording.{name}: no placeholder {error}") from None
+                raise ValueError(
+                    gettext("wording.{name}: no placeholder {error}", name=name, error=error)
+                ) from None
         return self
 
     @property

@@ -18,6 +18,7 @@ from wenmo.config.params_file import (
     Section,
 )
 from wenmo.core.errors import ParamsError
+from wenmo.core.language import gettext
 
 Quantization = Literal["none", "8bit", "4bit"]
 
@@ -28,7 +29,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 
 def _steps_or_epochs(value: int) -> int:
     if value < 1 and value != -1:
-        raise ValueError("expected a number of steps, or -1 to train num_train_epochs")
+        raise ValueError(gettext("expected a number of steps, or -1 to train num_train_epochs"))
     return value
 
 
@@ -109,19 +110,27 @@ def missing_here(params: TrainParams) -> str:
         wanted = params.optim if params.quantization == "none" else params.quantization
         if find_spec("bitsandbytes") is None:
             way_out = "pip install -c constraints.txt -e '.[gpu]'"
-            return f"{wanted} needs bitsandbytes, which is not installed here; {way_out}"
+            return gettext(
+                "{wanted} needs bitsandbytes, which is not installed here; {way_out}",
+                wanted=wanted,
+                way_out=way_out,
+            )
     if params.attn_implementation == "flash_attention_2" and find_spec("flash_attn") is None:
-        return "attn_implementation flash_attention_2 needs the package flash-attn; set it to sdpa"
+        return gettext(
+            "attn_implementation flash_attention_2 needs the package flash-attn; set it to sdpa"
+        )
     if "deepspeed" in params.launcher and find_spec("deepspeed") is None:
-        return f"launcher {params.launcher!r} needs deepspeed; pip install deepspeed"
+        return gettext(
+            "launcher {launcher!r} needs deepspeed; pip install deepspeed", launcher=params.launcher
+        )
     if params.precision == "fp16":
         # torch takes seconds to load, and no other setting needs it here.
         import torch
 
         if not torch.cuda.is_available():
-            return (
-                "precision fp16 needs a GPU, since its gradients are scaled there;"
-                " set it to bf16, fp32 or auto"
+            return gettext(
+                "precision fp16 needs a GPU, since its gradients are scaled there; set it to bf16,"
+                " fp32 or auto"
             )
     return ""
 
@@ -129,20 +138,29 @@ def missing_here(params: TrainParams) -> str:
 def refuse_missing(params: TrainParams, task: str, path: Path = PARAMS_FILE) -> None:
     """Raise ParamsError if this machine cannot train a task as params.yaml says."""
     if missing := missing_here(params):
-        raise ParamsError(f"{path}: train ({task}): {missing}")
+        raise ParamsError(
+            "{path}: train ({task}): {missing}", path=path, task=task, missing=missing
+        )
 
 
 def _refuse_sharded_quantization(params: TrainParams) -> None:
     is_sharded = "fsdp" in params.launcher or "deepspeed" in params.launcher
     if params.quantization != "none" and is_sharded:
         raise ValueError(
-            f"quantization {params.quantization} cannot be sharded by {params.launcher!r};"
-            " set launcher to torchrun --nproc_per_node=N, which keeps a whole copy on each device"
+            gettext(
+                "quantization {quantization} cannot be sharded by {launcher!r}; set launcher to"
+                " torchrun --nproc_per_node=N, which keeps a whole copy on each device",
+                quantization=params.quantization,
+                launcher=params.launcher,
+            )
         )
     if params.optim == "paged_adamw_8bit" and is_sharded:
         raise ValueError(
-            f"optim paged_adamw_8bit cannot be sharded by {params.launcher!r};"
-            " set optim to adamw_torch_fused"
+            gettext(
+                "optim paged_adamw_8bit cannot be sharded by {launcher!r}; set optim to"
+                " adamw_torch_fused",
+                launcher=params.launcher,
+            )
         )
 
 
@@ -151,13 +169,19 @@ def _refuse_uncomparable_checkpoints(params: TrainParams) -> None:
         return
     if params.save_strategy != params.eval_strategy:
         raise ValueError(
-            "load_best_model_at_end needs a held-out loss for each checkpoint:"
-            " set save_strategy and eval_strategy alike"
+            gettext(
+                "load_best_model_at_end needs a held-out loss for each checkpoint: set"
+                " save_strategy and eval_strategy alike"
+            )
         )
     if params.save_strategy == "steps" and params.save_steps % params.eval_steps:
         raise ValueError(
-            "load_best_model_at_end needs a held-out loss for each checkpoint:"
-            f" save_steps ({params.save_steps}) is no multiple of eval_steps ({params.eval_steps})"
+            gettext(
+                "load_best_model_at_end needs a held-out loss for each checkpoint: save_steps"
+                " ({save_steps}) is no multiple of eval_steps ({eval_steps})",
+                save_steps=params.save_steps,
+                eval_steps=params.eval_steps,
+            )
         )
 
 
@@ -166,13 +190,19 @@ def _refuse_what_rewards_cannot_do(params: TrainParams) -> None:
         return
     if params.reward_learning_rate > params.learning_rate:
         raise ValueError(
-            f"grpo.learning_rate ({params.reward_learning_rate:g}) is above learning_rate"
-            f" ({params.learning_rate:g}); set it to auto, a tenth of that, since rewards are"
-            " noisy"
+            gettext(
+                "grpo.learning_rate ({rate:g}) is above learning_rate ({most:g}); set it to auto,"
+                " a tenth of that, since rewards are noisy",
+                rate=params.reward_learning_rate,
+                most=params.learning_rate,
+            )
         )
     if "fsdp" in params.launcher or "deepspeed" in params.launcher:
         raise ValueError(
-            f"method grpo writes texts between its steps, for which weights that are sharded by"
-            f" {params.launcher!r} would do no good; set launcher to python or torchrun"
-            " --nproc_per_node=N"
+            gettext(
+                "method grpo writes texts between its steps, for which weights that are sharded by"
+                " {launcher!r} would do no good; set launcher to python or torchrun"
+                " --nproc_per_node=N",
+                launcher=params.launcher,
+            )
         )

@@ -6,12 +6,15 @@ import re
 from pathlib import Path
 from tempfile import TemporaryFile
 
+from wenmo.core.language import N_, gettext
+from wenmo.core.system_words import system_words
+
 NO_PLACE_TO_WRITE = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EROFS)
 WORDS_FOR_A_FULL_DISK = (
     "No usable temporary directory|database or disk is full"
     "|PytorchStreamWriter failed|enforce fail at inline_container"
 )
-A_DISK = "the disk of this folder or of temporary files"
+A_DISK = N_("the disk of this folder or of temporary files")
 """The place that a message names if the error names no file."""
 ROOM_FOR_DVC = 2**20
 """Bytes: several times what DVC's records of one stage take."""
@@ -25,12 +28,18 @@ def refusal_to_write(error: Exception) -> str | None:
     its C++ source.
     """
     if isinstance(error, OSError) and error.errno in NO_PLACE_TO_WRITE:
-        return f"{error.filename or A_DISK}: {error.strerror}"
+        return gettext(
+            "{place}: {error}", place=error.filename or gettext(A_DISK), error=system_words(error)
+        )
     found = re.search(r"\(os error (\d+)\)", str(error))
     if found and int(found[1]) in NO_PLACE_TO_WRITE:
-        return f"{A_DISK}: {os.strerror(int(found[1]))}"
+        said = gettext(os.strerror(int(found[1])))
+        return gettext("{place}: {error}", place=gettext(A_DISK), error=said)
     if re.search(WORDS_FOR_A_FULL_DISK, str(error)):
-        return f"{A_DISK} may be full: {str(error).splitlines()[0]}"
+        return gettext(
+            "the disk of this folder or of temporary files may be full: {reason}",
+            reason=str(error).splitlines()[0],
+        )
     return None
 
 

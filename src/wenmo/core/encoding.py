@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.core.outside import MIB, opened, read_bytes
 
 MARKS = {
@@ -58,7 +59,12 @@ def read_text(path: Path) -> str:
         return content.decode(encoding)
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
-    raise UserError(f"{path}:{line}: not {encoding}; save the file as UTF-8")
+    raise UserError(
+        "{path}:{line}: not {encoding}; save the file as UTF-8",
+        path=path,
+        line=line,
+        encoding=encoding,
+    )
 
 
 def text_encoding(path: Path) -> str:
@@ -93,12 +99,19 @@ def _encoding(path: Path, _size: int, _changed: int) -> str:
         damage = _damage(path, name)
         if damage is None:
             if choice.is_doubtful:
-                told = f"{path}: read as {NAMES[name]}, which is uncertain; if its text is wrong,"
-                print(f"{told} save the file as UTF-8", file=sys.stderr)
+                told = gettext(
+                    "{path}: read as {encoding}, which is uncertain; if its text is wrong, save"
+                    " the file as UTF-8",
+                    path=path,
+                    encoding=NAMES[name],
+                )
+                print(told, file=sys.stderr)
             return name
         lines.append(damage[0])
     raise UserError(
-        f"{path}:{max(lines)}: not UTF-8, GB18030 or Big5, or damaged; save the file as UTF-8"
+        "{path}:{line}: not UTF-8, GB18030 or Big5, or damaged; save the file as UTF-8",
+        path=path,
+        line=max(lines),
     )
 
 
@@ -106,9 +119,9 @@ def damaged_utf8(path: Path) -> UserError:
     """The complaint about the first line of a file that is no UTF-8."""
     damage = _damage(path, "utf-8")
     if damage is None:
-        return UserError(f"{path}: changed while it was read; run again")
+        return UserError("{path}: changed while it was read; run again", path=path)
     line, reason = damage
-    return UserError(f"{path}:{line}: not UTF-8: {reason}")
+    return UserError("{path}:{line}: not UTF-8: {reason}", path=path, line=line, reason=reason)
 
 
 def _damage(path: Path, encoding: str) -> tuple[int, str] | None:
@@ -121,7 +134,7 @@ def _damage(path: Path, encoding: str) -> tuple[int, str] | None:
         except UnicodeDecodeError as error:
             # What the decoder kept of the piece before has no line end.
             at = error.start - (len(error.object) - len(piece))
-            return line + piece.count(b"\n", 0, max(0, at)), error.reason
+            return line + piece.count(b"\n", 0, max(0, at)), gettext(error.reason)
         line += piece.count(b"\n")
     return None
 

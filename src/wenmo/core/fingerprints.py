@@ -60,7 +60,7 @@ def all_fingerprints(loadable: Mapping[str, Sequence[str]]) -> dict[str, str]:
     }
     for path, content in _read.items():
         if not path.is_file() or path.read_bytes() != content:
-            raise UserError(f"{path}: edited meanwhile; run it again")
+            raise UserError("{path}: edited meanwhile; run it again", path=path)
     return found
 
 
@@ -101,8 +101,9 @@ def refuse_changed_code(stage: str, task: str) -> None:
         if changed := sorted({line.partition(" ")[0] for line in then ^ now}):
             name = stage if task == "all" else f"{stage}@{task}"
             raise UserError(
-                f"code or libraries have changed since `check`: {', '.join(changed)};"
-                f" run `dvc repro {name}`"
+                "code or libraries have changed since `check`: {changed}; run `dvc repro {name}`",
+                changed=", ".join(changed),
+                name=name,
             )
 
 
@@ -126,7 +127,9 @@ def _libraries() -> str:
     try:
         pins = tomllib.loads(_content(PROJECT).decode())["project"]["dependencies"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{PROJECT}: no list project.dependencies in it: {error}") from None
+        raise UserError(
+            "{project}: no list project.dependencies in it: {error}", project=PROJECT, error=error
+        ) from None
     return "".join(f"{pin}\n" for pin in pins)
 
 
@@ -136,7 +139,9 @@ def _parsed(path: Path, content: bytes) -> tuple[str, tuple[str, ...]]:
     try:
         tree = ast.parse(content)
     except SyntaxError as error:
-        raise UserError(f"{path}:{error.lineno}: {error.msg}") from None
+        raise UserError(
+            "{place}: {error}", place=f"{path}:{error.lineno}", error=error.msg
+        ) from None
     form = json.dumps(_form(tree), separators=(",", ":"))
     return _digest(form.encode()), tuple(_imports(tree.body))
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.core.outside import DECODER, LONGEST_LINE, MIB, json_fault, refuse_depth
 
 PIECE = 2**20
@@ -51,7 +52,8 @@ class JsonText:
                     error.pos >= len(self._text) - LONGEST_LITERAL
                 )
                 if not is_cut or not self._read_on():
-                    raise self.fault(f"not JSON: {error.msg}", error.pos) from None
+                    reason = gettext("not JSON: {reason}", reason=gettext(error.msg))
+                    raise self.fault(reason, error.pos) from None
             except (ValueError, RecursionError) as error:
                 raise self.fault(json_fault(error)) from None
             else:
@@ -63,7 +65,7 @@ class JsonText:
     def fault(self, reason: str, at: int | None = None) -> UserError:
         """The complaint about what is here, or in the text at `at`."""
         line = self.line + self._text.count("\n", self._at, at or self._at)
-        return UserError(f"{self.path}:{line}: {reason}")
+        return UserError("{place}: {error}", place=f"{self.path}:{line}", error=reason)
 
     def _go_to(self, end: int) -> None:
         self.line += self._text.count("\n", self._at, end)
@@ -75,7 +77,7 @@ class JsonText:
         Raises UserError if what is kept is longer than a row may be.
         """
         if len(self._text) - self._at > LONGEST_LINE:
-            raise self.fault(f"a row longer than {LONGEST_LINE // MIB} MiB")
+            raise self.fault(gettext("a row longer than {size} MiB", size=LONGEST_LINE // MIB))
         piece = self._file.read(max(PIECE, len(self._text) - self._at))
         if piece:
             self._text, self._at = self._text[self._at :] + piece, 0

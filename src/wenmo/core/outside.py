@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, Any, AnyStr, BinaryIO
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 
 MIB = 2**20
 
@@ -43,11 +44,11 @@ def opened(path: Path) -> Iterator[BinaryIO]:
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         before = os.fstat(file.fileno())
         if not stat.S_ISREG(before.st_mode):
-            raise UserError(f"{path}: no regular file")
+            raise UserError("{path}: no regular file", path=path)
         yield file
         after = os.fstat(file.fileno())
         if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-            raise UserError(f"{path}: changed while it was read; run again")
+            raise UserError("{path}: changed while it was read; run again", path=path)
 
 
 def read_bytes(path: Path, most: int = LARGEST_TEXT) -> bytes:
@@ -55,7 +56,11 @@ def read_bytes(path: Path, most: int = LARGEST_TEXT) -> bytes:
     with opened(path) as file:
         content = file.read(most + 1)
         if len(content) > most:
-            raise UserError(f"{path}: larger than {most // MIB} MiB; split it into several files")
+            raise UserError(
+                "{path}: larger than {size} MiB; split it into several files",
+                path=path,
+                size=most // MIB,
+            )
         return content
 
 
@@ -72,7 +77,14 @@ def bounded_lines(
         if len(line) <= LONGEST_LINE:
             yield number, line
             continue
-        refuse(UserError(f"{path}:{number}: a line longer than {LONGEST_LINE // MIB} MiB"))
+        refuse(
+            UserError(
+                "{path}:{number}: a line longer than {size} MiB",
+                path=path,
+                number=number,
+                size=LONGEST_LINE // MIB,
+            )
+        )
         end = b"\n" if isinstance(line, bytes) else "\n"
         while line and not line.endswith(end):
             line = file.readline(MIB)
@@ -80,7 +92,11 @@ def bounded_lines(
 
 def _integer(digits: str) -> int:
     if len(digits) > MOST_DIGITS:
-        raise ValueError(f"an integer of {len(digits)} digits; {MOST_DIGITS} are read")
+        raise ValueError(
+            gettext(
+                "an integer of {count} digits; {most} are read", count=len(digits), most=MOST_DIGITS
+            )
+        )
     return int(digits)
 
 
@@ -113,19 +129,29 @@ def refuse_depth(value: Any) -> None:
             if isinstance(item, list | dict)
         ]
     if level:
-        raise ValueError(_TOO_DEEP)
+        raise ValueError(_too_deep())
 
 
 def json_fault(error: Exception) -> str:
     """What is wrong with a JSON text, from what its decoding has raised."""
     match error:
         case RecursionError():
-            return _TOO_DEEP
+            return _too_deep()
+        case json.JSONDecodeError(lineno=1):
+            return gettext(
+                "not JSON: {reason} at column {column}",
+                reason=gettext(error.msg),
+                column=error.colno,
+            )
         case json.JSONDecodeError():
-            line = f"line {error.lineno} " if error.lineno > 1 else ""
-            return f"not JSON: {error.msg} at {line}column {error.colno}"
+            return gettext(
+                "not JSON: {reason} at line {line} column {column}",
+                reason=gettext(error.msg),
+                line=error.lineno,
+                column=error.colno,
+            )
         case UnicodeDecodeError():
-            return f"not UTF-8: {error.reason}"
+            return gettext("not UTF-8: {reason}", reason=gettext(error.reason))
         case _:
             return str(error)
 
@@ -136,15 +162,18 @@ def read_json(path: Path, most: int = LARGEST_JSON) -> Any:
     try:
         return parse_json(content)
     except ValueError as error:
-        raise UserError(f"{path}: {error}") from None
+        raise UserError("{place}: {error}", place=path, error=error) from None
 
 
 def read_json_object(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises UserError that opens with the path."""
     content = read_json(path)
     if not isinstance(content, dict):
-        raise UserError(f"{path}: expected an object, found {type(content).__name__}")
+        raise UserError(
+            "{place}: expected an object, found {kind}", place=path, kind=type(content).__name__
+        )
     return content
 
 
-_TOO_DEEP = f"JSON nested more than {DEEPEST_JSON} deep"
+def _too_deep() -> str:
+    return gettext("JSON nested more than {levels} deep", levels=DEEPEST_JSON)

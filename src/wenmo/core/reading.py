@@ -33,10 +33,15 @@ def located_rows(path: Path, stage: str) -> Iterator[tuple[int, Row]]:
     number = 0
     for number, (offset, row) in enumerate(located_records(Row, made(path, stage)), start=1):
         if not row.output.strip():
-            raise UserError(f"{path}: row {number}: the output is empty; run `dvc repro {stage}`")
+            raise UserError(
+                "{path}: row {number}: the output is empty; run `dvc repro {stage}`",
+                path=path,
+                number=number,
+                stage=stage,
+            )
         yield offset, row
     if not number:
-        raise UserError(f"{path}: no rows; run `dvc repro {stage}`")
+        raise UserError("{path}: no rows; run `dvc repro {stage}`", path=path, stage=stage)
 
 
 def read_prompts(path: Path, stage: str) -> list[Row]:
@@ -80,13 +85,15 @@ def read_scores(path: Path, stage: str) -> dict[str, Any]:
             return dict(scores)
     except (ValueError, AttributeError):
         pass
-    raise UserError(f"{path}: no scores of base and tuned; run `dvc repro {stage}`")
+    raise UserError(
+        "{path}: no scores of base and tuned; run `dvc repro {stage}`", path=path, stage=stage
+    )
 
 
 def made(path: Path, stage: str) -> Path:
     """The path of a file that `stage` wrote. Raises UserError if it is not there."""
     if not path.is_file():
-        raise UserError(f"{path}: no such file; run `dvc repro {stage}`")
+        raise UserError("{path}: no such file; run `dvc repro {stage}`", path=path, stage=stage)
     return path
 
 
@@ -94,9 +101,22 @@ def _refuse_other_rows(
     path: Path, found: Sequence[Generation | HeldOutLoss], rows: Sequence[Row], stage: str
 ) -> None:
     for number, (row, each) in enumerate(zip_longest(rows, found), start=1):
-        if row is None or each is None or each.id != row.id:
-            expected = f"one of {row.source} row {row.position}" if row else "no more lines"
-            raise UserError(f"{path}:{number}: expected {expected}; run `dvc repro {stage}`")
+        if row is None:
+            raise UserError(
+                "{path}:{number}: expected no more lines; run `dvc repro {stage}`",
+                path=path,
+                number=number,
+                stage=stage,
+            )
+        if each is None or each.id != row.id:
+            raise UserError(
+                "{path}:{number}: expected one of {source} row {position}; run `dvc repro {stage}`",
+                path=path,
+                number=number,
+                source=row.source,
+                position=row.position,
+                stage=stage,
+            )
 
 
 def _read(kind: type[Record], path: Path, stage: str) -> list[Record]:

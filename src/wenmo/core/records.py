@@ -160,13 +160,17 @@ def _located_lines(
             try:
                 content = parse_json(line)
             except ValueError as error:
-                refuse(UserError(f"{place}: {error}"))
+                refuse(UserError("{place}: {error}", place=place, error=error))
             else:
                 if isinstance(content, dict):
                     yield offset, place, content
                 else:
                     kind = type(content).__name__
-                    refuse(UserError(f"{place}: expected an object, found {kind}"))
+                    refuse(
+                        UserError(
+                            "{place}: expected an object, found {kind}", place=place, kind=kind
+                        )
+                    )
 
 
 def as_record(kind: type[Record], content: dict[str, Any], place: str) -> Record:
@@ -174,12 +178,23 @@ def as_record(kind: type[Record], content: dict[str, Any], place: str) -> Record
     wanted: dict[str, Callable[..., Any]] = {field.name: field.type for field in fields(kind)}  # type: ignore[misc]
     needed = {field.name for field in fields(kind) if field.default is MISSING}
     if not needed <= content.keys() <= wanted.keys():
-        raise UserError(f"{place}: keys are {list(content)}; expected {list(wanted)}")
+        raise UserError(
+            "{place}: keys are {keys}; expected {wanted}",
+            place=place,
+            keys=list(content),
+            wanted=list(wanted),
+        )
     if wanted.pop(HISTORY, None) and HISTORY in content:
         content = content | {HISTORY: turns(content[HISTORY], place)}
     for key, type_ in wanted.items():
         if key in content and type(content[key]) is not type_:
-            raise UserError(f"{place}: {key!r} is {content[key]!r}; expected {type_.__name__}")
+            raise UserError(
+                "{place}: {key!r} is {value!r}; expected {type}",
+                place=place,
+                key=key,
+                value=content[key],
+                type=type_.__name__,
+            )
     return kind(**content)
 
 
@@ -188,5 +203,10 @@ def turns(found: Any, place: str) -> tuple[Turn, ...]:
     listed = found if isinstance(found, list) else [found]
     for turn in listed:
         if not isinstance(turn, list) or [type(each) for each in turn] != [str, str]:
-            raise UserError(f"{place}: {HISTORY!r} has {turn!r}; expected [prompt, answer]")
+            raise UserError(
+                "{place}: {history!r} has {turn!r}; expected [prompt, answer]",
+                place=place,
+                history=HISTORY,
+                turn=turn,
+            )
     return tuple((prompt, answer) for prompt, answer in listed)

@@ -24,7 +24,7 @@ def source_files(folder: Path, stage: str) -> list[Path]:
     """The files of a task's sources, by name. Raises UserError if there is none."""
     files = sorted(folder.glob("*.jsonl"))
     if not files:
-        raise UserError(f"{folder}: no rows; run `dvc repro {stage}`")
+        raise UserError("{path}: no rows; run `dvc repro {stage}`", path=folder, stage=stage)
     return files
 
 
@@ -38,13 +38,22 @@ def rows_of_file(path: Path, stage: str) -> Iterator[tuple[int, Row]]:
     for number, (offset, row) in enumerate(located_rows(path, stage), start=1):
         if f"{row.source}.jsonl" != path.name:
             raise UserError(
-                f"{path}: row {number}: its source is {row.source!r}, which has a file of its own;"
-                f" run `dvc repro {stage}`"
+                "{path}: row {number}: its source is {source!r}, which has a file of its own; run"
+                " `dvc repro {stage}`",
+                path=path,
+                number=number,
+                source=row.source,
+                stage=stage,
             )
         if row.position <= before:
             raise UserError(
-                f"{path}: row {number}: its position {row.position} is not after {before};"
-                f" run `dvc repro {stage}`"
+                "{path}: row {number}: its position {position} is not after {before}; run"
+                " `dvc repro {stage}`",
+                path=path,
+                number=number,
+                position=row.position,
+                before=before,
+                stage=stage,
             )
         before = row.position
         yield offset, row

@@ -14,8 +14,10 @@ from typing import Any
 from wenmo.core.disk import refusal_to_write, try_disk
 from wenmo.core.errors import UserError
 from wenmo.core.fingerprints import refuse_changed_code
+from wenmo.core.language import gettext
 from wenmo.core.processes import IS_MAIN_PROCESS, peak_mebibytes
 from wenmo.core.records import write_json
+from wenmo.core.system_words import system_words
 
 # One vector unit, one thread and one order of sums, so that the same bytes come out on any AVX2
 # machine. On a GPU, cuBLAS keeps to one order too. MKL splits matrix products among threads, and
@@ -64,17 +66,20 @@ def run_stage(name: str, task: str = "all") -> Iterator[dict[str, Any]]:
         try_disk()
     except UserError as error:
         if IS_MAIN_PROCESS:
-            print(f"{name}: {error}", file=sys.stderr)
+            print(gettext("{place}: {error}", place=name, error=error), file=sys.stderr)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
-        print(f"{name}: stopped", file=sys.stderr)
+        print(gettext("{stage}: stopped", stage=name), file=sys.stderr)
         sys.exit(130)
     except Exception as error:
         refusal = refusal_to_write(error)
         if not refusal:
             raise
         # A progress bar may have left its line open.
-        print(f"\n{name}: {refusal}; mend that and run it again", file=sys.stderr)
+        told = gettext(
+            "{stage}: {refusal}; mend that and run it again", stage=name, refusal=refusal
+        )
+        print(f"\n{told}", file=sys.stderr)
         sys.exit(1)
     finally:
         if log and IS_MAIN_PROCESS:
@@ -85,13 +90,24 @@ def run_stage(name: str, task: str = "all") -> Iterator[dict[str, Any]]:
     keep_log(name, task, cost | code_path(name) | log)
 
 
+def warn(name: str, warning: str) -> None:
+    """Tell on stderr, after the stage's name, what need not stop it."""
+    print(gettext("{stage}: warning: {warning}", stage=name, warning=warning), file=sys.stderr)
+
+
 def keep_log(name: str, task: str, log: dict[str, Any]) -> None:
     """Write a stage's log. A log that cannot be written is told and costs no work."""
     path = LOGS / name / f"{task}.json"
     try:
         write_json(path, log)
     except OSError as error:
-        print(f"{name}: {path} is not written: {error.strerror}", file=sys.stderr)
+        told = gettext(
+            "{stage}: {path} is not written: {reason}",
+            stage=name,
+            path=path,
+            reason=system_words(error),
+        )
+        print(told, file=sys.stderr)
 
 
 def code_path(name: str) -> dict[str, Any]:
@@ -104,7 +120,12 @@ def code_path(name: str) -> dict[str, Any]:
         return {"machine": platform.machine()}
     found = torch.backends.cpu.get_cpu_capability()
     if found != PINNED_ENVIRONMENT["ATEN_CPU_CAPABILITY"].upper():
-        print(f"{name}: torch uses {found} here, not AVX2: expect other bytes", file=sys.stderr)
+        told = gettext(
+            "{stage}: torch uses {found} here, not AVX2: expect other bytes",
+            stage=name,
+            found=found,
+        )
+        print(told, file=sys.stderr)
     return {
         "machine": platform.machine(),
         "environment": PINNED_ENVIRONMENT,

@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from wenmo.config.endpoints import Endpoint, access
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.llm.client import Client, Usage
 from wenmo.llm.faults import IN_PARAMS, FilteredError, RefusedError, UnreachableError
 from wenmo.llm.store import Request, Store
@@ -41,13 +42,25 @@ def ask_all(
     broken_off = asyncio.run(_ask_all(dialogues, endpoint, store, usage, unit))
     if len(broken_off) < len(dialogues):
         return {number: str(error) for number, error in broken_off.items()}
-    error, chosen = broken_off[0], f"({chosen_by} is {endpoint.name})"
+    error, unit = broken_off[0], gettext(unit)
     if isinstance(error, UnreachableError):
         raise UserError(
-            f"{endpoint.base_url}: no {unit} came: {error}; is that the endpoint to ask {chosen},"
-            " and does it run?"
+            "{url}: no {unit} came: {error}; is that the endpoint to ask ({key} is {name}), and"
+            " does it run?",
+            url=endpoint.base_url,
+            unit=unit,
+            error=error,
+            key=chosen_by,
+            name=endpoint.name,
         )
-    raise UserError(f"{endpoint.base_url}: {error}; every {unit} was refused {chosen}")
+    raise UserError(
+        "{url}: {error}; every {unit} was refused ({key} is {name})",
+        url=endpoint.base_url,
+        error=error,
+        unit=unit,
+        key=chosen_by,
+        name=endpoint.name,
+    )
 
 
 async def _ask_all(
@@ -98,6 +111,15 @@ async def _ask_all(
 def _answers_none(endpoint: Endpoint, error: UnreachableError | RefusedError) -> UserError:
     if isinstance(error, RefusedError):
         return UserError(
-            f"{endpoint.base_url}: {error}; it refused {IN_A_ROW} requests in a row; {IN_PARAMS}"
+            "{url}: {error}; it refused {count} requests in a row; {way_out}",
+            url=endpoint.base_url,
+            error=error,
+            count=IN_A_ROW,
+            way_out=gettext(IN_PARAMS),
         )
-    return UserError(f"{endpoint.base_url}: no answer to {IN_A_ROW} requests in a row: {error}")
+    return UserError(
+        "{url}: no answer to {count} requests in a row: {error}",
+        url=endpoint.base_url,
+        count=IN_A_ROW,
+        error=error,
+    )

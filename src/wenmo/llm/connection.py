@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from wenmo.config.endpoints import Access
 from wenmo.core.errors import UserError
 from wenmo.core.keys import secret
+from wenmo.core.language import gettext
 from wenmo.llm.faults import BAD_GATEWAY, hidden_status, refusal, words_of
 
 if TYPE_CHECKING:
@@ -25,11 +26,17 @@ def api_key(base_url: str, access: Access) -> str:
         return ""
     key = secret(name)
     if not key:
-        raise UserError(f"{name} is not set; put the key for {base_url} there or in .env")
+        raise UserError(
+            "{name} is not set; put the key for {base_url} there or in .env",
+            name=name,
+            base_url=base_url,
+        )
     if not all("!" <= character <= "~" for character in key):
         raise UserError(
-            f"{name}: a key has printable ASCII characters alone, without spaces; put the key for"
-            f" {base_url} there or in .env, as its provider shows it"
+            "{name}: a key has printable ASCII characters alone, without spaces; put the key for"
+            " {base_url} there or in .env, as its provider shows it",
+            name=name,
+            base_url=base_url,
         )
     return key
 
@@ -58,7 +65,7 @@ def failure(base_url: str, error: "APIStatusError", key: str) -> Exception:
     response = error.response
     words = words_of(response.text, key) or response.reason_phrase
     if response.extensions.get(HIDDEN):
-        words = f"{words} (sent as 200)"
+        words = gettext("{words} (sent as 200)", words=words)
     return refusal(base_url, response.status_code, words)
 
 

@@ -10,12 +10,13 @@ import re
 from typing import Any
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import N_, gettext
 from wenmo.llm.reply import parsed_reply
 
 LONGEST = 200
 """Longest quotation from a server (characters)."""
 
-IN_PARAMS = "its entry of endpoints in params.yaml has the model and the fields that are sent"
+IN_PARAMS = N_("its entry of endpoints in params.yaml has the model and the fields that are sent")
 
 BAD_GATEWAY = 502
 LEGAL_REASONS = 451
@@ -77,8 +78,11 @@ def refusal(base_url: str, status: int, words: str) -> Exception:
         return FilteredError(said)
     if status in (400, 413, 422) and not _ABOUT_ALL.search(words):
         return RefusedError(said)
-    way_out = f"; {IN_PARAMS}" if status in (400, 404, 422) else ""
-    return UserError(f"{base_url}: {said}{way_out}")
+    if status in (400, 404, 422):
+        return UserError(
+            "{url}: {error}; {way_out}", url=base_url, error=said, way_out=gettext(IN_PARAMS)
+        )
+    return UserError("{place}: {error}", place=base_url, error=said)
 
 
 def hidden_status(content: str) -> int | None:

@@ -6,6 +6,7 @@ from functools import partial
 
 from wenmo.config.summarize import SummarizeParams
 from wenmo.core.errors import UserError
+from wenmo.core.language import N_, gettext
 from wenmo.core.records import Row
 from wenmo.llm.asking import ask_all
 from wenmo.llm.client import Usage
@@ -72,9 +73,11 @@ def _ask_about(
 ) -> list[Outcome]:
     """The outcome for each row; only requests that the store has no answer to are sent."""
     dialogues = [partial(next_request, row.output, params, store.get) for row in rows]
-    broken_off = ask_all(dialogues, params.endpoint, store, usage, "prompt", "summarize.provider")
+    broken_off = ask_all(
+        dialogues, params.endpoint, store, usage, N_("prompt"), "summarize.provider"
+    )
     return [
-        Failed(f"no answer: {broken_off[number]}")
+        Failed(gettext("no answer: {error}", error=broken_off[number]))
         if number in broken_off
         else follow(row.output, params, store.get)
         for number, row in enumerate(rows)
@@ -102,11 +105,18 @@ def refuse_failures(prompted: Prompted, params: SummarizeParams) -> None:
     if len(prompted.failures) <= params.max_failures:
         return
     row, fault = prompted.failures[0]
-    way_out = "Change summarize.wording or raise max_attempts or max_failures"
+    way_out = gettext("Change summarize.wording or raise max_attempts or max_failures")
     if UNFINISHED in fault:
-        way_out = "Raise summarize.max_tokens, or turn thinking off in the endpoint's extra_body"
+        way_out = gettext(
+            "Raise summarize.max_tokens, or turn thinking off in the endpoint's extra_body"
+        )
     raise UserError(
-        f"{len(prompted.failures)} of {len(prompted.failures) + prompted.written} rows got no"
-        f" prompt that will do, the first being {row.source} row {row.position} ({fault}); the"
-        f" others are kept. {way_out}"
+        "{failed} of {count} rows got no prompt that will do, the first being {source} row"
+        " {position} ({fault}); the others are kept. {way_out}",
+        failed=len(prompted.failures),
+        count=len(prompted.failures) + prompted.written,
+        source=row.source,
+        position=row.position,
+        fault=fault,
+        way_out=way_out,
     )

@@ -20,6 +20,7 @@ from typing import Any, Self
 import platformdirs
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import N_, gettext
 
 LOCATION = "WENMO_STORE"
 """Environment variable with the path of the file; the default is in the user's cache folder."""
@@ -102,8 +103,10 @@ class Store:
         }
         if kinds and (kinds.get("answers") != "table" or columns != COLUMNS):
             raise UserError(
-                f"{self.path}: no store of answers, or one of another version of wenmo; set"
-                f" {LOCATION} to another file"
+                "{path}: no store of answers, or one of another version of wenmo; set {variable}"
+                " to another file",
+                path=self.path,
+                variable=LOCATION,
             )
 
     def _set_journal(self) -> None:
@@ -121,29 +124,31 @@ class Store:
     @contextmanager
     def _errors_in_one_line(self) -> Iterator[None]:
         """What SQLite or the system says about the file, with the way out."""
-        elsewhere = f"set {LOCATION} to another file"
         try:
             yield
         except (OSError, sqlite3.Error) as error:
             code = getattr(error, "sqlite_errorcode", 0) & 0xFF
             if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-                complaint = (
-                    f"another process has kept it locked for {PATIENCE} s; wait until that one ends"
-                    f" (`fuser {self.path}` names it), or {elsewhere}; the answers so far are kept"
+                complaint = N_(
+                    "{path}: another process has kept it locked for {seconds} s; wait until that"
+                    " one ends (`fuser {path}` names it), or set {variable} to another file; the"
+                    " answers so far are kept"
                 )
             elif code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-                complaint = (
-                    f"damaged, or no SQLite file ({error}); `sqlite3 {self.path} .recover` saves"
-                    f" what can be read; move it away, or {elsewhere}"
+                complaint = N_(
+                    "{path}: damaged, or no SQLite file ({error}); `sqlite3 {path} .recover` saves"
+                    " what can be read; move it away, or set {variable} to another file"
                 )
             elif code == sqlite3.SQLITE_FULL:
-                complaint = (
-                    f"{error}; free some space, or {elsewhere}, and run it again: the answers so"
-                    " far are kept"
+                complaint = N_(
+                    "{path}: {error}; free some space, or set {variable} to another file, and run"
+                    " it again: the answers so far are kept"
                 )
             else:
-                complaint = f"{error}; {elsewhere}"
-            raise UserError(f"{self.path}: {complaint}") from None
+                complaint = N_("{path}: {error}; set {variable} to another file")
+            raise UserError(
+                complaint, path=self.path, error=error, seconds=PATIENCE, variable=LOCATION
+            ) from None
 
     def get(self, request: Request) -> Reply | None:
         """The answer to this request, if there is one. Raises UserError for a damaged file."""
@@ -157,9 +162,11 @@ class Store:
             return None
         if [type(each) for each in found] != [str, str, int, int]:
             raise UserError(
-                f"{self.path}: an answer that wenmo did not write (it holds"
-                f" {', '.join(type(each).__name__ for each in found)}); move the file away, or set"
-                f" {LOCATION} to another file"
+                "{path}: an answer that wenmo did not write (it holds {types}); move the file"
+                " away, or set {variable} to another file",
+                path=self.path,
+                types=", ".join(type(each).__name__ for each in found),
+                variable=LOCATION,
             )
         return Reply(*found)
 
@@ -197,6 +204,6 @@ def _make_private(path: Path) -> None:
     # It is not opened: closing it again would drop the locks of this process.
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise OSError("no regular file")
+        raise OSError(gettext("no regular file"))
     if found.st_uid == os.geteuid() and found.st_mode & 0o077:
         path.chmod(0o600)

@@ -14,6 +14,7 @@ from typing import Literal
 
 from wenmo.config.endpoints import Endpoint
 from wenmo.config.evaluate import JudgeParams
+from wenmo.core.language import N_
 from wenmo.core.records import Generation
 from wenmo.llm.asking import ask_all
 from wenmo.llm.client import Usage
@@ -125,7 +126,7 @@ def _votes(
         return []
     with Store(store_path()) as store:
         dialogues = [partial(next_request, pair, params, endpoint, store.get) for pair in pairs]
-        ask_all(dialogues, endpoint, store, usage, "judgement", "evaluate.judge.endpoint")
+        ask_all(dialogues, endpoint, store, usage, N_("judgement"), "evaluate.judge.endpoint")
         return [vote(pair, params, endpoint, store.get) for pair in pairs]
 
 

@@ -59,7 +59,9 @@ def named_rhyme(name: str) -> Reading:
                 continue
     found = [each for each in given if each.endswith((name, traditional))] if name else []
     if len(found) != 1:
-        raise UserError(f"rhyme: {name!r}: allowed are the 平水 rhymes, such as 东, 先 or 上平一東")
+        raise UserError(
+            "rhyme: {name!r}: allowed are the 平水 rhymes, such as 东, 先 or 上平一東", name=name
+        )
     return given[found[0]]
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from wenmo.config.overrides import command
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.core.records import Row
 from wenmo.text.characters import COPY_NGRAM, without_space
 from wenmo.text.shared_keys import mixed
@@ -62,12 +63,25 @@ def refuse_leakage(leakage: Leakage, bound: float, task: str) -> None:
     if leakage.share <= bound:
         return
     worst = sorted(leakage.by_row, key=lambda pair: -pair[0])[:5]
-    rows = ", ".join(f"{row.source} row {row.position} ({share:.0%})" for share, row in worst)
+    rows = gettext(", ").join(
+        gettext(
+            "{source} row {position} ({share:.0%})",
+            source=row.source,
+            position=row.position,
+            share=share,
+        )
+        for share, row in worst
+    )
     accepted = ceil(leakage.share * 100) / 100
     raise UserError(
-        f"{task}: {leakage.share:.1%} of the held-out 13-grams stand in the training rows"
-        f" (merge.max_leakage is {bound:.1%}), most in {rows}; mend these texts, or accept it:"
-        f" `{command(task, 'merge.max_leakage', accepted)}`"
+        "{task}: {share:.1%} of the held-out 13-grams stand in the training rows"
+        " (merge.max_leakage is {bound:.1%}), most in {rows}; mend these texts, or accept it:"
+        " `{command}`",
+        task=task,
+        share=leakage.share,
+        bound=bound,
+        rows=rows,
+        command=command(task, "merge.max_leakage", accepted),
     )
 
 

@@ -71,8 +71,10 @@ def split(rows: Rows, params: MergeParams, seed: int, task: str, folder: Path) -
         held_out = hold_out(rows, kept, params, seed, sketches, folder)
     if held_out is None:
         raise UserError(
-            f"{task}: of {len(rows)} rows, those that differ are too few to hold two of them out"
-            f" and learn from another; add texts and run `dvc repro merge@{task}`"
+            "{task}: of {count} rows, those that differ are too few to hold two of them out and"
+            " learn from another; add texts and run `dvc repro merge@{task}`",
+            task=task,
+            count=len(rows),
         )
     learnt = kept & ~held_out.rows
     gap = learnt & _neighbours(rows, starts, held_out.rows, params.gap_rows)
@@ -80,8 +82,11 @@ def split(rows: Rows, params: MergeParams, seed: int, task: str, folder: Path) -
     evaluated = first_drawn(rows, held_out.rows, params.max_eval_rows, seed)
     if not train.any():
         raise UserError(
-            f"{task}: merge.gap_rows ({params.gap_rows}) leaves no row to learn from beside the"
-            f" held-out ones; run `{command(task, 'merge.gap_rows', 0)}`"
+            "{task}: merge.gap_rows ({gap_rows}) leaves no row to learn from beside the held-out"
+            " ones; run `{command}`",
+            task=task,
+            gap_rows=params.gap_rows,
+            command=command(task, "merge.gap_rows", 0),
         )
     fates = {
         "train": train,

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Literal, NamedTuple
 
+from wenmo.core.language import gettext
 from wenmo.text.certain_readings import CHARACTERS, certain_readings, certain_tones
 from wenmo.text.prosody import (
     LEAST_DIFFERENT,
@@ -95,13 +96,22 @@ class Verse:
         """Why no writer can give such a poem, or an empty string."""
         first = self.first_line
         if not self.lines or not self.length:
-            return "a poem has lines, and a line has characters"
+            return gettext("a poem has lines, and a line has characters")
         if first and (len(first) != self.length or not is_chinese(first)):
-            return f"the first line {first!r} is not of {self.length} Chinese characters"
+            return gettext(
+                "the first line {line!r} is not of {length} Chinese characters",
+                line=first,
+                length=self.length,
+            )
         if self.rhyme and self.has_tones and self.rhyme[1] != "平":
-            return f"{rhyme_name(self.rhyme)} is oblique, and regulated verse has level rhymes"
+            return gettext(
+                "{rhyme} is oblique, and regulated verse has level rhymes",
+                rhyme=rhyme_name(self.rhyme),
+            )
         if self.breaks_rules():
-            return f"the first line {first!r} breaks the rules of tones or repetition itself"
+            return gettext(
+                "the first line {line!r} breaks the rules of tones or repetition itself", line=first
+            )
         return ""
 
     def breaks_rules(self) -> bool:
@@ -186,10 +196,17 @@ class VerseMachine:
             return fault
         # Then there is always one that is not in the poem yet.
         if self.alphabet.fewest < (verse.lines * verse.length if verse.rule != "form" else 1):
-            return "the tokenizer has too few Chinese characters for verse"
+            return gettext("the tokenizer has too few Chinese characters for verse")
         if verse.feet and not self.start.rhymes:
-            name = rhyme_name(verse.rhyme) if verse.rhyme else "any rhyme"
-            return f"the tokenizer has fewer than {verse.feet} words in {name}"
+            if not verse.rhyme:
+                return gettext(
+                    "the tokenizer has fewer than {count} words in any rhyme", count=verse.feet
+                )
+            return gettext(
+                "the tokenizer has fewer than {count} words in {rhyme}",
+                count=verse.feet,
+                rhyme=rhyme_name(verse.rhyme),
+            )
         return ""
 
     def step(self, state: State, character: str, *, by_kind: bool = False) -> State | None:

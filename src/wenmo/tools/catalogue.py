@@ -23,6 +23,8 @@ from wenmo.core.language import CATALOGUE
 SOURCE = CATALOGUE.parents[3]
 LOCALE = CATALOGUE.parents[1].name
 KEYWORDS = {"gettext": None, "ngettext": (1, 2), "N_": None, "both": None}
+ERRORS = ("UserError", "ParamsError", "WrongArgumentsError", "StoppedError", "NotVerseError")
+"""The errors that a person reads, whose messages need no mark."""
 HEADER = r"""# Simplified Chinese. `make catalogue` brings it up to date with the source.
 msgid ""
 msgstr ""
@@ -37,16 +39,36 @@ msgstr ""
 def messages_of_source() -> Catalog:
     """All messages that the modules and templates of wenmo mark."""
 
-    def of_commands(file: IO[bytes], *given: Any, **options: Any) -> Iterator[tuple[Any, ...]]:
+    def of_python(file: IO[bytes], *given: Any, **options: Any) -> Iterator[tuple[Any, ...]]:
         yield from extract_python(file, *given, **options)
+        file.seek(0)
+        yield from error_messages(file)
+
+    def of_commands(file: IO[bytes], *given: Any, **options: Any) -> Iterator[tuple[Any, ...]]:
+        yield from of_python(file, *given, **options)
         file.seek(0)
         yield from help_texts(file)
 
-    methods: Any = [("tools/cli.py", of_commands), ("**.py", "python"), ("**.jinja", babel_extract)]
+    methods: Any = [
+        ("tools/cli.py", of_commands),
+        ("**.py", of_python),
+        ("**.jinja", babel_extract),
+    ]
     found = Catalog(locale=LOCALE)
     for name, _, message, comments, context in extract_from_dir(SOURCE, methods, keywords=KEYWORDS):
         found.add(message, None, [(name, 0)], auto_comments=comments, context=context)
     return found
+
+
+def error_messages(file: IO[bytes]) -> Iterator[tuple[int, str, str, list[str]]]:
+    """The messages that errors are made with, as tuples of Babel's extraction methods.
+
+    Babel by itself would take the pieces of a message that is put together for messages.
+    """
+    for node in ast.walk(ast.parse(file.read())):
+        match node:
+            case ast.Call(ast.Name(name), [ast.Constant(str(text)), *_]) if name in ERRORS:
+                yield node.lineno, "gettext", text, []
 
 
 def help_texts(file: IO[bytes]) -> Iterator[tuple[int, str, str, list[str]]]:
