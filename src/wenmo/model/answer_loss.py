@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 
 if TYPE_CHECKING:
     import torch
@@ -63,12 +64,17 @@ class AnswerLoss:
         failed = min(self.positions, length)
         if failed == 1:
             raise UserError(
-                f"out of memory for the held-out loss of a text of {length} tokens; set"
-                " generate.precision to bf16, or hold out shorter texts"
+                "out of memory for the held-out loss of a text of {length} tokens; set"
+                " generate.precision to bf16, or hold out shorter texts",
+                length=length,
             )
         self.positions = failed // 2
         tqdm.write(
-            f"out of memory with the scores of {failed} tokens; going on with {self.positions}",
+            gettext(
+                "out of memory with the scores of {failed} tokens; going on with {next}",
+                failed=failed,
+                next=self.positions,
+            ),
             file=sys.stderr,
         )
 

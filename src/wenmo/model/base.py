@@ -7,11 +7,12 @@ from typing import Any
 
 from wenmo.config.base_model import BaseModelParams
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.core.outside import read_json_object
 from wenmo.core.records import write_json, write_text
 from wenmo.model import gguf, hubs, tiny
 from wenmo.model.contract import Contract, find_contract
-from wenmo.model.folder import belongs, place, refuse_links, select
+from wenmo.model.folder import belongs, of_path, place, refuse_links, select
 from wenmo.model.loading import WAY_OUT, open_tokenizer, refuse_unknown_architecture
 from wenmo.model.provenance import write_record
 from wenmo.model.shapes import Shapes, read_shapes
@@ -31,8 +32,8 @@ def provide(output: Path, params: BaseModelParams, seed: int) -> dict[str, float
     source is not to be had, is no model, or has a chat template that cannot be used; no half model
     is left behind.
     """
-    origins = {"tiny": "the tiny model"} | dict.fromkeys(FOLDERS, f"base_model.path: {params.path}")
-    origin = origins.get(params.source, f"{params.name} at {params.revision}")
+    origins = {"tiny": gettext("the tiny model")} | dict.fromkeys(FOLDERS, of_path(params.path))
+    origin = origins.get(params.source) or hubs.of_hub(params.name, params.revision)
     ledger, shapes = _place(output, params, seed, origin)
     try:
         contract = _settle(output, params, origin)
@@ -72,9 +73,12 @@ def _place(
 
 def _copy_folder(output: Path, folder: Path, origin: str) -> Shapes:
     if not folder.is_dir():
-        raise UserError(f"{origin}: no such folder")
+        raise UserError("{place}: no such folder", place=origin)
     if folder.resolve() == output.resolve():
-        raise UserError(f"{origin}: that is where the copy goes; move your model to another folder")
+        raise UserError(
+            "{origin}: that is where the copy goes; move your model to another folder",
+            origin=origin,
+        )
     if file := gguf.only_file(folder):
         gguf.dequantise(file, output)
         return read_shapes(output, origin)
@@ -101,8 +105,9 @@ def _settle(folder: Path, params: BaseModelParams, origin: str) -> Contract:
         contract = Contract(**within_limits(find))
     except UserError as error:
         # The folder is gone by the time that the line is read, and nothing makes it.
-        reason = str(error).removeprefix(f"{folder}: ").removesuffix(WAY_OUT)
-        raise UserError(f"{origin}: {reason}") from None
+        of_folder = gettext("{place}: {error}", place=folder, error="")
+        fault = str(error).removeprefix(of_folder).removesuffix(gettext(WAY_OUT))
+        raise UserError("{place}: {error}", place=origin, error=fault) from None
     if contract.change:
         _replace_template(folder, contract.template)
     if sorted(_named_ends(folder, "generation_config.json")) != sorted(contract.ends):
@@ -120,13 +125,15 @@ def _refuse_quantised(folder: Path) -> None:
     for each in _with_text_config(folder / "config.json"):
         if quantised := each.get("quantization_config"):
             raise UserError(
-                f"its weights are quantised ({_method(quantised)});"
-                " choose the model that they were made of, and train.quantization for fewer bits"
+                "its weights are quantised ({method}); choose the model that they were made of,"
+                " and train.quantization for fewer bits",
+                method=_method(quantised),
             )
 
 
 def _method(quantised: Any) -> str:
-    return str((isinstance(quantised, dict) and quantised.get("quant_method")) or "by any method")
+    method = isinstance(quantised, dict) and quantised.get("quant_method")
+    return str(method or gettext("by any method"))
 
 
 def _named_ends(folder: Path, *names: str) -> set[int]:
@@ -138,7 +145,11 @@ def _named_ends(folder: Path, *names: str) -> set[int]:
             found = each.get("eos_token_id")
             ids = found if isinstance(found, list) else [] if found is None else [found]
             if not all(isinstance(one, int) for one in ids):
-                raise UserError(f"{path}: eos_token_id is {str(found)[:80]}; expected ids")
+                raise UserError(
+                    "{path}: eos_token_id is {found}; expected ids",
+                    path=path,
+                    found=str(found)[:80],
+                )
             ends |= set(ids)
     return ends
 

@@ -106,8 +106,10 @@ def conversation(tokenizer: Any, row: Row, chat: ChatParams) -> Conversation:
         or not rest.lstrip().startswith(answered["content"].strip())
     ):
         raise UserError(
-            f"{row.source} row {row.position}: the chat template alters its text; remove what looks"
-            " like a tag, such as <think>"
+            "{source} row {position}: the chat template alters its text; remove what looks like a"
+            " tag, such as <think>",
+            source=row.source,
+            position=row.position,
         )
     prompt, ids = token_ids(tokenizer, asked), token_ids(tokenizer, whole)
     # No engine can write a token that spans the boundary: the prompt is asked without it.

@@ -149,9 +149,10 @@ def refuse_if_stopped(trainer: "Trainer", callback: Any) -> None:
     state = trainer.state
     if callback.stop_signal and state.global_step < state.max_steps:
         raise StoppedError(
-            f"stopped after step {state.global_step} of {state.max_steps};"
-            " the same command goes on from there",
+            "stopped after step {global_step} of {max_steps}; the same command goes on from there",
             callback.stop_signal,
+            global_step=state.global_step,
+            max_steps=state.max_steps,
         )
 
 

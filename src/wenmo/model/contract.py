@@ -19,6 +19,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import N_, gettext
 from wenmo.model.chat import Message, answer_messages, first_special, prompt_messages, render
 from wenmo.model.computation import computation
 
@@ -129,7 +130,7 @@ def find_pieces(tokenizer: "PreTrainedTokenizerBase", kwargs: Mapping[str, Any])
             messages = [{"role": "user", "content": f"{system}\n\n{prompt}"}]
         written = _render(tokenizer, messages + answer_messages(answer), kwargs)
         if written != found.prompt(system, prompt) + answer + found.answer_closing:
-            raise _unusable(f"it alters a conversation: {_difference(written, answer)}")
+            raise _unusable(_alteration(written, answer))
     return found
 
 
@@ -174,9 +175,12 @@ def _render(
     except MemoryError:
         raise
     except Exception as error:  # a template is a stranger's program, which can fail in any way
-        raise _unusable(f"it words no conversation: {' '.join(str(error).split())}") from None
+        said = " ".join(str(error).split())
+        raise _unusable(gettext("it words no conversation: {error}", error=said)) from None
     if len(text) > LONGEST_TEXT:
-        raise _unusable(f"it writes {len(text)} characters around a short conversation")
+        raise _unusable(
+            gettext("it writes {count} characters around a short conversation", count=len(text))
+        )
     return text
 
 
@@ -189,13 +193,20 @@ def _published(tokenizer: "PreTrainedTokenizerBase") -> str:
     named = tokenizer.chat_template
     if isinstance(named, dict) and "default" not in named:
         raise UserError(
-            f"several chat templates ({', '.join(sorted(named))}), none of them the default; put"
-            " the one for conversations into a chat_template.jinja beside the weights"
+            "several chat templates ({named}), none of them the default; put the one for"
+            " conversations into a chat_template.jinja beside the weights",
+            named=", ".join(sorted(named)),
         )
     # A model may have several by name; this is the one for conversations without tools.
     template = str(tokenizer.get_chat_template())
     if len(template) > LONGEST_TEXT:
-        raise _unusable(f"it is {len(template)} characters long; {LONGEST_TEXT} are read")
+        raise _unusable(
+            gettext(
+                "it is {count} characters long; {most} are read",
+                count=len(template),
+                most=LONGEST_TEXT,
+            )
+        )
     return template
 
 
@@ -219,12 +230,13 @@ def _split(text: str, marks: Sequence[str]) -> list[str]:
     """The texts before, between and after `marks`, each of which must occur once and in order."""
     pieces, rest = [], text
     for mark in marks:
-        if text.count(mark) != 1:
-            times = "leaves out a message" if mark not in text else "writes a message twice"
-            raise _unusable(f"it {times}")
+        if mark not in text:
+            raise _unusable(gettext("it leaves out a message"))
+        if text.count(mark) > 1:
+            raise _unusable(gettext("it writes a message twice"))
         before, found, rest = rest.partition(mark)
         if not found:
-            raise _unusable("it changes the order of the messages")
+            raise _unusable(gettext("it changes the order of the messages"))
         pieces.append(before)
     return [*pieces, rest]
 
@@ -243,7 +255,9 @@ def _with_end(
     if end not in {*ends, tokenizer.eos_token_id}:
         end = tokenizer.eos_token_id
     if end is None:
-        raise _unusable("nothing ends an answer: neither the template nor an eos_token does")
+        raise _unusable(
+            gettext("nothing ends an answer: neither the template nor an eos_token does")
+        )
     return end, replace(pieces, answer_closing=str(tokenizer.convert_ids_to_tokens(end)))
 
 
@@ -290,10 +304,13 @@ def _agrees(tokenizer: "PreTrainedTokenizerBase", template: str, pieces: Pieces)
     return True
 
 
-def _difference(written: str, answer: str) -> str:
-    kept = "kept" if answer in written else "changed"
-    return f"{written[:200]!r} (the answer {answer!r} is {kept})"
+def _alteration(written: str, answer: str) -> str:
+    if answer in written:
+        complaint = N_("it alters a conversation: {written!r} (the answer {answer!r} is kept)")
+    else:
+        complaint = N_("it alters a conversation: {written!r} (the answer {answer!r} is changed)")
+    return gettext(complaint, written=written[:200], answer=answer)
 
 
 def _unusable(reason: str) -> UserError:
-    return UserError(f"the chat template cannot be used: {reason}")
+    return UserError("the chat template cannot be used: {reason}", reason=reason)

@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.core.outside import LARGEST_JSON, MIB, read_json, read_json_object
+from wenmo.core.system_words import system_words
 from wenmo.model.provenance import RECORD_FILE
 
 if TYPE_CHECKING:
@@ -58,12 +60,22 @@ def select(names: Iterable[str], origin: str) -> list[str]:
     chosen = sorted(name for name in names if belongs(name) and name != ADAPTER)
     pickled = sorted(name for name in names if _is_one_of(name, PICKLED_WEIGHTS))
     if not any(fnmatch(name, WEIGHTS) for name in chosen):
-        reason = f"; {pickled[0]} is a pickle, which can run code when opened" if pickled else ""
-        raise UserError(f"{origin}: no weights as safetensors{reason}")
+        if pickled:
+            raise UserError(
+                "{place}: no weights as safetensors; {file} is a pickle, which can run code when"
+                " opened",
+                place=origin,
+                file=pickled[0],
+            )
+        raise UserError("{place}: no weights as safetensors", place=origin)
     if "config.json" not in chosen:
-        raise UserError(f"{origin}: no config.json, so this is no model for transformers")
+        raise UserError(
+            "{place}: no config.json, so this is no model for transformers", place=origin
+        )
     if not any(_is_one_of(name, TOKENIZERS) for name in chosen):
-        raise UserError(f"{origin}: no tokenizer ({', '.join(TOKENIZERS)})")
+        raise UserError(
+            "{place}: no tokenizer ({files})", place=origin, files=", ".join(TOKENIZERS)
+        )
     return chosen
 
 
@@ -77,13 +89,17 @@ def weights_metadata(folder: Path, origin: str) -> "SafetensorsRepoMetadata":
     from huggingface_hub.errors import NotASafetensorsRepoError, SafetensorsParsingError
 
     if fault := broken_file(folder):
-        raise UserError(f"{origin}: {fault}")
+        raise UserError("{place}: {error}", place=origin, error=fault)
     try:
         return get_local_safetensors_metadata(folder)
     except NotASafetensorsRepoError:
-        raise UserError(f"{origin}: neither model.safetensors nor {INDEX}") from None
+        raise UserError(
+            "{place}: neither model.safetensors nor {index}", place=origin, index=INDEX
+        ) from None
     except (SafetensorsParsingError, ValueError, TypeError, KeyError) as error:
-        raise UserError(f"{origin}: the weights cannot be read: {error}") from None
+        raise UserError(
+            "{place}: the weights cannot be read: {error}", place=origin, error=error
+        ) from None
 
 
 def refuse_links(folder: Path, names: Iterable[str], origin: str) -> None:
@@ -98,10 +114,12 @@ def refuse_links(folder: Path, names: Iterable[str], origin: str) -> None:
     for name in names:
         path = folder / name
         if not path.is_file():
-            raise UserError(f"{origin}: {name} is no regular file")
+            raise UserError("{place}: {name} is no regular file", place=origin, name=name)
         if not any(path.resolve().is_relative_to(home) for home in homes):
             raise UserError(
-                f"{origin}: {name} is a link out of the folder; put the file itself there"
+                "{place}: {name} is a link out of the folder; put the file itself there",
+                place=origin,
+                name=name,
             )
 
 
@@ -123,18 +141,21 @@ def _refuse_broken(path: Path) -> None:
     from safetensors import SafetensorError, safe_open
 
     if not path.is_file():
-        raise UserError(f"{path}: no regular file")
+        raise UserError("{path}: no regular file", path=path)
     if path.match(WEIGHTS):
         try:
             with safe_open(path, framework="numpy"):
                 return
         except (SafetensorError, OSError):
             raise UserError(
-                f"{path}: cut short, no safetensors file or a git-lfs pointer (`git lfs pull`"
-                " fetches it)"
+                "{path}: cut short, no safetensors file or a git-lfs pointer (`git lfs pull`"
+                " fetches it)",
+                path=path,
             ) from None
     if path.stat().st_size > LARGEST_JSON:
-        raise UserError(f"{path}: larger than {LARGEST_JSON // MIB} MiB, and no weights")
+        raise UserError(
+            "{path}: larger than {size} MiB, and no weights", path=path, size=LARGEST_JSON // MIB
+        )
     if path.name == INDEX:
         _refuse_foreign_shards(path)
     elif _is_one_of(path.name, OBJECTS):
@@ -146,12 +167,18 @@ def _refuse_broken(path: Path) -> None:
 def _refuse_foreign_shards(index: Path) -> None:
     shards = read_json_object(index).get("weight_map")
     if not isinstance(shards, dict) or not shards:
-        raise UserError(f"{index}: no weight_map")
+        raise UserError("{index}: no weight_map", index=index)
     for name in {str(each): each for each in shards.values()}.values():
         if not isinstance(name, str) or not fnmatch(name, WEIGHTS) or not belongs(name):
-            raise UserError(f"{index}: weight_map names {name!r}, no safetensors file beside it")
+            raise UserError(
+                "{index}: weight_map names {name!r}, no safetensors file beside it",
+                index=index,
+                name=name,
+            )
         if not (index.parent / name).exists():
-            raise UserError(f"{index}: {name} is missing, which weight_map names")
+            raise UserError(
+                "{index}: {name} is missing, which weight_map names", index=index, name=name
+            )
 
 
 def place(source: Path, names: Iterable[str], output: Path, *, link_weights: bool) -> None:
@@ -174,6 +201,11 @@ def place(source: Path, names: Iterable[str], output: Path, *, link_weights: boo
         raise
 
 
+def of_path(folder: Path | str) -> str:
+    """How an error names a model that params.yaml has by its path."""
+    return gettext("base_model.path: {folder}", folder=folder)
+
+
 @contextmanager
 def disk_errors_in_one_line(folder: Path) -> Iterator[None]:
     """A full disk, or a folder that cannot be written, becomes one line that names it."""
@@ -183,13 +215,13 @@ def disk_errors_in_one_line(folder: Path) -> Iterator[None]:
         if error.errno is None:  # a client's own exception, not one of the operating system
             raise
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            complaint = (
-                f"{folder}: no space left on its disk; free some and run again, what is there is"
-                " kept"
-            )
-        else:
-            complaint = f"{error.filename or folder}: {error.strerror}"
-        raise UserError(complaint) from None
+            raise UserError(
+                "{path}: no space left on its disk; free some and run again, what is there is kept",
+                path=folder,
+            ) from None
+        raise UserError(
+            "{place}: {error}", place=error.filename or folder, error=system_words(error)
+        ) from None
 
 
 def _linked(origin: Path, target: Path) -> bool:

@@ -8,8 +8,9 @@ from collections.abc import Collection
 from pathlib import Path
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.core.outside import read_bytes
-from wenmo.model.folder import disk_errors_in_one_line, refuse_links
+from wenmo.model.folder import disk_errors_in_one_line, of_path, refuse_links
 from wenmo.model.loading import WAY_OUT, refusing_misfits
 
 
@@ -23,8 +24,12 @@ def only_file(folder: Path) -> Path | None:
         return None
     if len(files) > 1:
         names = ", ".join(file.name for file in files)
-        raise UserError(f"base_model.path: {folder}: one GGUF file is read, not several ({names})")
-    refuse_links(folder, [files[0].name], f"base_model.path: {folder}")
+        raise UserError(
+            "base_model.path: {folder}: one GGUF file is read, not several ({names})",
+            folder=folder,
+            names=names,
+        )
+    refuse_links(folder, [files[0].name], of_path(folder))
     return files[0]
 
 
@@ -42,12 +47,15 @@ def dequantise(file: Path, output: Path) -> None:
     try:
         import gguf  # noqa: F401
     except ImportError:
-        raise UserError(f"{file}: GGUF needs its package; pip install -e '.[export]'") from None
-    print(
-        f"{file.name} is dequantised to bf16; what its quantization rounded away stays lost, so"
-        " prefer the published safetensors where you have them",
-        file=sys.stderr,
+        raise UserError(
+            "{file}: GGUF needs its package; pip install -e '.[export]'", file=file
+        ) from None
+    told = gettext(
+        "{file} is dequantised to bf16; what its quantization rounded away stays lost, so prefer"
+        " the published safetensors where you have them",
+        file=file.name,
     )
+    print(told, file=sys.stderr)
     try:
         # Alone, so that nothing beside it is opened, such as the configuration of an adapter.
         with tempfile.TemporaryDirectory() as alone, refusing_misfits(file):
@@ -66,9 +74,10 @@ def dequantise(file: Path, output: Path) -> None:
                 alone, gguf_file=file.name, local_files_only=True, trust_remote_code=False
             )
     except UserError as error:  # No stage makes a user's own file.
-        raise UserError(str(error).removesuffix(WAY_OUT)) from None
+        told = str(error).removesuffix(gettext(WAY_OUT))
+        raise UserError(told) from None
     except (struct.error, MemoryError) as error:  # what the package raises in a broken header
-        raise UserError(f"{file}: it cannot be opened: {error}") from None
+        raise UserError("{file}: it cannot be opened: {error}", file=file, error=error) from None
     template = file.parent / "chat_template.jinja"
     if template.is_file():
         refuse_links(file.parent, [template.name], str(file.parent))
@@ -87,6 +96,9 @@ def _refuse_missing(names: Collection[str], file: Path) -> None:
     """Raise UserError if weights are missing, which transformers would draw at random."""
     if names:
         raise UserError(
-            f"{file}: it lacks {len(names)} tensors of the model, such as {min(names)}; if it is"
-            " one part of several, `llama-gguf-split --merge` joins them"
+            "{file}: it lacks {count} tensors of the model, such as {first}; if it is one part of"
+            " several, `llama-gguf-split --merge` joins them",
+            file=file,
+            count=len(names),
+            first=min(names),
         )

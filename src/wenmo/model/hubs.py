@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.core.keys import secret
+from wenmo.core.language import N_, gettext
 from wenmo.model.folder import disk_errors_in_one_line, select
 from wenmo.model.provenance import sha256
 
@@ -42,7 +43,9 @@ def latest_commit(source: str, name: str, revision: str = "") -> str:
     commit = {"huggingface": _hugging_face_commit, "modelscope": _model_scope_commit}[source]
     if found := commit(name, revision):
         return found
-    raise UserError(f"the hub names no commit of {name}; enter one as base_model.revision")
+    raise UserError(
+        "the hub names no commit of {name}; enter one as base_model.revision", name=name
+    )
 
 
 def dataset_commit(name: str, revision: str = "") -> str:
@@ -54,7 +57,7 @@ def dataset_commit(name: str, revision: str = "") -> str:
     with hugging_face_errors(f"datasets/{name}", revision):
         found = _hugging_face().dataset_info(name, revision=revision, timeout=30).sha
     if not found:
-        raise UserError(f"the hub names no commit of {name}; enter one as its revision")
+        raise UserError("the hub names no commit of {name}; enter one as its revision", name=name)
     return found
 
 
@@ -71,7 +74,7 @@ def from_hugging_face(name: str, revision: str) -> Snapshot:
         raise moving_revision(revision, latest_commit("huggingface", name, revision))
     api = _hugging_face()
     cache = Path(constants.HF_HUB_CACHE)
-    origin = f"{name} at {revision}"
+    origin = of_hub(name, revision)
     with hugging_face_errors(name, revision), disk_errors_in_one_line(cache):
         files = {file.rfilename: file for file in _listing(api, name, revision)}
         names = select(files, origin)
@@ -94,7 +97,7 @@ def from_model_scope(name: str, revision: str) -> Snapshot:
     hub = str(config.endpoint)
     with disk_errors_in_one_line(config.cache_dir), model_scope_errors(name, revision, hub):
         files = api.list_repo_files(name, "model", revision=revision)
-        names = select((file.path for file in files), f"{name} at {revision}")
+        names = select((file.path for file in files), of_hub(name, revision))
         folder = api.download_repo(name, "model", revision=revision, allow_patterns=names)
     return Snapshot(folder, names)
 
@@ -107,8 +110,10 @@ def is_commit(revision: str) -> bool:
 def moving_revision(revision: str, commit: str) -> ParamsError:
     """The complaint about no revision, a branch, a tag or a shortened commit."""
     return ParamsError(
-        f"params.yaml: base_model.revision: {revision!r}: expected a commit of 40 hexadecimal"
-        f" digits, since a branch or tag can move; `wenmo preset --pin` enters today's, {commit}"
+        "params.yaml: base_model.revision: {revision!r}: expected a commit of 40 hexadecimal"
+        " digits, since a branch or tag can move; `wenmo preset --pin` enters today's, {commit}",
+        revision=revision,
+        commit=commit,
     )
 
 
@@ -122,7 +127,9 @@ def hugging_face_errors(name: str, revision: str = "main") -> Iterator[None]:
     try:
         yield
     except errors.HFValidationError:
-        raise UserError(f"{name!r} is no repository on {hub}; expected owner/name") from None
+        raise UserError(
+            "{name!r} is no repository on {hub}; expected owner/name", name=name, hub=hub
+        ) from None
     except (
         errors.HfHubHTTPError,
         errors.LocalEntryNotFoundError,
@@ -133,27 +140,29 @@ def hugging_face_errors(name: str, revision: str = "main") -> Iterator[None]:
         cause = error.__cause__ if isinstance(error, errors.LocalEntryNotFoundError) else error
         match cause:
             case errors.GatedRepoError():
-                complaint = (
-                    f"{name} is gated: accept its licence at {hub}/{name} and set HF_TOKEN in the"
+                complaint = N_(
+                    "{name} is gated: accept its licence at {hub}/{name} and set HF_TOKEN in the"
                     " environment or .env"
                 )
             case errors.RepositoryNotFoundError():
-                complaint = (
-                    f"no repository {name} on {hub}, or it is private; HF_TOKEN in the environment"
+                complaint = N_(
+                    "no repository {name} on {hub}, or it is private; HF_TOKEN in the environment"
                     " or .env opens yours"
                 )
             case errors.RevisionNotFoundError():
-                complaint = f"{name} has no revision {revision}; see {hub}/{name}/commits/main"
+                complaint = N_("{name} has no revision {revision}; see {hub}/{name}/commits/main")
             case errors.HfHubHTTPError():
-                complaint = _status_complaint(cause.response.status_code, hub)
+                raise _status_error(cause.response.status_code, hub) from None
             case _:
-                complaint = f"{hub} cannot be reached ({type(cause).__name__}); run again later"
-        raise UserError(complaint) from None
+                raise _unreached(hub, cause) from None
+        raise UserError(complaint, name=name, revision=revision, hub=hub) from None
     except OSError as error:
         if error.errno is not None:
             raise
         # A file has another length than was listed. The client's advice below that is wrong.
-        raise UserError(f"{hub}: {str(error).splitlines()[0]}; run again") from None
+        raise UserError(
+            "{hub}: {reason}; run again", hub=hub, reason=str(error).splitlines()[0]
+        ) from None
 
 
 @contextmanager
@@ -169,33 +178,46 @@ def model_scope_errors(name: str, revision: str, hub: str) -> Iterator[None]:
             cause = next(iter(error.failed_files.values()))
         match cause:
             case errors.PermissionDeniedError() | errors.AuthenticationError():
-                complaint = (
-                    f"{name} is gated or private: accept its terms at {hub}/models/{name} and set"
+                complaint = N_(
+                    "{name} is gated or private: accept its terms at {hub}/models/{name} and set"
                     " MODELSCOPE_API_TOKEN in the environment or .env"
                 )
             case errors.NotExistError():
-                complaint = (
-                    f"no repository {name} with a revision {revision} on {hub}, or it is private;"
+                complaint = N_(
+                    "no repository {name} with a revision {revision} on {hub}, or it is private;"
                     " MODELSCOPE_API_TOKEN in the environment or .env opens yours"
                 )
             case errors.NetworkError():
-                complaint = f"{hub} cannot be reached ({type(cause).__name__}); run again later"
+                raise _unreached(hub, cause) from None
             case errors.APIError() if cause.status_code:
-                complaint = _status_complaint(cause.status_code, hub)
+                raise _status_error(cause.status_code, hub) from None
             case errors.HubError():
-                complaint = f"{hub}: {cause.message}"
+                raise UserError("{place}: {error}", place=hub, error=cause.message) from None
             case _:
                 raise cause from None
-        raise UserError(complaint) from None
+        raise UserError(complaint, name=name, revision=revision, hub=hub) from None
 
 
-def _status_complaint(status: int, hub: str) -> str:
+def of_hub(name: str, revision: str) -> str:
+    """How an error names a repository at a commit."""
+    return gettext("{name} at {revision}", name=name, revision=revision)
+
+
+def _unreached(hub: str, cause: BaseException | None) -> UserError:
+    kind = type(cause).__name__
+    return UserError("{hub} cannot be reached ({kind}); run again later", hub=hub, kind=kind)
+
+
+def _status_error(status: int, hub: str) -> UserError:
     if status == 401:
-        return f"{hub} does not know the token that is set"
+        return UserError("{hub} does not know the token that is set", hub=hub)
     if status == 403:
-        return f"{hub} refuses this with the token that is set; it lacks the permission"
-    passing = status in (408, 429) or status >= 500
-    return f"{hub} answered {status}" + ("; run again later" if passing else "")
+        return UserError(
+            "{hub} refuses this with the token that is set; it lacks the permission", hub=hub
+        )
+    if status in (408, 429) or status >= 500:
+        return UserError("{hub} answered {status}; run again later", hub=hub, status=status)
+    return UserError("{hub} answered {status}", hub=hub, status=status)
 
 
 def _listing(api: "HfApi", name: str, revision: str) -> "Sequence[RepoFile | RepoSibling]":
@@ -246,7 +268,9 @@ def _fetch_weights(
             )
         if sha256(part) != file.lfs.sha256:
             part.unlink()
-            raise UserError(f"{file.rfilename} of {name} was damaged on its way; run again")
+            raise UserError(
+                "{file} of {name} was damaged on its way; run again", file=file.rfilename, name=name
+            )
         part.replace(blob)
 
 

@@ -64,9 +64,16 @@ class Lengths:
         ordered = sorted(self.tokens)
         enough = ordered[len(ordered) - 1 - int(max_truncated * len(ordered))]
         raise UserError(
-            f"{over} of {len(ordered)} rows ({over / len(ordered):.1%}) are longer than"
-            f" train.max_length ({self.max_length} tokens), and train.max_truncated allows"
-            f" {max_truncated:.1%}; train.max_length {enough} would do, {ordered[-1]} takes all"
+            "{over} of {count} rows ({share:.1%}) are longer than train.max_length ({max_length}"
+            " tokens), and train.max_truncated allows {max_truncated:.1%}; train.max_length"
+            " {enough} would do, {longest} takes all",
+            over=over,
+            count=len(ordered),
+            share=over / len(ordered),
+            max_length=self.max_length,
+            max_truncated=max_truncated,
+            enough=enough,
+            longest=ordered[-1],
         )
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from wenmo.config.params_file import Precision
 from wenmo.config.train import Quantization
 from wenmo.core.errors import UserError
+from wenmo.core.language import N_, gettext
 from wenmo.core.outside import read_json_object
 from wenmo.model.chat import end_token
 from wenmo.model.folder import PICKLED_WEIGHTS, TOKENIZERS, WEIGHTS, broken_file
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 CPU_BF16_UNITS = ("avx512_bf16", "amx_bf16")
 
-WAY_OUT = "; `dvc repro` makes it, `dvc checkout` brings it back"
+WAY_OUT = N_("; `dvc repro` makes it, `dvc checkout` brings it back")
 """How a folder that a stage has written comes to be whole again."""
 
 
@@ -77,7 +78,7 @@ def refuse_without_model(folder: Path) -> None:
     """
     _refuse_incomplete(folder, "config.json")
     if not any(path for pattern in TOKENIZERS for path in folder.glob(pattern)):
-        raise _unusable(folder, "no tokenizer in this folder")
+        raise _unusable(folder, gettext("no tokenizer in this folder"))
 
 
 def refuse_without_adapter(folder: Path) -> None:
@@ -87,19 +88,25 @@ def refuse_without_adapter(folder: Path) -> None:
 
 def _refuse_incomplete(folder: Path, configuration: str) -> None:
     if not folder.is_dir():
-        raise _unusable(folder, "no such folder")
+        raise _unusable(folder, gettext("no such folder"))
     if not any(folder.glob(WEIGHTS)):
         pickles = sorted(path.name for each in PICKLED_WEIGHTS for path in folder.glob(each))
-        reason = f"; {pickles[0]} is a pickle, which can run code when opened" if pickles else ""
-        raise _unusable(folder, f"no weights ({WEIGHTS}) in this folder{reason}")
+        complaint = N_("no weights ({weights}) in this folder")
+        if pickles:
+            complaint = N_(
+                "no weights ({weights}) in this folder; {file} is a pickle, which can run code"
+                " when opened"
+            )
+        file = pickles[0] if pickles else ""
+        raise _unusable(folder, gettext(complaint, weights=WEIGHTS, file=file))
     if not (folder / configuration).is_file():
-        raise _unusable(folder, f"no {configuration} in this folder")
+        raise _unusable(folder, gettext("no {file} in this folder", file=configuration))
     if fault := broken_file(folder):
         raise _unusable(folder, fault)
 
 
 def _unusable(folder: Path, fault: str) -> UserError:
-    return UserError(f"{folder}: {fault}{WAY_OUT}")
+    return UserError("{place}: {error}", place=folder, error=fault + gettext(WAY_OUT))
 
 
 @contextmanager
@@ -122,12 +129,14 @@ def refusing_misfits(folder: Path) -> Iterator[None]:
         StrictDataclassError,
     ) as error:
         reason = " ".join(str(error).split()).partition(". ")[0]
-        raise _unusable(folder, f"it cannot be opened: {reason}") from None
+        raise _unusable(folder, gettext("it cannot be opened: {error}", error=reason)) from None
     except RuntimeError as error:
         # peft's words, and those of transformers.
         if not any(each in str(error) for each in ("size mismatch", "mismatched_sizes")):
             raise
-        raise _unusable(folder, "the weights do not fit what its configuration says") from None
+        raise _unusable(
+            folder, gettext("the weights do not fit what its configuration says")
+        ) from None
 
 
 def load_trainable(
@@ -193,12 +202,19 @@ def refuse_unknown_architecture(folder: Path) -> None:
         model_type = read_json_object(folder / "config.json").get("model_type")
         if model_type not in CONFIG_MAPPING:
             raise ValueError(
-                f"{model_type!r} is no architecture of transformers, and code that a model brings"
-                " is never run"
+                gettext(
+                    "{kind!r} is no architecture of transformers, and code that a model brings is"
+                    " never run",
+                    kind=model_type,
+                )
             )
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         if type(config) not in MODEL_FOR_CAUSAL_LM_MAPPING:
-            raise ValueError(f"{config.model_type!r} is no causal language model of transformers")
+            raise ValueError(
+                gettext(
+                    "{kind!r} is no causal language model of transformers", kind=config.model_type
+                )
+            )
 
 
 def context_length(folder: Path) -> int:
@@ -232,12 +248,14 @@ def load_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
 
     tokenizer = open_tokenizer(folder)
     if not tokenizer.chat_template:
-        raise _unusable(folder, "its tokenizer has no chat template")
+        raise _unusable(folder, gettext("its tokenizer has no chat template"))
     try:
         end_token(tokenizer)
     except (TemplateError, UserError) as error:
         reason = " ".join(str(error).split())
-        raise _unusable(folder, f"the chat template words no conversation: {reason}") from None
+        raise _unusable(
+            folder, gettext("the chat template words no conversation: {error}", error=reason)
+        ) from None
     return tokenizer
 
 

@@ -10,6 +10,7 @@ from wenmo.config.chat import ChatParams
 from wenmo.config.merge_weights import MergeWeightsParams
 from wenmo.config.params_file import Precision
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.core.records import Row
 from wenmo.model.chat import chat_text, prompt_messages
 from wenmo.model.loading import load_model, load_tokenizer, refuse_without_adapter, refusing_misfits
@@ -89,8 +90,10 @@ def savable(published: "GenerationConfig") -> "GenerationConfig":
         published.validate(strict=True)
     except ValueError:
         tqdm.write(
-            "the base's generation_config.json contradicts itself; the merged weights keep its"
-            " special tokens alone",
+            gettext(
+                "the base's generation_config.json contradicts itself; the merged weights keep its"
+                " special tokens alone"
+            ),
             file=sys.stderr,
         )
         names = ("bos_token_id", "eos_token_id", "pad_token_id")
@@ -138,7 +141,11 @@ def refuse_difference(agreement: Agreement, output: Path, precision: Precision) 
     bound = TOLERANCE[precision]
     if agreement.relative_logit_difference > bound:
         raise UserError(
-            f"{output}: the merged weights differ from base plus adapter by"
-            f" {agreement.relative_logit_difference:.1%} of the largest score, {bound:.2%} being"
-            f" what {precision} explains; set merge_weights.precision to fp32, or train again"
+            "{output}: the merged weights differ from base plus adapter by {difference:.1%} of the"
+            " largest score, {bound:.2%} being what {precision} explains; set"
+            " merge_weights.precision to fp32, or train again",
+            output=output,
+            difference=agreement.relative_logit_difference,
+            bound=bound,
+            precision=precision,
         )

@@ -20,6 +20,8 @@ def refuse_mixed_rows(base: Path) -> None:
     mixing = {kind for kind in kinds if not kind.endswith("attention") or "linear" in kind}
     if mixing:
         raise UserError(
-            f"train.packing: packed rows would see each other in layers of type"
-            f" {', '.join(sorted(mixing))} of {base}; set it to false"
+            "train.packing: packed rows would see each other in layers of type {mixing} of {base};"
+            " set it to false",
+            mixing=", ".join(sorted(mixing)),
+            base=base,
         )

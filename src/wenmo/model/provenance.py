@@ -56,9 +56,15 @@ def read_record(folder: Path) -> BaseRecord:
     try:
         return BaseRecord(**json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run `dvc repro base_model`") from None
+        raise UserError(
+            "{path}: no such file; run `dvc repro {stage}`", path=path, stage="base_model"
+        ) from None
     except (json.JSONDecodeError, TypeError):
-        raise UserError(f"{path}: not the record of a model; run `dvc repro base_model`") from None
+        raise UserError(
+            "{path}: not the record of a model; run `dvc repro {stage}`",
+            path=path,
+            stage="base_model",
+        ) from None
 
 
 def sha256(path: Path) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from wenmo.config.base_model import Architecture, TinyParams
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.model.chat import CHATML_TEMPLATE, answer_messages, prompt_messages, render
 
 if TYPE_CHECKING:
@@ -44,16 +45,18 @@ def build(text_folder: Path, output: Path, params: TinyParams, seed: int) -> dic
 def read_pieces(path: Path) -> list[str]:
     """The pieces of a text file, separated by blank lines."""
     if not path.is_file():
-        raise UserError(f"{path}: no such file; the tiny base model is trained on it")
+        raise UserError("{path}: no such file; the tiny base model is trained on it", path=path)
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise UserError(f"{path}:{line}: not UTF-8: {error.reason}") from None
+        raise UserError(
+            "{path}:{line}: not UTF-8: {reason}", path=path, line=line, reason=gettext(error.reason)
+        ) from None
     pieces = [piece.strip() for piece in text.split("\n\n")]
     pieces = [piece for piece in pieces if piece]
     if not pieces:
-        raise UserError(f"{path}: empty; the tiny base model is trained on it")
+        raise UserError("{path}: empty; the tiny base model is trained on it", path=path)
     return pieces
 
 
@@ -182,8 +185,10 @@ def pack(tokenizer: Any, documents: list[str], length: int) -> "torch.Tensor":
     blocks = len(ids) // length
     if blocks == 0:
         raise UserError(
-            f"the general text has {len(ids)} tokens, less than one block of {length}; give"
-            " base_model.path more text or lower base_model.tiny.block_length"
+            "the general text has {count} tokens, less than one block of {length}; give"
+            " base_model.path more text or lower base_model.tiny.block_length",
+            count=len(ids),
+            length=length,
         )
     return torch.tensor(ids[: blocks * length]).view(blocks, length)
 

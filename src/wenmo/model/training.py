@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from wenmo.config.chat import ChatParams
 from wenmo.config.train import TrainParams
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.core.processes import IS_MAIN_PROCESS, PROCESSES
 from wenmo.core.records import Row, write_json
 from wenmo.model import lengths
@@ -80,8 +81,9 @@ def train(
     for each in (learnt, held_out):
         if not each.fitting:
             raise UserError(
-                f"all {len(each.tokens)} rows are longer than train.max_length"
-                f" ({params.max_length} tokens)"
+                "all {count} rows are longer than train.max_length ({max_length} tokens)",
+                count=len(each.tokens),
+                max_length=params.max_length,
             )
     settings = {
         "train": params.supervised() | {"precision": resolved(params.precision)},
@@ -129,19 +131,26 @@ def warn(params: TrainParams, covered: Coverage, start: float, end: float) -> No
     if not IS_MAIN_PROCESS:
         return
     if covered.short:
-        print(
-            f"warning: {covered.short} of {covered.layers} layers have fewer adapters than the"
-            f" others; train.lora.target_modules names none of {', '.join(covered.missed)}, and"
-            " all-linear takes every linear layer",
-            file=sys.stderr,
+        told = gettext(
+            "warning: {short} of {layers} layers have fewer adapters than the others;"
+            " train.lora.target_modules names none of {missed}, and all-linear takes every linear"
+            " layer",
+            short=covered.short,
+            layers=covered.layers,
+            missed=", ".join(covered.missed),
         )
+        print(told, file=sys.stderr)
     if end > start:
-        print(
-            f"warning: the held-out loss rose from {start:.4f} to {end:.4f} nats per token, so the"
-            " adapter is worse than none; lower train.learning_rate"
-            f" ({params.learning_rate:g}) or train.max_steps ({params.max_steps})",
-            file=sys.stderr,
+        told = gettext(
+            "warning: the held-out loss rose from {start:.4f} to {end:.4f} nats per token, so the"
+            " adapter is worse than none; lower train.learning_rate ({rate:g}) or train.max_steps"
+            " ({steps})",
+            start=start,
+            end=end,
+            rate=params.learning_rate,
+            steps=params.max_steps,
         )
+        print(told, file=sys.stderr)
 
 
 def new_trainer(
@@ -174,8 +183,10 @@ def new_trainer(
         )
     except NoMatchingPeftModuleError:
         raise UserError(
-            f"train.lora.target_modules: {base} has no layers {params.lora.target_modules}; name"
-            " others or set it to all-linear"
+            "train.lora.target_modules: {base} has no layers {names}; name others or set it to"
+            " all-linear",
+            base=base,
+            names=params.lora.target_modules,
         ) from None
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 
 SECONDS = 30
 """Of computing; a tokenizer of 256,000 tokens is opened in three."""
@@ -37,11 +38,11 @@ def within_limits(work: Callable[[], Any]) -> Any:
     sender.close()
     try:
         if not receiver.poll(PATIENCE):
-            raise UserError(f"it takes longer than {PATIENCE} s")
+            raise UserError("it takes longer than {seconds} s", seconds=PATIENCE)
         complaint, result = json.loads(receiver.recv_bytes())
     except EOFError:
         process.join()
-        raise UserError(_end(process.exitcode)) from None
+        raise _end(process.exitcode) from None
     finally:
         process.kill()
         process.join()
@@ -64,9 +65,10 @@ def _work(work: Callable[[], Any], sender: Connection) -> None:
     except UserError as error:
         complaint = str(error)
     except MemoryError:
-        complaint = f"it takes more than {MEMORY // GIB} GiB of memory"
+        complaint = gettext("it takes more than {size} GiB of memory", size=MEMORY // GIB)
     except BaseException as error:  # a panic of tokenizers is no Exception
-        complaint = f"it cannot be opened: {type(error).__name__}: {' '.join(str(error).split())}"
+        said = f"{type(error).__name__}: {' '.join(str(error).split())}"
+        complaint = gettext("it cannot be opened: {error}", error=said)
     sender.send_bytes(json.dumps([complaint[:500], result]).encode())
 
 
@@ -83,8 +85,10 @@ def _address_space() -> int:
     return int(pages) * resource.getpagesize()
 
 
-def _end(exit_code: int | None) -> str:
+def _end(exit_code: int | None) -> UserError:
     if exit_code == -signal.SIGXCPU:
-        return f"it takes longer than {SECONDS} s"
+        return UserError("it takes longer than {seconds} s", seconds=SECONDS)
     name = signal.Signals(-exit_code).name if exit_code and exit_code < 0 else str(exit_code)
-    return f"opening it breaks the process ({name}), perhaps for want of memory"
+    return UserError(
+        "opening it breaks the process ({name}), perhaps for want of memory", name=name
+    )
