@@ -6,9 +6,16 @@ from pathlib import Path
 
 from wenmo.config.generate import GenerateParams
 from wenmo.core.errors import UserError
+from wenmo.core.language import N_, gettext
 from wenmo.core.records import Row
 from wenmo.model.loading import load_tokenizer
 from wenmo.text.characters import without_space
+
+TOO_SHORT = N_(
+    "generate.sampling.max_new_tokens ({limit}) holds about {characters:.0f} characters of this"
+    " tokenizer ({density:.2f} per token); generate.length.min_chars is {least}: set it to"
+    " {enough}"
+)
 
 ROUND = 10
 """A number of tokens to set is a multiple of this."""
@@ -27,7 +34,7 @@ def check_answer_length(rows: Sequence[Row], folder: Path, params: GenerateParam
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
     # An answer's end takes a token too.
     if warning := length_warning(texts, [len(each) + 1 for each in ids], params):
-        print(f"warning: {warning}", file=sys.stderr)
+        print(gettext("warning: {warning}", warning=warning), file=sys.stderr)
 
 
 def length_warning(texts: Sequence[str], tokens: Sequence[int], params: GenerateParams) -> str:
@@ -42,16 +49,22 @@ def length_warning(texts: Sequence[str], tokens: Sequence[int], params: Generate
     densest = max(count / of_text for count, of_text in zip(characters, tokens, strict=True))
     over = sum(of_text > limit for of_text in tokens)
     enough = max(*tokens, -(-least // density)) if density else max(tokens)
-    way_out = f"set it to {-(-int(enough) // ROUND) * ROUND}"
-    holds = (
-        f"generate.sampling.max_new_tokens ({limit}) holds about {limit * density:.0f} characters"
-        f" of this tokenizer ({density:.2f} per token)"
-    )
-    asked = f"{holds}; generate.length.min_chars is {least}"
+    values = {
+        "limit": limit,
+        "characters": limit * density,
+        "density": density,
+        "least": least,
+        "enough": -(-int(enough) // ROUND) * ROUND,
+    }
     if limit * densest < least:
-        raise UserError(f"{asked}: {way_out}")
+        raise UserError(TOO_SHORT, **values)
     if limit * density < least:
-        return f"{asked}: {way_out}"
-    if over:
-        return f"{holds}; {over} of {len(texts)} held-out texts are longer: {way_out}"
-    return ""
+        return gettext(TOO_SHORT, **values)
+    if not over:
+        return ""
+    longer = N_(
+        "generate.sampling.max_new_tokens ({limit}) holds about {characters:.0f} characters of"
+        " this tokenizer ({density:.2f} per token); {over} of {count} held-out texts are longer:"
+        " set it to {enough}"
+    )
+    return gettext(longer, over=over, count=len(texts), **values)

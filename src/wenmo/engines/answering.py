@@ -93,9 +93,12 @@ class Answerer:
                 return [chosen[row.id] for row in rows]
         row = waiting[0]
         raise UserError(
-            f"{row.source} row {row.position} ({row.prompt!r}): empty after"
-            f" {self.params.max_attempts} attempts;"
-            " raise generate.max_attempts or generate.sampling.temperature"
+            "{source} row {position} ({prompt!r}): empty after {max_attempts} attempts; raise"
+            " generate.max_attempts or generate.sampling.temperature",
+            source=row.source,
+            position=row.position,
+            prompt=row.prompt,
+            max_attempts=self.params.max_attempts,
         )
 
     def _drawn(self, rows: Sequence[Row], label: str, draws: range) -> list[list[Generation]]:

@@ -130,9 +130,12 @@ def prompt_tokens(
     longest = max(range(len(tokens)), key=lambda index: len(tokens[index]))
     if len(tokens[longest]) + sampling.max_new_tokens > context:
         raise UserError(
-            f"{prompts[longest].messages[-1]['content'][:20]!r}: {len(tokens[longest])} tokens and"
-            f" generate.sampling.max_new_tokens ({sampling.max_new_tokens}) do not fit into a"
-            f" context of {context}; lower max_new_tokens"
+            "{prompt!r}: {tokens} tokens and generate.sampling.max_new_tokens ({max_new_tokens})"
+            " do not fit into a context of {context}; lower max_new_tokens",
+            prompt=prompts[longest].messages[-1]["content"][:20],
+            tokens=len(tokens[longest]),
+            max_new_tokens=sampling.max_new_tokens,
+            context=context,
         )
     return tokens
 

@@ -14,6 +14,7 @@ from typing import Any, Self
 from wenmo.config.endpoints import Endpoint, RequestFields, access
 from wenmo.config.generate import GenerateParams, Sampling
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.engines.engine import (
     Completion,
     Model,
@@ -33,11 +34,6 @@ SEEDS = 2**31
 
 DEFAULT_FIELDS = RequestFields()
 """What is sent to a server that params.yaml does not name."""
-
-WAY_OUT = (
-    "; is that the endpoint to ask (generate.openai.endpoint is {name}), and does it run? The"
-    " answers so far are kept: the same command goes on from there"
-)
 
 
 class OpenAIEngine:
@@ -112,12 +108,25 @@ class OpenAIEngine:
                     refused.append((prompt, error))
                     return None
                 except UnreachableError as error:
-                    way_out = WAY_OUT.format(name=endpoint.name)
-                    raise UserError(f"{endpoint.base_url}: {error}{way_out}") from None
+                    raise UserError(
+                        "{url}: {error}; is that the endpoint to ask (generate.openai.endpoint is"
+                        " {name}), and does it run? The answers so far are kept: the same command"
+                        " goes on from there",
+                        url=endpoint.base_url,
+                        error=error,
+                        name=endpoint.name,
+                    ) from None
                 except RefusedError as error:
-                    raise UserError(f"{endpoint.base_url}: {error}{_about(prompt)}") from None
+                    raise UserError(
+                        "{url}: {error} (asked {prompt!r})",
+                        url=endpoint.base_url,
+                        error=error,
+                        prompt=_start(prompt),
+                    ) from None
                 except UserError as error:
-                    raise UserError(f"{error}{_about(prompt)}") from None
+                    raise UserError(
+                        "{error} (asked {prompt!r})", error=error, prompt=_start(prompt)
+                    ) from None
 
         tasks = {asyncio.create_task(settle(*each)) for each in requests}
         waiting, failures = tasks, list[BaseException]()
@@ -141,7 +150,8 @@ class OpenAIEngine:
             if len(refused) == len(requests):
                 raise UserError(told)
             # A progress bar has left its line open.
-            print(f"\n{told}; the texts are empty", file=sys.stderr)
+            told = gettext("{refusals}; the texts are empty", refusals=told)
+            print(f"\n{told}", file=sys.stderr)
         for prompt, _ in refused:
             yield Completion(prompt.id, "", "content_filter", 0)
 
@@ -171,13 +181,19 @@ def request(
 
 def _refusals(endpoint: Endpoint, refused: list[tuple[Prompt, FilteredError]], asked: int) -> str:
     prompt, error = refused[0]
-    count = f"{len(refused)} of {asked} prompts were refused, the first"
-    return f"{endpoint.base_url}: {count}: {error}{_about(prompt)}"
+    return gettext(
+        "{url}: {refused} of {asked} prompts were refused, the first: {error} (asked {prompt!r})",
+        url=endpoint.base_url,
+        refused=len(refused),
+        asked=asked,
+        error=error,
+        prompt=_start(prompt),
+    )
 
 
-def _about(prompt: Prompt) -> str:
-    question = prompt.messages[-1]["content"]
-    return f" (asked {question[:20]!r})"
+def _start(prompt: Prompt) -> str:
+    question: str = prompt.messages[-1]["content"]
+    return question[:20]
 
 
 def _completion(prompt_id: str, reply: Reply) -> Completion:

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from wenmo.config.generate import GenerateParams, Sampling
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.engines.decoding import decode, padded_length, row_multiple
 from wenmo.engines.engine import (
     Completion,
@@ -166,11 +167,15 @@ def halved(size: int, least: int) -> int:
     """
     if size <= least:
         raise UserError(
-            f"out of memory with the smallest batch ({least}); lower"
-            " generate.sampling.max_new_tokens or generate.precision"
+            "out of memory with the smallest batch ({least}); lower"
+            " generate.sampling.max_new_tokens or generate.precision",
+            least=least,
         )
     smaller = max(least, size // 2)
-    tqdm.write(f"out of memory with {size} prompts; going on with {smaller}", file=sys.stderr)
+    told = gettext(
+        "out of memory with {size} prompts; going on with {smaller}", size=size, smaller=smaller
+    )
+    tqdm.write(told, file=sys.stderr)
     return smaller
 
 

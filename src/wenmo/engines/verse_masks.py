@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from wenmo.core.language import gettext
 from wenmo.engines.verse_vocabulary import SPELT, Group, VerseVocabulary, parted
 from wenmo.text.readings import Reading
 from wenmo.text.verse_state import State, Verse, VerseMachine, starts
@@ -80,11 +81,17 @@ class VerseMasks:
             return fault
         lacking = [c for c in self.verse.first_line if c.encode() not in self.words.by_bytes]
         if lacking and not self.words.has_bytes:
-            return f"the tokenizer lacks {lacking[0]!r} of the first line"
+            return gettext(
+                "the tokenizer lacks {character!r} of the first line", character=lacking[0]
+            )
         needed = self.tokens_left(self.start) + 1
         if needed > max_new_tokens:
-            limit = f"generate.sampling.max_new_tokens is {max_new_tokens}"
-            return f"{limit}, and such a poem may need {needed} tokens"
+            return gettext(
+                "generate.sampling.max_new_tokens is {limit}, and such a poem may need {needed}"
+                " tokens",
+                limit=max_new_tokens,
+                needed=needed,
+            )
         return ""
 
     def tokens_left(self, position: Position) -> int:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from wenmo.config.generate import VerseRule
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.core.records import Row
 from wenmo.text.asked_verse import asked_first_line, asked_form
 from wenmo.text.verse_state import Verse
@@ -23,22 +24,35 @@ def asked_verses(task: str, rows: Sequence[Row], rule: VerseRule) -> dict[str, V
     verses = {row.id: _asked_verse(row, rule) for row in rows}
     exempt = sum(each.lenient for each in verses.values())
     if exempt:
-        print(
-            f"warning: generate.verse: {exempt} of {len(verses)} first lines break rules themselves"
-            "; their poems keep the rules from the second line on",
-            file=sys.stderr,
+        told = gettext(
+            "warning: generate.verse: {exempt} of {count} first lines break rules themselves;"
+            " their poems keep the rules from the second line on",
+            exempt=exempt,
+            count=len(verses),
         )
+        print(told, file=sys.stderr)
     return verses
 
 
 def _asked_verse(row: Row, rule: VerseRule) -> Verse:
     form = asked_form(row.prompt, row.output)
-    place = f"{row.source} row {row.position} ({row.prompt!r})"
     if rule == "free" or form is None:
-        raise UserError(f"{place}: the prompt names no form; set generate.verse to free")
+        raise UserError(
+            "{source} row {position} ({prompt!r}): the prompt names no form; set generate.verse to"
+            " free",
+            source=row.source,
+            position=row.position,
+            prompt=row.prompt,
+        )
     verse = Verse(rule, *form, first_line=asked_first_line(row.prompt) or "")
     if verse.breaks_rules():
         verse = replace(verse, lenient=True)
     if fault := verse.fault():
-        raise UserError(f"{place}: {fault}")
+        raise UserError(
+            "{source} row {position} ({prompt!r}): {fault}",
+            source=row.source,
+            position=row.position,
+            prompt=row.prompt,
+            fault=fault,
+        )
     return verse

@@ -73,6 +73,6 @@ def masks_of(
         masks = VerseMasks(prompt.verse, store) if prompt.verse else None
         if masks and (fault := masks.fault(max_new_tokens)):
             asked = prompt.messages[-1]["content"]
-            raise UserError(f"generate.verse: {asked[:30]!r}: {fault}")
+            raise UserError("generate.verse: {prompt!r}: {fault}", prompt=asked[:30], fault=fault)
         found.append(masks)
     return found

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from wenmo.config.generate import GenerateParams, Sampling
 from wenmo.core.errors import UserError
+from wenmo.core.language import N_, gettext
 from wenmo.engines.engine import (
     Completion,
     Model,
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 STOP_SECONDS = 60
 """Time for a replica to end before it is killed (seconds)."""
 
-HINT = "VLLM_LOGGING_LEVEL=INFO in the environment shows more"
+HINT = N_("VLLM_LOGGING_LEVEL=INFO in the environment shows more")
 
 
 @dataclass(frozen=True)
@@ -147,7 +148,7 @@ class VllmEngine:
             raise UserError(
                 "vLLM is not installed: `make vllm` for CPUs, `pip install -e '.[vllm]'` for GPUs"
             )
-        tqdm.write(f"vLLM reads {folder}", file=sys.stderr)
+        tqdm.write(gettext("vLLM reads {folder}", folder=folder), file=sys.stderr)
         started = time.monotonic()
         # The fork of a process that has used a GPU cannot use it.
         context = multiprocessing.get_context("spawn")
@@ -181,7 +182,7 @@ def _send(connection: Connection, job: Job) -> None:
     try:
         connection.send(job)
     except OSError:
-        raise UserError(f"vLLM ended without a message; {HINT}") from None
+        raise UserError("vLLM ended without a message; {hint}", hint=gettext(HINT)) from None
 
 
 def _received(connection: Connection) -> Any:
@@ -189,9 +190,9 @@ def _received(connection: Connection) -> Any:
     try:
         message = connection.recv()
     except (EOFError, OSError):
-        raise UserError(f"vLLM ended without a message; {HINT}") from None
+        raise UserError("vLLM ended without a message; {hint}", hint=gettext(HINT)) from None
     if isinstance(message, Failure):
-        raise UserError(f"vLLM: {message.reason}; {HINT}")
+        raise UserError("vLLM: {reason}; {hint}", reason=message.reason, hint=gettext(HINT))
     return message
 
 

@@ -104,12 +104,16 @@ def lora_rank(adapter: Path) -> int:
     """
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
     if "r" not in config:
-        raise UserError(f"{adapter}: adapter_config.json names no rank (r), so this is no LoRA")
+        raise UserError(
+            "{adapter}: adapter_config.json names no rank (r), so this is no LoRA", adapter=adapter
+        )
     rank = max(config["r"], *config.get("rank_pattern", {}).values(), 1)
     if config.get("use_dora") or rank > LORA_RANKS[-1]:
         raise UserError(
-            f"{adapter}: vLLM runs no DoRA adapter and no rank over {LORA_RANKS[-1]}; use"
-            " the merged weights (generate.weights: merged; wenmo serve: leave it out by --task)"
+            "{adapter}: vLLM runs no DoRA adapter and no rank over {most}; use the merged weights"
+            " (generate.weights: merged; wenmo serve: leave it out by --task)",
+            adapter=adapter,
+            most=LORA_RANKS[-1],
         )
     return next(allowed for allowed in LORA_RANKS if rank <= allowed)
 
@@ -134,8 +138,10 @@ def replica_environment(rank: int, params: VllmParams) -> dict[str, str]:
         every = own.split(",") if own else [str(index) for index in range(replicas * gpus)]
         if len(every) < replicas * gpus:
             raise UserError(
-                f"CUDA_VISIBLE_DEVICES names {len(every)} GPUs; generate.vllm.data_parallel_size"
-                f" times tensor_parallel_size is {replicas * gpus}"
+                "CUDA_VISIBLE_DEVICES names {count} GPUs; generate.vllm.data_parallel_size times"
+                " tensor_parallel_size is {product}",
+                count=len(every),
+                product=replicas * gpus,
             )
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(every[rank * gpus : (rank + 1) * gpus])
     return environment

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wenmo.core.language import gettext
 from wenmo.core.processes import IS_MAIN_PROCESS
 
 if TYPE_CHECKING:
@@ -84,7 +85,12 @@ def alarm_callback(
                 if self._began_above(name, floor, state) and found < floor:
                     # The step before wrote these texts, and so the adapter after it fails as well.
                     self._stop(control, passed.last_before(step - 1))
-                    self.reason = f"{name} of the texts fell to {found:.2f}, below {floor:g}"
+                    self.reason = gettext(
+                        "{reward} of the texts fell to {found:.2f}, below {floor:g}",
+                        reward=name,
+                        found=found,
+                        floor=floor,
+                    )
                     return
             if step % eval_steps and step < state.max_steps:
                 return
@@ -93,8 +99,10 @@ def alarm_callback(
                 passed.keep(trainer, step)
             else:
                 self._stop(control, passed.last_before(step))
-                self.reason = (
-                    f"the held-out loss rose to {loss:.4f} nats per character, above {limit:.4f}"
+                self.reason = gettext(
+                    "the held-out loss rose to {loss:.4f} nats per character, above {limit:.4f}",
+                    loss=loss,
+                    limit=limit,
                 )
 
         def _stop(self, control: Any, kept: tuple[int, Path]) -> None:
@@ -119,11 +127,14 @@ def alarm_callback(
         def tell(self) -> None:
             """Tell on stderr that the training was ended, and which adapter is kept."""
             if self.kept is not None and IS_MAIN_PROCESS:
-                print(
-                    f"warning: stopped after step {trainer.state.global_step} of training by"
-                    f" rewards: {self.reason}; the adapter after step {self.kept[0]} is kept",
-                    file=sys.stderr,
+                told = gettext(
+                    "warning: stopped after step {step} of training by rewards: {reason}; the"
+                    " adapter after step {kept} is kept",
+                    step=trainer.state.global_step,
+                    reason=self.reason,
+                    kept=self.kept[0],
                 )
+                print(told, file=sys.stderr)
 
     return Alarm()
 

@@ -132,8 +132,10 @@ def evaluate(
 def _refuse_too_few(task: str, rows: Sequence[Row]) -> None:
     if len(rows) < 2:
         raise UserError(
-            f"data/merged/{task}/eval.jsonl: {len(rows)} row held out, which shows nothing; raise"
-            " merge.eval_fraction or merge.max_eval_rows"
+            "data/merged/{task}/eval.jsonl: {count} row held out, which shows nothing; raise"
+            " merge.eval_fraction or merge.max_eval_rows",
+            task=task,
+            count=len(rows),
         )
 
 
@@ -142,8 +144,12 @@ def _refuse_broken_losses(rows: Sequence[Row], losses: Mapping[str, Sequence[flo
         for row, loss in zip(rows, of_rows, strict=True):
             if not isfinite(loss):
                 raise UserError(
-                    f"{model}: the held-out loss of {row.source} row {row.position} is {loss};"
-                    " set generate.precision to fp32 or bf16, or train with a lower learning rate"
+                    "{model}: the held-out loss of {source} row {position} is {loss}; set"
+                    " generate.precision to fp32 or bf16, or train with a lower learning rate",
+                    model=model,
+                    source=row.source,
+                    position=row.position,
+                    loss=loss,
                 )
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from wenmo.config.prepare import DatasetParams
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.core.keys import secret
-from wenmo.model.hubs import dataset_commit, is_commit
+from wenmo.core.language import gettext
+from wenmo.model.hubs import dataset_commit, is_commit, of_hub
 from wenmo.tasks.raw import Located, chosen_columns
 
 if TYPE_CHECKING:
@@ -33,14 +34,20 @@ def read_dataset(params: DatasetParams, task: str, columns: Collection[str]) -> 
         commit = dataset_commit(params.name, params.revision)
         key = f"{task}.prepare.dataset.revision"
         raise ParamsError(
-            f"params.yaml: {key}: {params.revision!r}: expected a commit of 40 hexadecimal digits,"
-            f" since a branch or tag can move; today's is -S {key}={commit}"
+            "params.yaml: {key}: {revision!r}: expected a commit of 40 hexadecimal digits, since a"
+            " branch or tag can move; today's is -S {key}={commit}",
+            key=key,
+            revision=params.revision,
+            commit=commit,
         )
-    origin = f"dataset {params.name}"
+    origin = gettext("dataset {name}", name=params.name)
     rows = _fetched(params, origin)
     wanted = chosen_columns(rows.column_names, columns, origin)
     for number, content in enumerate(rows.select_columns(wanted), start=1):
-        yield f"{origin}: {params.split} row {number}", content
+        place = gettext(
+            "{origin}: {split} row {number}", origin=origin, split=params.split, number=number
+        )
+        yield place, content
 
 
 def _fetched(params: DatasetParams, origin: str) -> "Dataset":
@@ -57,7 +64,7 @@ def _fetched(params: DatasetParams, origin: str) -> "Dataset":
         )
         # If the hub cannot be reached, the library takes any commit that it has kept.
         if builder.hash != params.revision:
-            raise UserError(f"{origin}: the hub cannot be reached; run again later")
+            raise UserError("{place}: the hub cannot be reached; run again later", place=origin)
         builder.download_and_prepare()
         return builder.as_dataset(split=params.split)
     except UserError:
@@ -66,4 +73,6 @@ def _fetched(params: DatasetParams, origin: str) -> "Dataset":
         # An error of generation wraps what is wrong with the files.
         cause = (isinstance(error, DatasetGenerationError) and error.__cause__) or error
         reason = " ".join(f"{type(cause).__name__}: {cause}".split())[:300]
-        raise UserError(f"{origin} at {params.revision}: {reason}") from None
+        raise UserError(
+            "{place}: {error}", place=of_hub(origin, params.revision), error=reason
+        ) from None

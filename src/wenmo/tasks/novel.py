@@ -11,6 +11,7 @@ from pathlib import Path
 from wenmo.config.novel import PrepareParams
 from wenmo.core.encoding import read_text
 from wenmo.core.errors import ParamsError, UserError
+from wenmo.core.language import gettext
 from wenmo.core.records import Row, row_id
 from wenmo.tasks.hub_dataset import read_dataset, source_name
 from wenmo.tasks.raw import (
@@ -55,9 +56,8 @@ def read(folder: Path, params: PrepareParams, malformed: MalformedRows) -> Itera
             except UserError as error:
                 malformed.refuse(error)
                 continue
-            fault_found = _book_fault(name, text, names)
-            if fault_found:
-                malformed.refuse(UserError(f"{place}: {fault_found}"))
+            if fault := _book_fault(name, text, names):
+                malformed.refuse(UserError("{place}: {error}", place=place, error=fault))
                 continue
             names.add(name)
             if name not in params.exclude and (not params.include or name in params.include):
@@ -66,7 +66,10 @@ def read(folder: Path, params: PrepareParams, malformed: MalformedRows) -> Itera
         unknown = [name for name in chosen if name not in names]
         if unknown:
             raise ParamsError(
-                f"params.yaml: novel.prepare.{key}: no book {unknown[0]!r} in {folder}"
+                "params.yaml: novel.prepare.{key}: no book {book!r} in {folder}",
+                key=key,
+                book=unknown[0],
+                folder=folder,
             )
 
 
@@ -118,7 +121,7 @@ def _entries(path: Path, malformed: MalformedRows) -> Located:
         return
     try:
         text = read_text(path)
-        check_writable(text, f"{path}: the text")
+        check_writable(text, gettext("{path}: the text", path=path))
         yield str(path), {"name": path.stem, "text": text}
     except UserError as error:
         malformed.refuse(error)
@@ -126,7 +129,7 @@ def _entries(path: Path, malformed: MalformedRows) -> Located:
 
 def _book_fault(name: str, text: str, names: set[str]) -> str | None:
     if not name or "/" in name or name.startswith(".") or len(name.encode()) > LONGEST_NAME:
-        return f"{name!r} cannot name a file; change the book's name"
+        return gettext("{name!r} cannot name a file; change the book's name", name=name)
     if name in names:
-        return f"a second book named {name!r}"
-    return None if text.strip() else f"the text of {name!r} is empty"
+        return gettext("a second book named {name!r}", name=name)
+    return None if text.strip() else gettext("the text of {name!r} is empty", name=name)

@@ -16,6 +16,7 @@ from typing import Any
 from wenmo.config.overrides import command
 from wenmo.config.poetry import Columns, PrepareParams
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.core.records import Row, row_id
 from wenmo.tasks.raw import TABLES, MalformedRows, check_writable, raw_files, read_table
 from wenmo.tasks.task import Document, Prepared
@@ -67,7 +68,8 @@ def read(folder: Path, params: PrepareParams, malformed: MalformedRows) -> Itera
         source, position = name.replace("/", "·"), 0
         for place, title, tune, content in _poems(path, params.columns, malformed):
             try:
-                check_writable(title + tune + content, f"{place}: the poem with its title")
+                named = gettext("{place}: the poem with its title", place=place)
+                check_writable(title + tune + content, named)
             except UserError as error:
                 malformed.refuse(error)
                 continue
@@ -75,8 +77,9 @@ def read(folder: Path, params: PrepareParams, malformed: MalformedRows) -> Itera
                 yield Document(source, position, poem, title, place=place, tune=tune)
                 position += 1
     if passed_over:
-        told = ", ".join(f"{count} {reason}" for reason, count in sorted(passed_over.items()))
-        print(f"poetry: passed over, since no poems are in there: {told}", file=sys.stderr)
+        counts = ", ".join(f"{count} {reason}" for reason, count in sorted(passed_over.items()))
+        told = gettext("poetry: passed over, since no poems are in there: {files}", files=counts)
+        print(told, file=sys.stderr)
 
 
 def prepare(document: Document, params: PrepareParams) -> Prepared:
@@ -139,7 +142,7 @@ def _poems(
     verse_keys, title_keys = (columns.content, *_VERSE_KEYS), (columns.title, *_TITLE_KEYS)
     for place, row in read_table(path, (*verse_keys, *title_keys, "rhythmic"), malformed):
         if path.suffix.lower() == ".csv" and not row.keys() & {*verse_keys}:
-            raise UserError(_no_verse(path, row, columns))
+            raise _no_verse(path, row, columns)
         try:
             verse = _verse(row, verse_keys, place)
         except UserError as error:
@@ -149,12 +152,15 @@ def _poems(
         yield place, title, str(row.get("rhythmic") or "") or _tune_of(title), verse
 
 
-def _no_verse(path: Path, row: dict[str, str], columns: Columns) -> str:
+def _no_verse(path: Path, row: dict[str, str], columns: Columns) -> UserError:
     """The complaint about a CSV's header, with the command for the column of the longest field."""
     longest = max(row, key=lambda name: len(row[name]))
-    return (
-        f"{path}:1: no column {columns.content!r}; found {', '.join(row)}: run"
-        f" `{command('poetry', 'prepare.columns.content', longest)}`"
+    return UserError(
+        "{path}:1: no column {column!r}; found {found}: run `{command}`",
+        path=path,
+        column=columns.content,
+        found=", ".join(row),
+        command=command("poetry", "prepare.columns.content", longest),
     )
 
 
@@ -172,7 +178,7 @@ def _verse(row: dict[str, Any], keys: tuple[str, ...], place: str) -> str:
         if isinstance(lines, list) and all(isinstance(line, str) for line in lines):
             return "\n".join(lines)
     named = ", ".join(map(repr, dict.fromkeys(keys[:4])))  # Those in Chinese go without saying.
-    raise UserError(f"{place}: expected {named} with verse")
+    raise UserError("{place}: expected {named} with verse", place=place, named=named)
 
 
 def _parted(content: str) -> list[str]:

@@ -75,7 +75,7 @@ def survey(task: Task, folder: Path, params: SharedPrepareParams) -> RawTexts:
         documents[document.source] += 1
         characters[document.source] += len(document.text)
     if not documents:
-        raise UserError(f"{folder}: its files hold no text")
+        raise UserError("{folder}: its files hold no text", folder=folder)
     return RawTexts(folder, documents, characters, read_test_rows(folder), malformed.count)
 
 
@@ -101,7 +101,9 @@ def prepare_texts(
                     rejected.write(json_line(place | asdict(each)))
     if not account.lengths:
         dropped = metrics(account.ledgers, raw.malformed)["dropped_rows"]
-        raise UserError(f"{raw.folder}: no text can be used; dropped {dropped}")
+        raise UserError(
+            "{folder}: no text can be used; dropped {dropped}", folder=raw.folder, dropped=dropped
+        )
     return account
 
 

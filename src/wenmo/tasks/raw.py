@@ -18,6 +18,7 @@ from typing import Any, TextIO
 from wenmo.core.encoding import damaged_utf8, text_encoding
 from wenmo.core.errors import UserError
 from wenmo.core.json_text import JsonText
+from wenmo.core.language import N_, gettext
 from wenmo.core.outside import LONGEST_LINE, MIB, bounded_lines, opened
 from wenmo.core.records import read_json_lines, stop
 
@@ -67,7 +68,11 @@ def raw_files(folder: Path, *patterns: str, deep: bool = False) -> list[Path]:
         and path.is_file()
     ]
     if not files:
-        raise UserError(f"{folder}: no raw texts; expected {' or '.join(patterns)}")
+        raise UserError(
+            "{folder}: no raw texts; expected {patterns}",
+            folder=folder,
+            patterns=gettext(" or ").join(patterns),
+        )
     return files
 
 
@@ -117,17 +122,30 @@ def read_csv(path: Path, columns: tuple[str, ...], malformed: MalformedRows) -> 
             found = list(reader.fieldnames or ())
             missing = [column for column in columns if column not in found]
             if missing:
-                raise UserError(f"{path}:1: no column {missing[0]!r}; found {found}")
+                raise UserError(
+                    "{path}:1: no column {column!r}; found {found}",
+                    path=path,
+                    column=missing[0],
+                    found=found,
+                )
             line = reader.line_num + 1
             for content in reader:
                 if None in content or None in content.values():
-                    complaint = f"{path}:{line}: expected {len(found)} fields in the row"
-                    malformed.refuse(UserError(complaint))
+                    malformed.refuse(
+                        UserError(
+                            "{path}:{line}: expected {count} fields in the row",
+                            path=path,
+                            line=line,
+                            count=len(found),
+                        )
+                    )
                 else:
                     yield f"{path}:{line}", content
                 line = reader.line_num + 1
     except csv.Error as error:
-        raise UserError(f"{path}:{line}: not CSV: {error}") from None
+        raise UserError(
+            "{path}:{line}: not CSV: {error}", path=path, line=line, error=error
+        ) from None
     except UnicodeDecodeError:
         raise damaged_utf8(path) from None
 
@@ -148,7 +166,9 @@ def read_parquet(path: Path, columns: Collection[str]) -> Located:
             # A file of 3 KB can hold the same long text in each of a thousand rows.
             for row in table.iter_batches(batch_size=1, columns=wanted):
                 if row.nbytes > LONGEST_LINE:
-                    raise ValueError(f"a row longer than {LONGEST_LINE // MIB} MiB")
+                    raise ValueError(
+                        gettext("a row longer than {size} MiB", size=LONGEST_LINE // MIB)
+                    )
                 content = row.to_pylist()[0]
                 number += 1
                 yield f"{path}: row {number}", content
@@ -156,14 +176,24 @@ def read_parquet(path: Path, columns: Collection[str]) -> Located:
         if isinstance(error, OSError) and error.errno is not None:
             raise
         reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: not Parquet, after row {number}: {reason}") from None
+        raise UserError(
+            "{path}: not Parquet, after row {number}: {reason}",
+            path=path,
+            number=number,
+            reason=reason,
+        ) from None
 
 
 def chosen_columns(found: list[str], columns: Collection[str], origin: str) -> list[str]:
     """Those of a table's columns that are asked for. Raises UserError if there is none."""
     wanted = [column for column in found if column in columns]
     if not wanted:
-        raise UserError(f"{origin}: no column of {', '.join(columns)}; found {found}")
+        raise UserError(
+            "{place}: no column of {columns}; found {found}",
+            place=origin,
+            columns=", ".join(columns),
+            found=found,
+        )
     return wanted
 
 
@@ -171,10 +201,20 @@ def text_fields(content: dict[str, Any], keys: tuple[str, ...], place: str) -> t
     """The strings at `keys`. Raises UserError with the place if one cannot be used."""
     for key in keys:
         if key not in content:
-            raise UserError(f"{place}: key {key!r} is missing; expected {', '.join(keys)}")
+            raise UserError(
+                "{place}: key {key!r} is missing; expected {keys}",
+                place=place,
+                key=key,
+                keys=", ".join(keys),
+            )
         if not isinstance(content[key], str):
-            raise UserError(f"{place}: {key!r} is {content[key]!r}; expected a string")
-        check_writable(content[key], f"{place}: {key!r}")
+            raise UserError(
+                "{place}: {key!r} is {value!r}; expected a string",
+                place=place,
+                key=key,
+                value=content[key],
+            )
+        check_writable(content[key], gettext("{place}: {key!r}", place=place, key=key))
     return tuple(content[key] for key in keys)
 
 
@@ -182,8 +222,11 @@ def check_writable(text: str, place: str) -> None:
     """Raise UserError for a NUL character or half of a surrogate pair."""
     found = _UNWRITABLE.search(text)
     if found:
-        name = "a NUL character" if found[0] == "\0" else f"half a character ({found[0]!r})"
-        raise UserError(f"{place} holds {name} at position {found.start()}")
+        if found[0] == "\0":
+            complaint = N_("{place} holds a NUL character at position {position}")
+        else:
+            complaint = N_("{place} holds half a character ({half!r}) at position {position}")
+        raise UserError(complaint, place=place, half=found[0], position=found.start())
 
 
 @contextmanager
@@ -204,7 +247,7 @@ def _is_array(path: Path) -> bool:
 def _objects(text: JsonText, malformed: MalformedRows) -> Located:
     path = text.path
     if text.next_character() != "[":
-        raise UserError(f"{path}:1: expected a JSON array of objects")
+        raise UserError("{path}:1: expected a JSON array of objects", path=path)
     text.pass_over()
     while text.next_character() != "]":
         place = f"{path}:{text.line}"
@@ -213,8 +256,10 @@ def _objects(text: JsonText, malformed: MalformedRows) -> Located:
             yield place, content
         else:
             kind = type(content).__name__
-            malformed.refuse(UserError(f"{place}: expected an object, found {kind}"))
+            malformed.refuse(
+                UserError("{place}: expected an object, found {kind}", place=place, kind=kind)
+            )
         if text.next_character() == ",":
             text.pass_over()
         elif text.next_character() != "]":
-            raise text.fault("not JSON: expected ',' or ']'")
+            raise text.fault(gettext("not JSON: expected ',' or ']'"))

@@ -12,6 +12,7 @@ from typing import Any
 
 from wenmo.config.prepare import SharedPrepareParams
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.core.records import Row, Turn, row_id, turns
 from wenmo.tasks.raw import Located, MalformedRows, check_writable, text_fields
 from wenmo.tasks.task import Document, Prepared
@@ -54,7 +55,10 @@ def as_document(content: Mapping[str, Any], source: str, position: int, place: s
     conversation = next((key for key in CONVERSATIONS if content.get(key)), None)
     system = _optional(content, "system", place)
     if conversation:
-        said, told = _messages(_list(content, conversation, place), f"{place}: {conversation!r}")
+        said, told = _messages(
+            _list(content, conversation, place),
+            gettext("{place}: {key!r}", place=place, key=conversation),
+        )
         system = said or system
         *history, (instruction, output) = told
         input_ = ""
@@ -62,12 +66,15 @@ def as_document(content: Mapping[str, Any], source: str, position: int, place: s
         instruction, output = _alpaca(content, place)
         input_ = _optional(content, "input", place)
         history = list(turns(_list(content, "history", place), place))
-        check_writable("".join(map("".join, history)), f"{place}: 'history'")
+        check_writable(
+            "".join(map("".join, history)),
+            gettext("{place}: {key!r}", place=place, key="history"),
+        )
     for answer in (output, *(answer for _, answer in history)):
         if not answer.strip():
-            raise UserError(f"{place}: the output is empty")
+            raise UserError("{place}: the output is empty", place=place)
         if not without_thinking(answer):
-            raise UserError(f"{place}: an output ends while its model still thinks")
+            raise UserError("{place}: an output ends while its model still thinks", place=place)
     return Document(
         source,
         position,
@@ -134,8 +141,10 @@ def _parted(answer: str) -> tuple[str, str]:
 def _alpaca(content: Mapping[str, Any], place: str) -> tuple[str, str]:
     if "output" not in content:
         raise UserError(
-            f"{place}: keys are {list(content)}; expected instruction and output (Alpaca),"
-            " conversations (ShareGPT) or messages"
+            "{place}: keys are {keys}; expected instruction and output (Alpaca), conversations"
+            " (ShareGPT) or messages",
+            place=place,
+            keys=list(content),
         )
     return _optional(content, "instruction", place), _optional(content, "output", place)
 
@@ -152,13 +161,20 @@ def _list(content: Mapping[str, Any], key: str, place: str) -> list[Any]:
         try:
             found = json.loads(found)
         except json.JSONDecodeError as error:
-            raise UserError(f"{place}: {key!r} is not JSON: {error.msg}") from None
+            raise UserError(
+                "{place}: {key!r} is not JSON: {reason}",
+                place=place,
+                key=key,
+                reason=gettext(error.msg),
+            ) from None
     if isinstance(found, dict) and all(isinstance(each, list) for each in found.values()):
         found = [
             dict(zip(found, values, strict=False)) for values in zip(*found.values(), strict=False)
         ]
     if not isinstance(found, list):
-        raise UserError(f"{place}: {key!r} is {found!r}; expected a list")
+        raise UserError(
+            "{place}: {key!r} is {found!r}; expected a list", place=place, key=key, found=found
+        )
     return found
 
 
@@ -166,7 +182,9 @@ def _messages(messages: list[Any], place: str) -> tuple[str, list[Turn]]:
     """The system message, empty if there is none, and the turns."""
     system, told, asked = "", list[Turn](), None
     for number, message in enumerate(messages, start=1):
-        role, text = _message(message, f"{place}: message {number}")
+        role, text = _message(
+            message, gettext("{place}: message {number}", place=place, number=number)
+        )
         match role:
             case "system" if number == 1:
                 system = text
@@ -177,28 +195,34 @@ def _messages(messages: list[Any], place: str) -> tuple[str, list[Turn]]:
                 asked = None
             case _:
                 raise UserError(
-                    f"{place}: message {number} is one of {role}; expected a user's and an"
-                    " assistant's in turn, after a system message if there is one"
+                    "{place}: message {number} is one of {role}; expected a user's and an"
+                    " assistant's in turn, after a system message if there is one",
+                    place=place,
+                    number=number,
+                    role=role,
                 )
     if asked is not None or not told:
-        raise UserError(f"{place}: the last message is no answer")
+        raise UserError("{place}: the last message is no answer", place=place)
     return system, told
 
 
 def _message(message: Any, place: str) -> tuple[str, str]:
     if not isinstance(message, dict):
-        raise UserError(f"{place} is {message!r}; expected an object")
+        raise UserError("{place} is {message!r}; expected an object", place=place, message=message)
     said = {key: value for key, value in message.items() if value is not None}
     role = said.get("role", said.get("from"))
     if role not in ROLES or said.get("tool_calls") or said.get("function_call"):
         raise UserError(
-            f"{place} has the role {role!r} or calls a tool; expected one of {', '.join(ROLES)}"
+            "{place} has the role {role!r} or calls a tool; expected one of {roles}",
+            place=place,
+            role=role,
+            roles=", ".join(ROLES),
         )
     text = said.get("content", said.get("value"))
     if isinstance(text, list) and all(isinstance(part, dict) for part in text):
         parts = [part.get("text") for part in text]
         text = "".join(parts) if all(isinstance(part, str) for part in parts) else text
     if not isinstance(text, str):
-        raise UserError(f"{place} says {text!r}; expected a text")
+        raise UserError("{place} says {text!r}; expected a text", place=place, text=text)
     check_writable(text, place)
     return ROLES[role], text

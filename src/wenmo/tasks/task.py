@@ -66,7 +66,9 @@ class Task(Protocol):
 def load_task(name: str) -> Task:
     """The module of a task. Raises ParamsError for an unknown name."""
     if name not in TASKS:
-        raise ParamsError(f"params.yaml: tasks: {name!r}: allowed are {', '.join(TASKS)}")
+        raise ParamsError(
+            "params.yaml: tasks: {name!r}: allowed are {tasks}", name=name, tasks=", ".join(TASKS)
+        )
     return import_module(f"wenmo.tasks.{name}")
 
 
@@ -84,7 +86,7 @@ def read_test_rows(folder: Path) -> list[Row]:
         empty = dict.fromkeys(ALPACA, "")
         instruction, input_, output = text_fields(empty | given, ALPACA, place)
         if not instruction and not input_:
-            raise UserError(f"{place}: instruction and input are both empty")
+            raise UserError("{place}: instruction and input are both empty", place=place)
         position = len(rows)
         identity = row_id(f"test/{position}", instruction + input_)
         rows.append(Row(identity, "test", position, instruction, input_, output))
