@@ -1,5 +1,6 @@
 """A model small enough for any test, and a repository like a newcomer's clone."""
 
+import gc
 import hashlib
 import os
 import re
@@ -95,6 +96,14 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByGroup
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     groups = {item: group(item.nodeid) for item in items}
     items.sort(key=lambda item: FIRST.index(groups[item]) if groups[item] in FIRST else len(FIRST))
+
+
+def pytest_collection_finish() -> None:
+    """Leave out of every later collection of garbage what the imports have made.
+
+    The engines and the trainers collect often, which takes 0.4 seconds with all libraries imported.
+    """
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
