@@ -4,7 +4,7 @@ import random
 from functools import cache
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import ROOT
@@ -72,6 +72,8 @@ def check(verse: Verse, text: str) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(verse=VERSES, size=st.sampled_from([150, 300, 900]), seed=st.integers(0, 10**6))
+# A character of uncertain tone stands where the pattern wants an oblique one.
+@example(verse=Verse("full", 8, 7), size=900, seed=43)
 def test_what_is_let_through_to_its_end_passes_the_judge(
     verse: Verse, size: int, seed: int
 ) -> None:

@@ -40,7 +40,7 @@ LineTones = list[frozenset[str]]
 
 _CHINESE = re.compile("[〇\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _OPPOSITE = {LEVEL: OBLIQUE, OBLIQUE: LEVEL}
-_SPECIAL_ENDING = "平平仄平仄"
+_SPECIAL_OTHERS = "平平仄仄"  # 平平仄平仄 without its last character but one.
 _LONE_LEVEL = "仄平仄仄平"
 _THREE_LEVEL = "平平平"
 
@@ -237,8 +237,10 @@ def _licence(poem: list[LineTones], at: int, opening: str) -> Licence | None:
     line = poem[at]
     if at % 2 or _missed(line, opening) != [len(line) - 2] or OBLIQUE not in line[-1]:
         return None
-    if line[-2] == {LEVEL}:
-        special = all(tone in each for each, tone in zip(line[-5:], _SPECIAL_ENDING, strict=True))
+    if _pattern(opening, len(line))[-1] == OBLIQUE:
+        # If the character's tone is not certain, the line has this ending or keeps its pattern.
+        others = [*line[-5:-2], line[-1]]
+        special = all(tone in each for each, tone in zip(others, _SPECIAL_OTHERS, strict=True))
         return Licence.SPECIAL_ENDING if special else None
     return Licence.NEXT_LINE if LEVEL in poem[at + 1][-3] else None
 
