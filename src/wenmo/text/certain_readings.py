@@ -14,10 +14,14 @@ from wenmo.core.errors import UserError
 from wenmo.text.readings import (
     RHYME_GROUPS,
     Reading,
-    line_readings,
-    own_readings,
-    readings,
+    RhymeBook,
+    Sound,
+    folded,
+    line_sounds,
+    own_sounds,
+    pingshui,
     rhyme_name,
+    sounds,
     tones,
 )
 
@@ -34,9 +38,9 @@ _WITHIN_PHRASES = (
 
 
 @cache
-def certain_readings(character: str) -> frozenset[Reading]:
+def certain_readings(character: str, book: RhymeBook = pingshui) -> frozenset[Reading]:
     """The readings that `line_readings` gives a character in every line."""
-    return frozenset.intersection(*_in_any_line(character))
+    return frozenset.intersection(*(folded(each, book) for each in _in_any_line(character)))
 
 
 @cache
@@ -65,11 +69,11 @@ def named_rhyme(name: str) -> Reading:
     return given[found[0]]
 
 
-def _in_any_line(character: str) -> list[frozenset[Reading]]:
-    """What a character's readings may be. Some phrase leaves it as it is, if it is a word so."""
-    if own := own_readings(character):
+def _in_any_line(character: str) -> list[frozenset[Sound]]:
+    """What a character's sounds may be. Some phrase leaves it as it is, if it is a word so."""
+    if own := own_sounds(character):
         return [own]
-    return [*line_readings(character), *map(readings, _conversions().get(character, ()))]
+    return [*line_sounds(character), *map(sounds, _conversions().get(character, ()))]
 
 
 @cache

@@ -1,14 +1,15 @@
 """The readings of a character to a Tang poet: its rhymes and its tones.
 
 Mandarin has lost both, so characters are looked up in the 廣韻 (1008). Its 206 rhymes are folded by
-the historical 同用 groups into the 106 平水 rhymes that poets used.
+the historical 同用 groups into the 106 平水 rhymes that poets used, or into the wider groups of
+tunes (`wenmo.text.tune_rhymes`).
 Source of the readings: https://github.com/nk2028/tshet-uinh-js (MIT), through its Python port.
 Source of variant characters, such as 顔 for 顏: https://github.com/nk2028/yitizi (MIT).
 What both lack is in `wenmo.text.later_readings`.
 Source of the folding: 王力, 漢語詩律學 (1958), section 4.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from types import ModuleType
 
@@ -16,9 +17,22 @@ import opencc
 import yitizi
 
 from wenmo.text.later_readings import LATER_READINGS, SHAPES
+from wenmo.text.tune_rhymes import TUNE_GROUPS, tune_rhyme_name
+
+Sound = tuple[str, str]
+"""A 廣韻 rhyme by the name of its level tone, and a tone: 平, 上, 去 or 入.
+
+泰 and 佳 have 合 behind their name in rounded syllables, which tunes rhyme with others.
+"""
 
 Reading = tuple[str, str]
-"""A 平水 rhyme group (one of RHYME_GROUPS) and a tone: 平, 上, 去 or 入."""
+"""A 平水 rhyme group (one of RHYME_GROUPS) and a tone: 平, 上, 去 or 入.
+
+By the rhymes of tunes it is one of TUNE_GROUPS, and the tone is 平 or 仄.
+"""
+
+RhymeBook = Callable[[str, str], Reading]
+"""Which readings rhyme: `pingshui` or `tune_rhyme`."""
 
 LEVEL, OBLIQUE = "平", "仄"
 ALL_TONES = frozenset({LEVEL, OBLIQUE})
@@ -41,20 +55,38 @@ _NO_RHYME = "-"
 RHYME_GROUPS = tuple(group for group, _ in _GROUPS)
 _GROUP_OF_RHYME = {rhyme: group for group in RHYME_GROUPS for rhyme in group}
 _FIRST_OF_LOWER_LEVEL = "先"
+_HALVED = "泰佳"
 _DIGITS = "一二三四五六七八九"
 
 _LATER_SHAPE = {pair[0]: pair[1] for pair in SHAPES.split()}
 
 
 @cache
-def readings(character: str) -> frozenset[Reading]:
-    """All readings of a traditional character; empty if neither it nor a variant of it has any.
+def sounds(character: str) -> frozenset[Sound]:
+    """All sounds of a traditional character; empty if neither it nor a variant of it has any.
 
-    Only a character without a reading of its own has those of its variants, or else of theirs.
+    Only a character without a sound of its own has those of its variants, or else of theirs.
     """
-    own = own_readings(character)
+    own = own_sounds(character)
     near = yitizi.get(character)
     return own or _union(near) or _union(other for each in near for other in yitizi.get(each))
+
+
+def pingshui(rhyme: str, tone: str) -> Reading:
+    """The 平水 reading of a 廣韻 rhyme and tone; 拯 and 證 of 蒸登 went into 迥 and 徑 of 青."""
+    group = _GROUP_OF_RHYME[rhyme[0]]
+    return ("青" if group == "蒸登" and tone in "上去" else group, tone)
+
+
+@cache
+def folded(found: frozenset[Sound], book: RhymeBook) -> frozenset[Reading]:
+    """The readings of sounds by a rhyme book."""
+    return frozenset(book(*each) for each in found)
+
+
+def readings(character: str, book: RhymeBook = pingshui) -> frozenset[Reading]:
+    """The readings of a traditional character's sounds."""
+    return folded(sounds(character), book)
 
 
 @cache
@@ -66,11 +98,16 @@ def tones(found: frozenset[Reading]) -> frozenset[str]:
     return frozenset(LEVEL if tone == "平" else OBLIQUE for _, tone in found) or ALL_TONES
 
 
-def line_readings(line: str) -> list[frozenset[Reading]]:
-    """The readings of each character of a line, in its traditional and in its given shape.
+def line_readings(line: str, book: RhymeBook = pingshui) -> list[frozenset[Reading]]:
+    """The readings of each character of a line, in its traditional and in its given shape."""
+    return [folded(each, book) for each in line_sounds(line)]
+
+
+def line_sounds(line: str) -> list[frozenset[Sound]]:
+    """The sounds of each character of a line, in its traditional and in its given shape.
 
     The conversion to traditional characters needs the whole line, since 后 or 里 alone could be two
-    words. If it guesses wrong, the given character's own readings still count.
+    words. If it guesses wrong, the given character's own sounds still count.
     """
     # opencc refuses half of a surrogate pair, which a broken text may hold.
     traditional = _traditional().convert(line.encode("utf-8", "replace").decode("utf-8"))
@@ -80,38 +117,41 @@ def line_readings(line: str) -> list[frozenset[Reading]]:
 
 
 @cache
-def _either(given: str, converted: str) -> frozenset[Reading]:
+def _either(given: str, converted: str) -> frozenset[Sound]:
     # Variants of a simplified character may be several words, as 鐘 and 鍾 are of 钟.
-    return own_readings(given) | readings(converted)
+    return own_sounds(given) | sounds(converted)
 
 
 @cache
-def own_readings(character: str) -> frozenset[Reading]:
-    """The readings that the 廣韻 or a later book has for the character, without its variants."""
+def own_sounds(character: str) -> frozenset[Sound]:
+    """The sounds that the 廣韻 or a later book has for the character, without its variants."""
     shapes = {character, _LATER_SHAPE.get(character, character)}
-    listed = {
-        _pingshui(entry.音韻地位.韻, entry.音韻地位.聲)
-        for shape in shapes
-        for entry in _guangyun().query字頭(shape)
-    }
-    return frozenset(listed).union(_later_readings().get(character, ()))
+    entries = (entry.音韻地位 for shape in shapes for entry in _guangyun().query字頭(shape))
+    listed = {(_rhyme(each.韻, each.呼), each.聲) for each in entries}
+    return frozenset(listed).union(_later_sounds().get(character, ()))
+
+
+def _rhyme(name: str, rounding: str | None) -> str:
+    return f"{name}合" if name in _HALVED and rounding == "合" else name
 
 
 @cache
-def _later_readings() -> dict[str, frozenset[Reading]]:
-    found: dict[str, set[Reading]] = {}
+def _later_sounds() -> dict[str, frozenset[Sound]]:
+    found: dict[str, set[Sound]] = {}
     for rhyme, tone, characters in LATER_READINGS:
         for character in characters:
-            found.setdefault(character, set()).add(_pingshui(rhyme, tone))
+            found.setdefault(character, set()).add((rhyme, tone))
     return {character: frozenset(each) for character, each in found.items()}
 
 
-def _union(characters: Iterable[str]) -> frozenset[Reading]:
-    return frozenset().union(*map(own_readings, characters))
+def _union(characters: Iterable[str]) -> frozenset[Sound]:
+    return frozenset().union(*map(own_sounds, characters))
 
 
 def rhyme_name(reading: Reading) -> str:
-    """The name of a reading's rhyme in the 平水 books, such as 上平一東 or 入聲四質."""
+    """The name of a reading's rhyme in the 平水 books, such as 上平一東; of tunes 第一部平聲."""
+    if reading[0] in TUNE_GROUPS:
+        return tune_rhyme_name(*reading)
     return _rhyme_names()[reading]
 
 
@@ -143,12 +183,6 @@ def _rhyme_names() -> dict[Reading, str]:
                 number += 1
                 names[group, tone] = f"{volume}{_numeral(number)}{head}"
     return names
-
-
-def _pingshui(rhyme: str, tone: str) -> Reading:
-    """The 平水 reading of a 廣韻 rhyme and tone; 拯 and 證 of 蒸登 went into 迥 and 徑 of 青."""
-    group = _GROUP_OF_RHYME[rhyme]
-    return ("青" if group == "蒸登" and tone in "上去" else group, tone)
 
 
 def _numeral(number: int) -> str:
