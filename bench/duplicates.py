@@ -18,7 +18,7 @@ from bench.stage_run import ROOT
 
 from wenmo.config import params_file
 from wenmo.core.records import Row
-from wenmo.text.near_duplicates import Sketches, pairs, similarity
+from wenmo.text.near_duplicates import Sketches, in_batches, pairs, similarity, sketched
 
 PASSAGES, LENGTH, PLANTED = 400, 800, 10
 MOST_CHANGED = 0.08
@@ -51,8 +51,8 @@ def near_duplicates(folder: Path, texts: list[str], jaccard: float) -> Iterator[
     """The pairs that merge finds."""
     rows = [Row("", "", number, "", "", text) for number, text in enumerate(texts)]
     with Sketches(jaccard, folder) as sketches:
-        for number, text in enumerate(texts):
-            sketches.sketch(number, text)
+        for some in in_batches(iter(texts)):
+            sketches.add_sketches(sketched(some))
         yield from pairs(rows, sketches, np.ones(len(texts), np.bool_), jaccard)
 
 

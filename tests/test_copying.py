@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from wenmo.scoring import copying
 from wenmo.scoring.copying import Copied, copied, suffix_array
 from wenmo.text.characters import without_space
 
@@ -100,3 +101,13 @@ def test_nothing_is_copied_by_silence_or_from_nothing() -> None:
     assert copied(["", " \n", "雪"], []) == [Copied(0, 0.0)] * 3
     assert copied(["", " \n"], ["雪山"]) == [Copied(0, 0.0)] * 2
     assert copied([], ["雪山"]) == []
+
+
+@given(st.lists(TEXT, max_size=4), st.lists(TEXT, max_size=6), st.integers(1, 60))
+def test_training_texts_that_are_sorted_in_parts_give_the_same(
+    texts: list[str], training: list[str], together: int
+) -> None:
+    whole = copied(texts, training)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(copying, "SORTED_TOGETHER", together)
+        assert copied(texts, training) == whole

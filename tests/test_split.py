@@ -20,7 +20,7 @@ from wenmo.text import shared_keys, split_account
 from wenmo.text import split as split_module
 from wenmo.text.groups import Unit, hash64
 from wenmo.text.held_out_groups import draw
-from wenmo.text.near_duplicates import Sketches, pairs, similarity
+from wenmo.text.near_duplicates import Sketches, pairs, similarity, sketched
 from wenmo.text.shared_keys import SharedKeys
 from wenmo.text.split import Split
 from wenmo.text.verse import verse_lines
@@ -79,8 +79,7 @@ def learnt(parts: Parts) -> set[str]:
 def near_duplicates(texts: list[str], jaccard: float) -> set[tuple[int, int]]:
     rows = [make_row(at, text) for at, text in enumerate(texts)]
     with Sketches(jaccard, HERE) as sketches:
-        for at, text in enumerate(texts):
-            sketches.sketch(at, text)
+        sketches.add_sketches(sketched(texts))
         return set(pairs(rows, sketches, np.ones(len(rows), np.bool_), jaccard))
 
 

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from itertools import islice
 from math import isfinite
 from typing import Any
 
 from wenmo.config.evaluate import EvaluateParams
 from wenmo.core.errors import UserError
+from wenmo.core.ordered_map import ordered_map
 from wenmo.core.records import Generation, Row
 from wenmo.scoring.catalogue import (
     LOWER_IS_BETTER,
@@ -97,11 +100,10 @@ def evaluate(
         "tuned": _draws(tuned.generations, len(rows)),
     }
     references = draws["base"][0]
-    *copies, of_references = _copies([*draws["base"], *draws["tuned"]], references, learnt)
-    cards = {
-        name: [score(draw, copies.pop(0), setting) for draw in written]
-        for name, written in draws.items()
-    }
+    written = [*draws["base"], *draws["tuned"]]
+    *copies, of_references = _copies(written, references, learnt)
+    scored = ordered_map(partial(_scored, setting), zip(written, copies, strict=True))
+    cards = {name: [*islice(scored, len(of_model))] for name, of_model in draws.items()}
     first = _rounded_rows(with_loss(averaged(cards["base"]), base.losses))
     second = _rounded_rows(with_loss(averaged(cards["tuned"]), tuned.losses))
 
@@ -166,6 +168,10 @@ def _copies(draws: Sequence[Draw], references: Draw, training: Sequence[str]) ->
     found = copied([text for of_draw in texts for text in of_draw], training)
     rows = len(references)
     return [found[at : at + rows] for at in range(0, len(found), rows)]
+
+
+def _scored(setting: Setting, texts: tuple[Draw, list[Copied]]) -> Scorecard:
+    return score(*texts, setting)
 
 
 def _compared(

@@ -5,10 +5,8 @@ work begins, and once to prepare them.
 """
 
 import os
-import signal
-from collections import Counter, defaultdict, deque
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -18,6 +16,7 @@ from tqdm import tqdm
 
 from wenmo.config.prepare import SharedPrepareParams
 from wenmo.core.errors import UserError
+from wenmo.core.ordered_map import ordered_map
 from wenmo.core.records import Row, json_line
 from wenmo.core.row_files import SourceWriter
 from wenmo.tasks.ledger import LENGTH_STEP, SourceLedger, entry, metrics
@@ -29,9 +28,6 @@ CHARACTERS_WORTH_A_PROCESS = 500_000
 
 # A process gets so many characters of short documents at a time, or one long document.
 CHARACTERS_AT_ONCE = 50_000
-
-# Batches that wait for each process, so that none is idle and few are in memory.
-BATCHES_WAITING = 2
 
 
 @dataclass(frozen=True)
@@ -112,23 +108,12 @@ def prepare_all(
 ) -> Iterator[tuple[Document, Prepared, SourceLedger]]:
     """Each prepared document with its account, in the documents' order.
 
-    The result is the same for any number of processes. Few documents are in memory at a time.
+    The result is the same for any number of processes, here or on a cluster. Few documents are in
+    memory at a time.
     """
-    prepare = partial(_with_account, task.prepare, params)
-    if processes == 1:
-        yield from map(prepare, documents)
-        return
-    waiting = deque[Future[list[tuple[Document, Prepared, SourceLedger]]]]()
-    with ProcessPoolExecutor(processes, initializer=_leave_interrupts_alone) as pool:
-        try:
-            for batch in _batches(documents):
-                waiting.append(pool.submit(_each, prepare, batch))
-                if len(waiting) > processes * BATCHES_WAITING:
-                    yield from waiting.popleft().result()
-            while waiting:
-                yield from waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    prepare = partial(_each, partial(_with_account, task.prepare, params))
+    for batch in ordered_map(prepare, _batches(documents), processes):
+        yield from batch
 
 
 def number_of_processes(raw: RawTexts, params: SharedPrepareParams) -> int:
@@ -162,9 +147,3 @@ def _with_account(
     prepared = prepare(document, params)
     # Its text has been used, and would go from one process to another for nothing.
     return replace(document, text=""), prepared, entry(prepared)
-
-
-def _leave_interrupts_alone() -> None:
-    """Ctrl-C is for the parent, which then ends its workers."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -5,7 +5,7 @@ of their sketches is equal (Leskovec, Rajaraman and Ullman 2020, section 3.4,
 http://infolab.stanford.edu/~ullman/mmds/ch3n.pdf).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations, islice
 from pathlib import Path
 
@@ -21,7 +21,7 @@ NGRAM = 5
 PERMUTATIONS = 128
 SEED = 1
 AT_ONCE = 256
-"""Sketches whose bands are computed together, which is faster."""
+"""Texts that are sketched together, which is faster."""
 MISSED = 0.001
 """Greatest share of the pairs exactly at the bound that may be missed."""
 
@@ -36,26 +36,28 @@ class Sketches(SharedKeys):
         # Odd factors, different for each band, so that equal numbers of different bands differ.
         odd = draw.integers(2**63, size=(bands, PERMUTATIONS // bands), dtype=np.uint64) * 2 + 1
         self._factors: NDArray[np.uint64] = odd.astype(np.uint64)
-        self._numbers, self._digests = list[int](), list[list[int]]()
+        self._texts = 0
 
-    def sketch(self, number: int, text: str) -> None:
-        """Add the text with this number; numbers ascend."""
-        minhash = RMinHash(PERMUTATIONS, SEED)
+    def add_sketches(self, sketches: NDArray[np.uint64]) -> None:
+        """Add the sketches of the next texts, a line each."""
+        in_bands = sketches.reshape(-1, *self._factors.shape)
+        numbers = range(self._texts, self._texts + len(sketches))
+        self.add_all([*numbers], mixed((in_bands * self._factors).sum(axis=2)))
+        self._texts += len(sketches)
+
+
+def sketched(texts: Sequence[str]) -> NDArray[np.uint64]:
+    """The sketches of texts, PERMUTATIONS numbers each."""
+    minhashes = [RMinHash(PERMUTATIONS, SEED) for _ in texts]
+    for minhash, text in zip(minhashes, texts, strict=True):
         minhash.update(list(shingles(text)))
-        self._numbers.append(number)
-        self._digests.append(minhash.digest())
-        if len(self._numbers) == AT_ONCE:
-            self._add_bands()
+    return np.array([minhash.digest() for minhash in minhashes], np.uint64)
 
-    def groups(self, kept: NDArray[np.bool_]) -> Iterator[NDArray[np.uint32]]:
-        """The kept texts that have a band in common, in order, for each band that several have."""
-        self._add_bands()
-        return super().groups(kept)
 
-    def _add_bands(self) -> None:
-        digests = np.array(self._digests, np.uint64).reshape(-1, *self._factors.shape)
-        self.add_all(self._numbers, mixed((digests * self._factors).sum(axis=2)))
-        self._numbers, self._digests = [], []
+def in_batches(texts: Iterator[str]) -> Iterator[list[str]]:
+    """The texts, AT_ONCE at a time."""
+    while batch := list(islice(texts, AT_ONCE)):
+        yield batch
 
 
 def pairs(

@@ -11,10 +11,11 @@ from tqdm import tqdm
 from wenmo.config.merge import MergeParams
 from wenmo.config.overrides import command
 from wenmo.core.errors import UserError
+from wenmo.core.ordered_map import ordered_map
 from wenmo.core.row_files import Rows
 from wenmo.text.groups import Unit, hash64, numbers
 from wenmo.text.held_out_groups import Mask, draw, hold_out, roots_of
-from wenmo.text.near_duplicates import Sketches, repeated
+from wenmo.text.near_duplicates import Sketches, in_batches, repeated, sketched
 from wenmo.text.shared_keys import SharedKeys
 
 AT_ONCE = 2**16
@@ -58,10 +59,15 @@ def split(rows: Rows, params: MergeParams, seed: int, task: str, folder: Path) -
     """
     jaccard, starts = params.near_duplicate_jaccard, dict[str, int]()
     with SharedKeys(folder) as texts, Sketches(jaccard, folder) as sketches:
-        for number, row in enumerate(tqdm(rows, "reading rows", len(rows), unit="row")):
-            starts.setdefault(row.source, number)
-            texts.add(number, [hash64(row.output)])
-            sketches.sketch(number, row.output)
+
+        def outputs() -> Iterator[str]:
+            for number, row in enumerate(tqdm(rows, "reading rows", len(rows), unit="row")):
+                starts.setdefault(row.source, number)
+                texts.add(number, [hash64(row.output)])
+                yield row.output
+
+        for of_some in ordered_map(sketched, in_batches(outputs())):
+            sketches.add_sketches(of_some)
         kept = ~_duplicates(rows, texts)
         repetitions = {"duplicate": len(rows) - int(kept.sum()), "near_duplicate": 0}
         if params.drop_near_duplicates:
