@@ -14,6 +14,7 @@ from wenmo.config.summarize import SummarizeParams
 from wenmo.core.errors import UserError
 from wenmo.core.records import Row, read_json_lines, write_json_lines
 from wenmo.core.row_files import rows_of_sources
+from wenmo.core.system_words import system_words
 from wenmo.llm.dialogue import Pending, follow
 from wenmo.llm.fields import body
 from wenmo.llm.reply import parsed_reply
@@ -35,7 +36,9 @@ def export_batch(task: str, path: Path) -> int:
     try:
         write_json_lines(path, lines)
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; name another file") from None
+        raise UserError(
+            "{path}: {reason}; name another file", path=path, reason=system_words(error)
+        ) from None
     return len(lines)
 
 
@@ -45,7 +48,7 @@ def import_batch(path: Path) -> tuple[int, int]:
     Raises UserError naming path and line of a line that is no batch result.
     """
     if not path.is_file():
-        raise UserError(f"{path}: no such file")
+        raise UserError("{path}: no such file", path=path)
     with Store(store_path()) as store:
         return import_results(path, store)
 
@@ -70,8 +73,8 @@ def endpoint_params(task: str) -> SummarizeParams:
     summarize = SummarizeParams.load("summarize", task)
     if summarize.provider is None:
         raise UserError(
-            "summarize.provider is offline and costs nothing; set it to one of "
-            + ", ".join(endpoints(params_file.read()))
+            "summarize.provider is offline and costs nothing; set it to one of {names}",
+            names=", ".join(endpoints(params_file.read())),
         )
     return summarize
 
@@ -112,7 +115,9 @@ def import_results(path: Path, store: Store) -> tuple[int, int]:
         response = line.get("response")
         is_result = isinstance(response, dict) or line.get("error")
         if not isinstance(line.get("custom_id"), str) or not is_result:
-            raise UserError(f"{place}: expected custom_id and response, as in a batch's results")
+            raise UserError(
+                "{place}: expected custom_id and response, as in a batch's results", place=place
+            )
         if line.get("error") or not response or response.get("status_code", 200) != 200:
             failed += 1
             continue
@@ -120,7 +125,7 @@ def import_results(path: Path, store: Store) -> tuple[int, int]:
             answer = response["body"]
             store.put(line["custom_id"], str(answer.get("model", "")), parsed_reply(answer))
         except (LookupError, TypeError, ValueError, AttributeError):
-            raise UserError(f"{place}: response.body is no chat completion") from None
+            raise UserError("{place}: response.body is no chat completion", place=place) from None
         kept += 1
     return kept, failed
 

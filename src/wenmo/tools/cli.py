@@ -21,7 +21,14 @@ COMPARISON_PAGE = Path("reports/compare.html")
 
 
 class OneLineErrors(Group):
-    """Ends a command that raises UserError with one line on stderr and the error's exit code."""
+    """Ends a command that raises UserError with one line on stderr and the error's exit code.
+
+    The option --lang may stand before the command or anywhere after it.
+    """
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments that typer leaves to the command."""
+        return super().parse_args(ctx, args if ctx.parent else language_first(args))
 
     def invoke(self, ctx: Any) -> Any:
         """The command's result."""
@@ -32,7 +39,8 @@ class OneLineErrors(Group):
             while group.parent:
                 names.insert(0, group.info_name)
                 group = group.parent
-            typer.echo(f"{' '.join(map(str, names))}: {error}", err=True)
+            command = " ".join(map(str, names))
+            typer.echo(gettext("{place}: {error}", place=command, error=error), err=True)
             raise typer.Exit(error.exit_code) from None
 
 
@@ -54,6 +62,16 @@ AllowHost = Annotated[
         show_default="loopback and --host",
     ),
 ]
+
+
+def language_first(arguments: list[str]) -> list[str]:
+    """The arguments with --lang and its value before the others, which `--` ends."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    for at, each in enumerate(arguments[:end]):
+        if each == "--lang" or each.startswith("--lang="):
+            behind = at + (2 if each == "--lang" else 1)
+            return [*arguments[at:behind], *arguments[:at], *arguments[behind:]]
+    return arguments
 
 
 def speak(language: str | None) -> None:

@@ -72,7 +72,7 @@ def read_lock(path: Path = LOCK_FILE) -> Lock:
     try:
         return parse_lock(path.read_text(encoding="utf-8", errors="replace"), str(path))
     except UserError as error:
-        raise UserError(f"{error}; run `git checkout {path}`") from None
+        raise UserError("{error}; run `git checkout {path}`", error=error, path=path) from None
 
 
 def parse_lock(text: str, place: str = str(LOCK_FILE)) -> Lock:
@@ -90,7 +90,7 @@ def parse_lock(text: str, place: str = str(LOCK_FILE)) -> Lock:
             for name, stage in content["stages"].items()
         }
     except (YAMLError, TypeError, KeyError, AttributeError):
-        raise UserError(f"{place}: not written by DVC") from None
+        raise UserError("{place}: not written by DVC", place=place) from None
 
 
 def maker(lock: Lock, path: PurePath | str) -> tuple[Stage, str] | None:

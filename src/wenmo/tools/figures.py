@@ -74,7 +74,12 @@ def with_figures(text: str, path: Path, figures: dict[str, str]) -> str:
     for name, figure in figures.items():
         opening, closing = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         if text.count(opening) != 1 or text.count(closing) != 1:
-            raise UserError(f"{path}: expected one {opening.strip()} and one {closing}")
+            raise UserError(
+                "{path}: expected one {opening} and one {closing}",
+                path=path,
+                opening=opening.strip(),
+                closing=closing,
+            )
         before, _, rest = text.partition(opening)
         text = f"{before}{opening}{figure}\n{closing}{rest.partition(closing)[2]}"
     return text

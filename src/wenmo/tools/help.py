@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from wenmo.core.language import N_, gettext, language
+from wenmo.tools.usage import usage_errors_retold
 
 BY_TYPER = (N_("Arguments"), N_("Options"), N_("Commands"), N_("Show this message and exit."))
 
@@ -29,7 +30,17 @@ class Command(TyperCommand):
 
 
 class Group(TyperGroup):
-    """A group of commands whose help is translated."""
+    """A group of commands whose help is translated, and what is said of wrong arguments."""
+
+    def make_context(self, *args: Any, **extra: Any) -> Any:
+        """As typer does."""
+        with usage_errors_retold():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        """As typer does."""
+        with usage_errors_retold():
+            return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """As typer does."""

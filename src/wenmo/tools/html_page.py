@@ -5,6 +5,7 @@ from typing import Any
 
 from wenmo.core.errors import UserError
 from wenmo.core.records import write_text
+from wenmo.core.system_words import system_words
 from wenmo.report.page import templates
 
 
@@ -14,4 +15,6 @@ def write_page(path: Path, template: Path, **values: Any) -> None:
     try:
         write_text(path, page + "\n")
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; --html names another file") from None
+        raise UserError(
+            "{path}: {reason}; --html names another file", path=path, reason=system_words(error)
+        ) from None

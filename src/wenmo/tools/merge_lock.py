@@ -17,6 +17,7 @@ from dvc.utils.serialize import dumps_yaml
 from dvc.utils.strictyaml import load
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import N_, gettext
 from wenmo.core.records import write_text
 
 Entry = dict[str, Any]
@@ -26,7 +27,10 @@ ALWAYS_ANEW = ("check", "overview")
 """Of all code and parameters, and of all scores: these run again after a merge, for a second."""
 
 _STAGES = "stages"
-_WAY_OUT = "take one by `git checkout --ours dvc.lock` (or --theirs), then run `dvc repro`"
+_WAY_OUT = N_("take one by `git checkout --ours dvc.lock` (or --theirs), then run `dvc repro`")
+_OURS = N_("dvc.lock: our version was not written by DVC; {way_out}")
+_THEIRS = N_("dvc.lock: their version was not written by DVC; {way_out}")
+_ANCESTORS = N_("dvc.lock: the common ancestor's version was not written by DVC; {way_out}")
 
 
 def merge_lock(base: Path, ours: Path, theirs: Path) -> None:
@@ -37,10 +41,13 @@ def merge_lock(base: Path, ours: Path, theirs: Path) -> None:
     git's conflict markers around its two entries. Raises it as well, and leaves the file as it was,
     if a version was not written by DVC or differs in more than its stages.
     """
-    before = _read(base, "the common ancestor's") if base.stat().st_size else {_STAGES: {}}
-    our, their = _read(ours, "our"), _read(theirs, "their")
+    before = _read(base, _ANCESTORS) if base.stat().st_size else {_STAGES: {}}
+    our, their = _read(ours, _OURS), _read(theirs, _THEIRS)
     if not _same(our | {_STAGES: {}}, their | {_STAGES: {}}):
-        raise UserError(f"dvc.lock: the two sides differ in more than stages; {_WAY_OUT}")
+        raise UserError(
+            "dvc.lock: the two sides differ in more than stages; {way_out}",
+            way_out=gettext(_WAY_OUT),
+        )
     stages, conflicts = _merge_stages(before[_STAGES], our[_STAGES], their[_STAGES])
     parts = (
         stages if key == _STAGES and stages else dumps_yaml({key: value})
@@ -49,17 +56,19 @@ def merge_lock(base: Path, ours: Path, theirs: Path) -> None:
     write_text(ours, "".join(parts))
     if conflicts:
         raise UserError(
-            f"dvc.lock: changed on both sides: {', '.join(conflicts)}; keep one side between each"
-            f" pair of markers, or {_WAY_OUT}"
+            "dvc.lock: changed on both sides: {conflicts}; keep one side between each pair of"
+            " markers, or {way_out}",
+            conflicts=", ".join(conflicts),
+            way_out=gettext(_WAY_OUT),
         )
 
 
-def _read(path: Path, whose: str) -> dict[str, Any]:
+def _read(path: Path, complaint: str) -> dict[str, Any]:
     try:
         lock: dict[str, Any] = load(str(path), COMPILED_LOCKFILE_SCHEMA)[0]
     # YAML raises ValueError for a word that looks like a date and is none.
     except (DvcException, ValueError):
-        raise UserError(f"dvc.lock: {whose} version was not written by DVC; {_WAY_OUT}") from None
+        raise UserError(complaint, way_out=gettext(_WAY_OUT)) from None
     return lock | {_STAGES: lock.get(_STAGES, {})}
 
 

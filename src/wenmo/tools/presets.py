@@ -19,6 +19,7 @@ from wenmo.config import all_sections, fairytale, novel, params_file
 from wenmo.config.base_model import HUBS, BaseModelParams
 from wenmo.config.params_file import PARAMS_FILE, Section, section
 from wenmo.core.errors import ParamsError, UserError, WrongArgumentsError
+from wenmo.core.language import gettext
 from wenmo.core.records import write_text
 from wenmo.model.hubs import dataset_commit, is_commit, latest_commit
 
@@ -44,7 +45,7 @@ def names() -> list[str]:
     """The presets, the default first. Raises UserError where there is none."""
     found = sorted((path.stem for path in FOLDER.glob("*.yaml")), key=lambda n: (n != DEFAULT, n))
     if not found:
-        raise UserError(f"{FOLDER}: no presets; run in the repository's root")
+        raise UserError("{path}: no presets; run in the repository's root", path=FOLDER)
     return found
 
 
@@ -69,7 +70,9 @@ def apply(name: str) -> str:
     """
     known = names()
     if name not in known:
-        raise WrongArgumentsError(f"{name!r} is no preset; there are {', '.join(known)}")
+        raise WrongArgumentsError(
+            "{name!r} is no preset; there are {known}", name=name, known=", ".join(known)
+        )
     yaml = _round_trip()
     paths = [FOLDER / f"{each}.yaml" for each in dict.fromkeys((DEFAULT, name))]
     return _change(yaml, [_load(yaml, path) for path in paths], paths[-1])
@@ -90,8 +93,10 @@ def pin() -> str:
     }
     if base.source not in HUBS and not datasets:
         raise ParamsError(
-            f"{PARAMS_FILE}: base_model.source: {base.source!r}: only a model from"
-            f" {' or '.join(HUBS)} has a commit to pin"
+            "{path}: base_model.source: {source!r}: only a model from {hubs} has a commit to pin",
+            path=PARAMS_FILE,
+            source=base.source,
+            hubs=gettext(" or ").join(HUBS),
         )
     pins = CommentedMap()
     if base.source in HUBS and not is_commit(base.revision):

@@ -30,14 +30,11 @@ class NotVerseError(UserError):
 def poem_lines(text: str) -> list[str]:
     """A text's verse lines. Raises NotVerseError if there are none or the text was not UTF-8."""
     if any("\ud800" <= character <= "\udfff" for character in text):
-        raise NotVerseError(gettext("the poem is not in UTF-8; convert it first"))
+        raise NotVerseError("the poem is not in UTF-8; convert it first")
     lines = verse_lines(text)
     if not lines:
         raise NotVerseError(
-            gettext(
-                "there is no verse line; give a poem with punctuation or line breaks between its"
-                " lines"
-            )
+            "there is no verse line; give a poem with punctuation or line breaks between its lines"
         )
     return lines
 

@@ -34,7 +34,7 @@ def push(task: str, repository: str, *, adapter: bool = False, private: bool = F
     from huggingface_hub import HfApi
 
     if repository.count("/") != 1:
-        raise UserError(f"{repository!r} is no repository; expected owner/name")
+        raise UserError("{name!r} is no repository; expected owner/name", name=repository)
     token = secret("HF_TOKEN")
     if not token:
         raise UserError(
@@ -66,7 +66,9 @@ def upload_errors(repository: str, token: str) -> Iterator[None]:
         if isinstance(error, RuntimeError) and isinstance(error.__cause__, httpx2.HTTPError):
             raise error.__cause__ from None
         reason = " ".join(str(error).split()).replace(token, "***")
-        raise UserError(f"{repository} was not uploaded: {reason}") from None
+        raise UserError(
+            "{repository} was not uploaded: {reason}", repository=repository, reason=reason
+        ) from None
 
 
 def published_files(task: str, adapter: bool) -> dict[str, Path | bytes]:
@@ -84,9 +86,16 @@ def published_files(task: str, adapter: bool) -> dict[str, Path | bytes]:
     stage, weights = ("train", "adapter_model") if adapter else ("merge_weights", "model")
     names = [path.name for path in folder.glob("*") if path.is_file() and belongs(path.name)]
     if not any(fnmatch(name, f"{weights}*.safetensors") for name in names):
-        raise UserError(f"{folder}: no weights; run `dvc repro {stage}@{task}`")
+        raise UserError(
+            "{path}: no weights; run `dvc repro {stage}`", path=folder, stage=f"{stage}@{task}"
+        )
     if fault := broken_file(folder):
-        raise UserError(f"{folder}: {fault}; run `dvc repro {stage}@{task}`")
+        raise UserError(
+            "{place}: {error}; run `dvc repro {stage}`",
+            place=folder,
+            error=fault,
+            stage=f"{stage}@{task}",
+        )
     files: dict[str, Path | bytes] = {name: folder / name for name in sorted(names)}
     if adapter:
         card = as_adapter_card(card)
@@ -130,7 +139,12 @@ def _read_json(path: Path, keys: tuple[str, ...], stage: str) -> dict[str, Any]:
     except ValueError:
         content = None
     if not isinstance(content, dict) or not all(key in content for key in keys):
-        raise UserError(f"{path}: expected the keys {', '.join(keys)}; run `dvc repro {stage}`")
+        raise UserError(
+            "{path}: expected the keys {keys}; run `dvc repro {stage}`",
+            path=path,
+            keys=", ".join(keys),
+            stage=stage,
+        )
     return content
 
 
@@ -138,4 +152,6 @@ def _read(path: Path, stage: str) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; run `dvc repro {stage}`") from None
+        raise UserError(
+            "{path}: no such file; run `dvc repro {stage}`", path=path, stage=stage
+        ) from None

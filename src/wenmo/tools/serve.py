@@ -21,7 +21,9 @@ from wenmo.config.chat import ChatParams
 from wenmo.config.generate import GenerateParams
 from wenmo.config.params_file import TASKS, Precision
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.core.records import write_json, write_text
+from wenmo.core.system_words import system_words
 from wenmo.engines.vllm_arguments import (
     CPU_CACHE_GIBIBYTES,
     CPU_MODEL_LENGTH,
@@ -75,7 +77,8 @@ def serve(
     """
     refuse_unknown(tasks)
     server = prepare(tasks or listed_tasks(), host, port, only_trained=not tasks)
-    typer.echo(f"{server.name} on http://{host}:{port}/v1 with")
+    address = f"http://{host}:{port}/v1"
+    typer.echo(gettext("{server} on {address} with", server=server.name, address=address))
     for name, folder in server.models.items():
         typer.echo(model_line(name, folder))
     server.environment[VARIABLE] = " ".join(host_names(host, allowed_hosts))
@@ -115,7 +118,11 @@ def prepare(tasks: Sequence[str], host: str, port: int, *, only_trained: bool = 
     if only_trained:
         tuned = {task: folder for task, folder in tuned.items() if (folder / file).is_file()}
         if not tuned:
-            raise UserError(f"models/{kind}: no model of {', '.join(tasks)}; run `dvc repro`")
+            raise UserError(
+                "models/{kind}: no model of {tasks}; run `dvc repro`",
+                kind=kind,
+                tasks=", ".join(tasks),
+            )
     for task, folder in tuned.items():
         check_folder(folder, file, f"{stage}@{task}")
     check_port(host, port)
@@ -208,9 +215,11 @@ def lay_out(models: Mapping[str, Path], cache: Path) -> None:
 
 def check_folder(folder: Path, file: str, stage: str) -> None:
     """Raise UserError naming the stage to run if a model is missing or broken."""
-    fault = broken_file(folder) if (folder / file).is_file() else f"no {file}"
+    fault = broken_file(folder) if (folder / file).is_file() else gettext("no {file}", file=file)
     if fault:
-        raise UserError(f"{folder}: {fault}; run `dvc repro {stage}`")
+        raise UserError(
+            "{place}: {error}; run `dvc repro {stage}`", place=folder, error=fault, stage=stage
+        )
 
 
 def check_port(host: str, port: int) -> None:
@@ -222,8 +231,12 @@ def check_port(host: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind((host, port))
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise UserError(f"{host}:{port}: {reason}; choose another --host or --port") from None
+        raise UserError(
+            "{host}:{port}: {reason}; choose another --host or --port",
+            host=host,
+            port=port,
+            reason=system_words(error).lower(),
+        ) from None
 
 
 def _model_length(folder: Path) -> int:

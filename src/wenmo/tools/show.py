@@ -56,7 +56,7 @@ def results(*, all_commits: bool = False) -> list[Result]:
         with Repo() as repo:
             workspace, head, *others = repo.experiments.show(all_commits=all_commits)
     except DvcException as error:
-        raise UserError(f"{error}; run in the repository of the pipeline") from None
+        raise UserError("{error}; run in the repository of the pipeline", error=error) from None
     found = [
         _result(state)
         for commit in (head, *(each for each in others if each.experiments))

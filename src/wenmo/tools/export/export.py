@@ -10,6 +10,7 @@ from typing import Any, Literal
 from wenmo.config.chat import ChatParams
 from wenmo.config.generate import GenerateParams
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.core.records import write_text
 from wenmo.model.folder import disk_errors_in_one_line
 from wenmo.model.loading import end_tokens, load_tokenizer, refuse_without_model
@@ -49,7 +50,7 @@ def export(task: str, output: Path, weight_type: WeightType) -> tuple[Path, Path
             GenerateParams.load("generate", task).sampling,
         )
     except UserError as error:
-        raise UserError(f"{folder}: {error}") from None
+        raise UserError("{place}: {error}", place=folder, error=error) from None
     with disk_errors_in_one_line(output):
         output.mkdir(parents=True, exist_ok=True)
         _convert(
@@ -72,8 +73,11 @@ def ending_tokens(folder: Path, tokenizer: Any) -> list[int]:
     ends = sorted(end_tokens(folder), key=lambda each: (each != tokenizer.eos_token_id, each))
     if not 1 <= len(ends) <= len(conversion.END_KEYS):
         raise UserError(
-            f"{folder}: {len(ends)} tokens end a turn by generation_config.json; a GGUF file can"
-            f" name 1 to {len(conversion.END_KEYS)}"
+            "{folder}: {count} tokens end a turn by generation_config.json; a GGUF file can name 1"
+            " to {most}",
+            folder=folder,
+            count=len(ends),
+            most=len(conversion.END_KEYS),
         )
     return ends
 
@@ -100,8 +104,12 @@ def _convert(weights: Path, task: conversion.Conversion) -> None:
             text=True,
         )
         if run.returncode:
-            reason = run.stdout.strip() or f"the converter ended with code {run.returncode}"
-            raise UserError(f"{task['folder']}: no GGUF file: {reason}")
+            reason = run.stdout.strip() or gettext(
+                "the converter ended with code {code}", code=run.returncode
+            )
+            raise UserError(
+                "{folder}: no GGUF file: {reason}", folder=task["folder"], reason=reason
+            )
         unfinished.replace(weights)
     finally:
         unfinished.unlink(missing_ok=True)

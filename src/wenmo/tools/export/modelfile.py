@@ -44,7 +44,7 @@ def prompt_format(tokenizer: Any) -> PromptFormat:
     try:
         text = chat_text(tokenizer, prompt_messages(SYSTEM, USER))
     except TemplateError as error:
-        raise UserError(f"the chat template words no prompt: {error}") from None
+        raise UserError("the chat template words no prompt: {error}", error=error) from None
     if re.findall(f"{SYSTEM}|{USER}", text) != [SYSTEM, USER]:
         raise UserError(
             "the chat template does not write the system prompt and then the user's prompt, each"
@@ -84,5 +84,7 @@ def _literal(text: str) -> str:
 
 def _quoted(text: str) -> str:
     if FENCE in text:
-        raise UserError(f"a Modelfile cannot hold three quotation marks in a row, as in {text!r}")
+        raise UserError(
+            "a Modelfile cannot hold three quotation marks in a row, as in {text!r}", text=text
+        )
     return f"{FENCE}{text}{FENCE}"

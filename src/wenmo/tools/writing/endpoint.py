@@ -10,6 +10,7 @@ from wenmo.config import params_file
 from wenmo.config.endpoints import DEFAULTS, Access, Endpoint, access, endpoints
 from wenmo.config.generate import GenerateParams
 from wenmo.core.errors import ParamsError, UserError
+from wenmo.core.language import gettext
 from wenmo.engines.engine import Completion, without_cut_character
 from wenmo.engines.openai import DEFAULT_FIELDS
 from wenmo.engines.openai import request as chat_body
@@ -41,7 +42,7 @@ class EndpointWriter:
 
         if not url.startswith(("http://", "https://")):
             raise ParamsError(
-                f"--endpoint: {url!r}: expected http:// or https://, as in params.yaml"
+                "--endpoint: {url!r}: expected http:// or https://, as in params.yaml", url=url
             )
         self.url, self.tasks = url, tuple(tasks)
         self.params = {task: WritingParams.load(task) for task in tasks}
@@ -86,16 +87,20 @@ class EndpointWriter:
                         return Completion(prompt.id, stable_prefix(text, []), STOPPED, pieces)
         except openai.APIStatusError as error:
             failed = failure(self.url, error, self.key)
-            said = str(failed).removeprefix(f"{self.url}: ")
-            raise UserError(f"{self.url}: {said}") from None
+            said = str(failed).removeprefix(gettext("{place}: {error}", place=self.url, error=""))
+            raise UserError("{place}: {error}", place=self.url, error=said) from None
         except openai.APIConnectionError as error:
             said = one_line(str(error), self.key)
-            raise UserError(f"{self.url}: {said} Does the server run?") from None
+            raise UserError(
+                "{url}: {error} Does the server run?", url=self.url, error=said
+            ) from None
         except openai.APIError as error:
             # An error that comes within the stream.
-            raise UserError(f"{self.url}: {one_line(error.message, self.key)}") from None
+            raise UserError(
+                "{place}: {error}", place=self.url, error=one_line(error.message, self.key)
+            ) from None
         if not pieces:
-            raise UserError(f"{self.url}: no text came, and no error")
+            raise UserError("{url}: no text came, and no error", url=self.url)
         whole = text if reason == "stop" else without_cut_character(text)
         answer = (without_thinking(whole) or "").strip()
         has_thought |= answer != whole.strip()

@@ -63,15 +63,26 @@ def read_link(query: Mapping[str, str], sampling: Mapping[str, Sampling]) -> Pag
         return None
     task = query.get("task", "")
     if task not in sampling:
-        raise ParamsError(f"task: {task[:MAX_QUOTED]!r}: allowed are {', '.join(sampling)}")
+        raise ParamsError(
+            "{key}: {value!r}: allowed are {allowed}",
+            key="task",
+            value=task[:MAX_QUOTED],
+            allowed=", ".join(sampling),
+        )
     typed = query["text"]
     if len(typed) > MAX_TYPED:
-        raise ParamsError(f"text: longer than {MAX_TYPED} characters")
+        raise ParamsError("text: longer than {most} characters", most=MAX_TYPED)
     found = {name: _number(query, name, kind) for name, kind in NUMBERS.items() if name in query}
     for name, value in found.items():
         least, most = RANGES[name][0], maximum(name, sampling[task])
         if not least <= value <= most:
-            raise ParamsError(f"{name}: {value}: allowed are {least:g} to {most:g}")
+            raise ParamsError(
+                "{key}: {value}: allowed are {least:g} to {most:g}",
+                key=name,
+                value=value,
+                least=least,
+                most=most,
+            )
     return PageLink(
         task=task,
         typed=typed,
@@ -91,4 +102,6 @@ def _number(query: Mapping[str, str], name: str, kind: type[int] | type[float]) 
     try:
         return kind(query[name])
     except ValueError:
-        raise ParamsError(f"{name}: {query[name][:MAX_QUOTED]!r}: expected a number") from None
+        raise ParamsError(
+            "{key}: {value!r}: expected a number", key=name, value=query[name][:MAX_QUOTED]
+        ) from None

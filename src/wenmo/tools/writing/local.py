@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import wenmo.core.stage  # noqa: F401
 from wenmo.config.generate import GenerateParams
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.engines.engine import Completion, Model, completion, prompt_tokens, unfinished_text
 from wenmo.model.folder import WEIGHTS
 from wenmo.model.provenance import digests, settings_digest
@@ -76,7 +77,11 @@ class LocalWriter:
         ):
             if not has_files(folder, files):
                 way_out = task_left_out(folder.name) if folder != BASE else ""
-                raise UserError(f"{folder}: no model there; {way_out or '`make repro` builds it'}")
+                raise UserError(
+                    "{folder}: no model there; {way_out}",
+                    folder=folder,
+                    way_out=way_out or gettext("`make repro` builds it"),
+                )
 
     def read(self) -> None:
         """Load base, adapters and tokenizer, unless they are in memory."""

@@ -13,6 +13,7 @@ from wenmo.config.generate import VERSE_RULES, Sampling, VerseRule
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.core.language import N_, gettext, language, ngettext
 from wenmo.core.records import write_text
+from wenmo.core.system_words import system_words
 from wenmo.engines.engine import Completion
 from wenmo.text.asked_verse import FORMS, asked_first_line, asked_form
 from wenmo.text.certain_readings import named_rhyme
@@ -105,7 +106,7 @@ class Session:
                 self.settings = replace(self.settings, seed=self.settings.seed + 1)
                 self.write(self.typed)
             case "again":
-                raise ParamsError(gettext("there is nothing to write again; type a theme first"))
+                raise ParamsError("there is nothing to write again; type a theme first")
             case "save":
                 self.screen.note(gettext("saved in {path}", path=self.save(value)))
             case "task" | "model" | "form" | "verse" | "rhyme" | "seed" | "temperature":
@@ -113,9 +114,7 @@ class Session:
                     self.set(command, value)
                 self.screen.note(f"{command} {self.present(command)}")
             case _:
-                raise ParamsError(
-                    gettext("/{command}: no such command; /help lists them", command=command)
-                )
+                raise ParamsError("/{command}: no such command; /help lists them", command=command)
         return True
 
     def set(self, key: str, value: str) -> None:
@@ -185,17 +184,17 @@ class Session:
         Raises UserError if it exists or no text does.
         """
         if not self.request or not self.texts:
-            raise ParamsError(gettext("there is nothing to save; type a theme first"))
+            raise ParamsError("there is nothing to save; type a theme first")
         path = SAVED / (name or f"{self.request.task}-{self.request.seed}.txt")
         if path.exists():
-            raise UserError(gettext("{path} exists already; give /save another name", path=path))
+            raise UserError("{path} exists already; give /save another name", path=path)
         about = f"seed {self.request.seed}, temperature {self.request.sampling.temperature}"
         parts = [f"{self.request.prompt}\n{about}"]
         parts += [f"[{model}]\n{each.text}" for model, each in self.texts.items()]
         try:
             write_text(path, "\n\n".join(parts) + "\n")
         except OSError as error:
-            raise UserError(f"{path}: {error.strerror}") from None
+            raise UserError("{place}: {error}", place=path, error=system_words(error)) from None
         return path
 
     def _sampling(self) -> Sampling:
@@ -213,16 +212,16 @@ class Session:
         """What the poem must keep. Raises ParamsError if it is impossible."""
         rule, now = self._rule(), self.settings
         if now.task == "poetry" and now.rhyme and rule in ("free", "form"):
-            raise ParamsError(f"rhyme: verse is {rule}; set it to rhyme or full")
+            raise ParamsError("rhyme: verse is {rule}; set it to rhyme or full", rule=rule)
         if now.task != "poetry" or rule == "free":
             return None
         form = asked_form(prompt)
         if form is None:
-            raise ParamsError(f"verse: {prompt!r} names no form such as 五言绝句")
+            raise ParamsError("verse: {prompt!r} names no form such as 五言绝句", prompt=prompt)
         rhyme = named_rhyme(now.rhyme) if now.rhyme else None
         verse = Verse(rule, *form, first_line=asked_first_line(prompt) or "", rhyme=rhyme)
         if fault := verse.fault():
-            raise ParamsError(f"verse: {fault}")
+            raise ParamsError("verse: {fault}", fault=fault)
         return verse
 
     def _show_text(self, model: ModelName, request: TextRequest) -> Completion:
@@ -301,12 +300,10 @@ def one_of(allowed: tuple[str, ...], value: str, key: str) -> str:
     """The value. Raises ParamsError if it is not allowed."""
     if value not in allowed:
         raise ParamsError(
-            gettext(
-                "{key}: {value!r}: allowed are {allowed}",
-                key=key,
-                value=value,
-                allowed=", ".join(allowed),
-            )
+            "{key}: {value!r}: allowed are {allowed}",
+            key=key,
+            value=value,
+            allowed=", ".join(allowed),
         )
     return value
 
@@ -316,6 +313,4 @@ def number(kind: Callable[[str], float], value: str, key: str) -> float:
     try:
         return kind(value)
     except ValueError:
-        raise ParamsError(
-            gettext("{key}: {value!r}: expected a number", key=key, value=value)
-        ) from None
+        raise ParamsError("{key}: {value!r}: expected a number", key=key, value=value) from None

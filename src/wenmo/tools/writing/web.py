@@ -8,6 +8,7 @@ import typer
 
 from wenmo.config import params_file
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.tools.task_names import listed_tasks, refuse_unknown
 from wenmo.tools.writing.open_writer import open_writer
 from wenmo.tools.writing.web_server import check_access, listening_socket, serve
@@ -45,7 +46,7 @@ def web(
     sock = listening_socket(host, port)
     free_port = sock.getsockname()[1]
     if port not in (0, free_port):
-        typer.echo(f"port {port} is busy; using {free_port}")
+        typer.echo(gettext("port {port} is busy; using {free}", port=port, free=free_port))
     address = f"[{host}]" if ":" in host else host
     # Flushed, since a program that started the command waits for the address.
     print(f"http://{address}:{free_port}", flush=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.core.keys import secret
+from wenmo.core.system_words import system_words
 
 # Gradio reads this when it is imported.
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
@@ -33,16 +34,17 @@ def check_access(host: str, auth: str) -> tuple[str, str] | None:
     if not auth:
         if not is_loopback(host):
             raise ParamsError(
-                f"--host {host} is open to other machines; add --auth user:VARIABLE, with the"
-                " password in that environment variable"
+                "--host {host} is open to other machines; add --auth user:VARIABLE, with the"
+                " password in that environment variable",
+                host=host,
             )
         return None
     user, _, name = auth.partition(":")
     if not user or not name:
-        raise ParamsError(f"--auth {user}: expected user:VARIABLE")
+        raise ParamsError("--auth {user}: expected user:VARIABLE", user=user)
     password = secret(name)
     if not password:
-        raise ParamsError(f"--auth: the environment variable {name} is not set")
+        raise ParamsError("--auth: the environment variable {name} is not set", name=name)
     return user, password
 
 
@@ -69,10 +71,17 @@ def listening_socket(host: str, port: int) -> socket.socket:
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
                 raise UserError(
-                    f"{host}:{candidate}: {(error.strerror or str(error)).lower()};"
-                    " choose another --host or --port"
+                    "{host}:{port}: {reason}; choose another --host or --port",
+                    host=host,
+                    port=candidate,
+                    reason=system_words(error).lower(),
                 ) from None
-    raise UserError(f"{host}: ports {port} to {candidate} are busy; choose another --port")
+    raise UserError(
+        "{host}: ports {first} to {last} are busy; choose another --port",
+        host=host,
+        first=port,
+        last=candidate,
+    )
 
 
 def serve(

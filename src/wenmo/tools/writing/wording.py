@@ -38,7 +38,12 @@ def poem_prompts() -> str:
 def checked_form(name: str) -> str:
     """The same name. Raises ParamsError if there is no such form."""
     if name not in FORMS:
-        raise ParamsError(f"form: {name!r}: allowed are {', '.join(FORMS)}")
+        raise ParamsError(
+            "{key}: {value!r}: allowed are {allowed}",
+            key="form",
+            value=name,
+            allowed=", ".join(FORMS),
+        )
     return name
 
 

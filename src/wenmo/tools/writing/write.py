@@ -79,4 +79,4 @@ def piped_lines() -> Iterator[str]:
         try:
             yield line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError:
-            raise UserError(gettext("standard input:{number}: not UTF-8", number=number)) from None
+            raise UserError("standard input:{number}: not UTF-8", number=number) from None

@@ -7,6 +7,7 @@ from typing import Literal, Protocol, get_args
 from pydantic import ValidationError
 
 from wenmo.config.chat import ChatParams
+from wenmo.config.complaints import complaint_about
 from wenmo.config.generate import GenerateParams, Sampling
 from wenmo.core.errors import ParamsError
 from wenmo.engines.engine import Completion, Prompt, prompt_seed, without_cut_character
@@ -89,7 +90,12 @@ def sampling_with(sampling: Sampling, **values: float) -> Sampling:
         return Sampling.model_validate(sampling.model_dump() | values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        raise ParamsError(f"{first['loc'][0]}: {first['input']!r}: {first['msg']}") from None
+        raise ParamsError(
+            "{key}: {value!r}: {complaint}",
+            key=first["loc"][0],
+            value=first["input"],
+            complaint=complaint_about(first),
+        ) from None
 
 
 def stable_prefix(text: str, stop: list[str]) -> str:
