@@ -70,7 +70,6 @@ SHARE_THE_BUILT_CLONE = {
     "test_sharing",
     "test_summarize",
     "test_trace",
-    "test_vllm",
 }
 """Files that one process has to run, or else the clone is built once more."""
 FIRST = ("built", "test_killed", "test_first_hour", "test_isolated_stages")

@@ -1,6 +1,6 @@
 """The openai engine against a stand-in for an endpoint, with faults that a real one won't produce.
 
-Against a real server: tests/test_vllm.py.
+Against a real server: tests/test_serving.py.
 """
 
 from collections.abc import Iterator

@@ -1,10 +1,12 @@
-"""`wenmo serve`: the real servers on loopback, and one line if none can start."""
+"""Real servers on loopback: `wenmo serve`, and what asks vLLM for texts.
+
+vLLM is the one that `make vllm` installs for CPUs.
+"""
 
 import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,39 +15,68 @@ import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from openai import OpenAI
 from ruamel.yaml import YAML
-from typer.testing import CliRunner
 
-from tests.conftest import ROOT, make_row
+from tests.chat_families import FAMILIES
+from tests.conftest import ROOT, make_row, only_line, run_python
 from tests.server_process import VLLM_IS_MISSING, ask, free_port, wait_until_healthy
-from tests.small_models import random_adapter
+from tests.small_generation import completions, greedy, prompts, settings
+from tests.small_models import random_adapter, with_template
+from tests.small_prompts import bare_rows
 from tests.small_training import CHAT
 from wenmo.config.merge_weights import MergeWeightsParams
-from wenmo.model.chat import chat_text, prompt_messages
+from wenmo.core.records import write_records
+from wenmo.engines import openai, transformers
+from wenmo.engines.engine import Model
+from wenmo.llm.store import Store
+from wenmo.model.chat import chat_text, prompt_messages, token_ids
+from wenmo.model.contract import find_contract
 from wenmo.model.loading import load_model, load_tokenizer
 from wenmo.model.merge_weights import merge_adapter
-from wenmo.tools import cli, serve
 
 RANKS = {"novel": 4, "poetry": 9}
-WITHOUT_VLLM = "import sys; sys.modules['vllm'] = None; "
+PREAMBLES = {
+    "transformers serve": "import sys; sys.modules['vllm'] = None; ",
+    # vLLM then takes a chat template along with the messages.
+    "vLLM": "import os; become = os.execvpe; os.execvpe = lambda file, command, environment:"
+    " become(file, [*command, '--trust-request-chat-template'], environment); ",
+}
+"""Python in front of the command, for each server."""
+
+WITHOUT_THINKING = "{% if enable_thinking is defined and not enable_thinking %}。{% endif %}"
+"""What a chat template adds to a prompt that is to be answered without thinking: one token here."""
+
 MESSAGES = prompt_messages(CHAT.system_prompt, "写雪。")
 ANSWER_TOKENS = 24
+
+
+@dataclass(frozen=True)
+class Served:
+    """A server's process, the file that it writes to, and its address."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+    url: str
 
 
 @pytest.fixture(scope="module")
 def repository(small_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository with adapters of random weights for two of the three tasks.
 
-    The models have sampling settings in generation_config.json, as published ones do.
+    The models have sampling settings in generation_config.json, as published ones do, and a chat
+    template that knows `enable_thinking`, as Qwen3's does.
     """
     folder = tmp_path_factory.mktemp("repository")
     shutil.copy2(ROOT / "params.yaml", folder)
     base = shutil.copytree(small_base, folder / "models/base")
+    with (base / "chat_template.jinja").open("a", encoding="utf-8") as template:
+        template.write(WITHOUT_THINKING)
     params = MergeWeightsParams(precision="fp32", max_shard_size="2GB", compared_rows=1)
     for task, rank in RANKS.items():
         adapter = random_adapter(base, folder / "models/adapters" / task, rank)
@@ -56,30 +87,38 @@ def repository(small_base: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        "transformers serve",
-        pytest.param(
-            "vLLM",
-            marks=pytest.mark.skipif(VLLM_IS_MISSING, reason="vLLM is not installed: `make vllm`"),
-        ),
-    ],
-)
-def url(
-    request: pytest.FixtureRequest, repository: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[str]:
-    with serving_process(request.param, repository, tmp_path_factory.mktemp("log")) as (_, port):
-        yield f"http://127.0.0.1:{port}/v1"
+@pytest.fixture(scope="module")
+def transformers_server(
+    repository: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Served]:
+    with serving_process("transformers serve", repository, tmp_path_factory.mktemp("log")) as it:
+        yield it
+
+
+@pytest.fixture(scope="module")
+def transformers_url(transformers_server: Served) -> str:
+    return transformers_server.url
+
+
+@pytest.fixture(scope="module")
+def vllm_url(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if VLLM_IS_MISSING:
+        pytest.skip("vLLM is not installed: `make vllm`")
+    with serving_process("vLLM", repository, tmp_path_factory.mktemp("log")) as it:
+        yield it.url
+
+
+@pytest.fixture(scope="module", params=["transformers_url", "vllm_url"])
+def url(request: pytest.FixtureRequest) -> str:
+    address: str = request.getfixturevalue(request.param)
+    return address
 
 
 @contextmanager
-def serving_process(
-    server: str, repository: Path, logs: Path
-) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def serving_process(server: str, repository: Path, logs: Path) -> Iterator[Served]:
     """`wenmo serve`, ready for requests; no process may be left after the final SIGTERM."""
     port, log = free_port(), logs / "log"
-    code = ("" if server == "vLLM" else WITHOUT_VLLM) + "from wenmo.tools.cli import app; app()"
+    code = PREAMBLES[server] + "from wenmo.tools.cli import app; app()"
     command = [sys.executable, "-c", code, "serve", "--port", str(port)]
     environment = {"PYTHONPATH": str(ROOT / "src"), "VLLM_CPU_KVCACHE_SPACE": "1"}
     with log.open("w") as out:
@@ -96,7 +135,7 @@ def serving_process(
         told = log.read_text().splitlines()
         first = told.index(f"{server} on http://127.0.0.1:{port}/v1 with")
         assert [line.split()[0] for line in told[first + 1 : first + 4]] == ["base", *RANKS]
-        yield process, port
+        yield Served(process, log, f"http://127.0.0.1:{port}/v1")
     finally:
         process.terminate()
         process.wait(60)
@@ -206,127 +245,123 @@ def test_many_long_prompts_with_seeds_are_answered(url: str) -> None:
     assert len(answers) == len(asked)
 
 
-def test_ctrl_c_ends_the_server(repository: Path, tmp_path: Path) -> None:
-    with serving_process("transformers serve", repository, tmp_path) as (process, _):
-        process.send_signal(signal.SIGINT)
-        assert process.wait(60) == 1  # as typer ends transformers' commands
-    assert "Traceback" not in (tmp_path / "log").read_text()
+def test_ctrl_c_ends_the_server(transformers_server: Served) -> None:
+    """After all that has asked it."""
+    transformers_server.process.send_signal(signal.SIGINT)
+    assert transformers_server.process.wait(60) == 1  # as typer ends transformers' commands
+    assert "Traceback" not in transformers_server.log.read_text()
 
 
-def test_the_server_takes_the_place_of_the_command(
-    repository: Path, monkeypatch: pytest.MonkeyPatch
+def test_vllm_reads_the_same_tokens_as_the_transformers_engine(
+    repository: Path, vllm_url: str
 ) -> None:
-    monkeypatch.chdir(repository)
-    monkeypatch.setitem(sys.modules, "vllm", None)
-    became = []
-    monkeypatch.setattr(os, "execvpe", lambda *told: became.append(told))
-    result = CliRunner().invoke(
-        cli.app, ["serve", "--task", "poetry", "--port", str(free_port()), "--allow-host", "box"]
-    )
-    assert result.exit_code == 0, result.output
-    prompt = YAML().load((ROOT / "params.yaml").read_text(encoding="utf-8"))["poetry"]["chat"]
-    assert result.stdout.splitlines()[1:] == [
-        "base      models/base",
-        f'poetry    models/merged/poetry  system prompt "{prompt["system_prompt"]}"',
-    ]
-    [(program, command, environment)] = became
-    assert program == command[0] == sys.executable
-    assert command[command.index("--host") + 1] == "127.0.0.1"
-    assert command[command.index("--dtype") + 1] == "float32"
-    assert environment["HF_HUB_OFFLINE"] == "1"
-    assert environment["WENMO_ALLOWED_HOSTS"] == "127.0.0.1 ::1 box localhost"
+    tokenizer = load_tokenizer(repository / "models/base")
+    for prompt in ("灯塔", "写一段关于雪的小说。", "  空格与换行\n\n", "龘 <b> 🦊 {{ 1 }}"):
+        messages = prompt_messages(CHAT.system_prompt, prompt)
+        ours = tokenizer(chat_text(tokenizer, messages), add_special_tokens=False)["input_ids"]
+        told = {"messages": messages, "add_generation_prompt": True}
+        assert ask(vllm_url.removesuffix("/v1") + "/tokenize", told)["tokens"] == ours
+        answered = ask(f"{vllm_url}/chat/completions", question("novel", messages, max_tokens=1))
+        assert answered["usage"]["prompt_tokens"] == len(ours)
 
 
-def refusal(*arguments: str) -> str:
-    """The one line with which `wenmo serve` fails."""
-    result = CliRunner().invoke(cli.app, ["serve", "--port", str(free_port()), *arguments])
-    assert result.exit_code == 1, result.output
-    assert result.stdout == ""
-    [line] = result.stderr.splitlines()
-    return line
-
-
-@pytest.fixture
-def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A root without models, on a machine without vLLM."""
-    shutil.copy2(ROOT / "params.yaml", tmp_path)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(sys.modules, "vllm", None)
-    return tmp_path
-
-
-def put(folder: Path, file: str, **content: Any) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / file).write_text(json.dumps(content))
-    return folder
-
-
-def test_what_is_missing_is_named_in_one_line(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(bare / "models/base", "config.json")
-    assert refusal() == (
-        "serve: models/merged: no model of novel, fairytale, poetry; run `dvc repro`"
-    )
-    put(bare / "models/merged/novel", "config.json")
-    assert refusal("--task", "novel", "--task", "poetry") == (
-        "serve: models/merged/poetry: no config.json; run `dvc repro merge_weights@poetry`"
-    )
-    monkeypatch.setattr(serve, "find_spec", lambda name: name == "vllm" or None)
-    assert refusal("--task", "poetry") == (
-        "serve: models/adapters/poetry: no adapter_config.json; run `dvc repro train@poetry`"
-    )
-    monkeypatch.setattr(serve, "find_spec", lambda name: None)
-    assert refusal() == (
-        "serve: no server is installed; run `make vllm`, or `pip install -e '.[serve]'` for"
-        " `transformers serve`"
-    )
-
-
-def test_a_port_in_use_is_told_in_one_line(bare: Path) -> None:
-    put(bare / "models/base", "config.json")
-    put(bare / "models/merged/novel", "config.json")
-    with socket.create_server(("127.0.0.1", 0)) as other:
-        port = other.getsockname()[1]
-        assert refusal("--port", str(port)) == (
-            f"serve: 127.0.0.1:{port}: address already in use; choose another --host or --port"
+def test_vllm_reads_each_familys_chat_as_we_do(
+    repository: Path, vllm_url: str, tmp_path: Path
+) -> None:
+    """vLLM renders the templates that base_model writes by a template engine of its own."""
+    messages = prompt_messages("你是一位诗人。", "写雪。\n\n两行 {{ 1 }}")
+    seen = 0
+    for name, family in FAMILIES.items():
+        tokenizer = with_template(
+            tmp_path / name, family.template, repository / "models/merged/novel"
         )
+        if "bos_token" in tokenizer.chat_template:  # the server's tokenizer has none
+            continue
+        tokenizer.chat_template = find_contract(tokenizer, {tokenizer.eos_token_id}, {}).template
+        told = {
+            "messages": messages,
+            "add_generation_prompt": True,
+            "chat_template": tokenizer.chat_template,
+        }
+        read = ask(vllm_url.removesuffix("/v1") + "/tokenize", told)["tokens"]
+        assert read == token_ids(tokenizer, chat_text(tokenizer, messages)), name
+        seen += 1
+    assert seen >= 12
 
 
-def vllm_command(root: Path, monkeypatch: pytest.MonkeyPatch, *, on_cpu: bool = True) -> str:
-    """The options of vLLM for a base that reads 32,768 tokens, and adapters of ranks 8 and 9."""
-    monkeypatch.chdir(root)
-    put(root / "models/base", "config.json", max_position_embeddings=32768)
-    adapters = {
-        "novel": put(Path("models/adapters/novel"), "adapter_config.json", r=8),
-        "poetry": put(
-            Path("models/adapters/poetry"), "adapter_config.json", r=4, rank_pattern={"q_proj": 9}
-        ),
-    }
-    server = serve.vllm_server(adapters, "bf16", "127.0.0.1", 8000, on_cpu=on_cpu)
-    assert set(server.models) == {"base", *adapters}
-    return " ".join(server.command)
-
-
-def test_the_options_of_vllm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    command = vllm_command(tmp_path, monkeypatch)
-    assert "--model models/base --served-model-name base --dtype bfloat16" in command
-    assert "--generation-config vllm --middleware wenmo.tools.same_host.SameHost" in command
-    assert "--enable-lora --max-lora-rank 16 --max-loras 2" in command
-    assert "--lora-modules novel=models/adapters/novel poetry=models/adapters/poetry" in command
-    assert "--enforce-eager --no-enable-chunked-prefill" in command
-    assert "--max-num-batched-tokens 4096 --max-model-len 4096" in command
-
-    command = vllm_command(tmp_path, monkeypatch, on_cpu=False)
-    assert "--enforce-eager" not in command
-    assert "--max-num-batched-tokens" not in command
-
-
-@pytest.mark.parametrize(("own", "expected"), [(None, "2"), ("7", "7")])
-def test_the_environment_can_set_vllms_cache_size(
-    bare: Path, monkeypatch: pytest.MonkeyPatch, own: str | None, expected: str
+def test_summarize_talks_to_vllm_and_stops_cleanly_where_its_answers_will_not_do(
+    vllm_url: str, tmp_path: Path
 ) -> None:
-    put(bare / "models/base", "config.json")
-    monkeypatch.delenv("VLLM_CPU_KVCACHE_SPACE", raising=False)
-    if own:
-        monkeypatch.setenv("VLLM_CPU_KVCACHE_SPACE", own)
-    server = serve.vllm_server({}, "fp32", "127.0.0.1", 8000, on_cpu=True)
-    assert server.environment["VLLM_CPU_KVCACHE_SPACE"] == expected
+    yaml = YAML()
+    content = yaml.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    content["summarize"].update(provider="vllm", max_attempts=2)
+    content["endpoints"]["vllm"].update(base_url=vllm_url, model="novel")
+    yaml.dump(content, tmp_path / "params.yaml")
+    shutil.copy2(ROOT / "endpoints.yaml", tmp_path)
+    rows = bare_rows(24)
+    write_records(tmp_path / "data/prepared/novel/source.jsonl", rows)
+
+    for first in (True, False):
+        run = run_python(
+            *(ROOT / "stages/summarize.py", "novel"),
+            cwd=tmp_path,
+            environment={"WENMO_STORE": str(tmp_path / "answers.sqlite")},
+        )
+        assert f"of {len(rows)} rows got no prompt that will do" in only_line(run)
+        log = json.loads((tmp_path / "logs/summarize/novel.json").read_text())
+        with Store(tmp_path / "answers.sqlite") as store:
+            kept = store.connection.execute("SELECT count(*) FROM answers").fetchone()[0]
+        assert len(rows) <= kept <= 2 * len(rows)
+        # The second run finds every answer in the store.
+        assert log["calls"] == (kept if first else 0)
+        assert log["retries"] == 0
+        assert (log["completion_tokens"] > 0) is first
+
+
+def test_the_openai_engine_writes_the_likeliest_text_of_the_transformers_engine(
+    repository: Path, vllm_url: str
+) -> None:
+    tuned = Model("tuned", repository / "models/merged/novel")
+    params = greedy(url=vllm_url, openai={"tuned": "novel"})
+    asked = prompts(64)
+    found = {}
+    for engine in (openai.load(params, [tuned]), transformers.load(params, [tuned])):
+        with engine:
+            found[engine] = completions(engine, tuned, asked, params.sampling)
+    through_server, here = found.values()
+    assert through_server.keys() == here.keys()
+    same = sum(through_server[prompt.id] == here[prompt.id] for prompt in asked)
+    assert same >= 0.95 * len(asked)
+
+
+def test_a_prompt_with_a_seed_gets_the_same_text_through_the_server_whatever_stands_beside_it(
+    repository: Path, vllm_url: str
+) -> None:
+    tuned = Model("tuned", repository / "models/merged/novel")
+    params = settings(vllm_url, openai={"tuned": "novel"})
+    asked = prompts(48)
+    with openai.load(params, [tuned]) as engine:
+        together = completions(engine, tuned, asked, params.sampling)
+        for prompt in asked[::12]:
+            assert list(engine.generate(tuned, [prompt], params.sampling)) == [together[prompt.id]]
+
+
+def test_the_fields_of_the_endpoint_s_entry_reach_the_server(
+    repository: Path, vllm_url: str
+) -> None:
+    tuned = Model("tuned", repository / "models/merged/novel")
+    fields = {
+        "max_tokens_field": "max_completion_tokens",
+        "omit": ["seed", "top_p"],
+        "extra_body": {"chat_template_kwargs": {"enable_thinking": False}},
+    }
+    asked = prompts(4)
+    read, written = [], []
+    for of_entry in ({}, fields):
+        params = greedy(url=vllm_url, fields=of_entry, openai={"tuned": "novel"})
+        with openai.load(params, [tuned]) as engine:
+            found = completions(engine, tuned, asked, params.sampling)
+            read.append(engine.cost["prompt_tokens"])
+        written.append([found[prompt.id].tokens for prompt in asked])
+    assert read[1] - read[0] == len(asked)
+    assert all(0 < tokens <= 24 for tokens in written[1])
