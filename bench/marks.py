@@ -18,7 +18,8 @@ from pathlib import Path
 from bench.rounds import table
 
 from wenmo.core.errors import UserError
-from wenmo.text.prosody import TONE_RULES, Analysis, Rule, analyse
+from wenmo.text.faults import TONE_RULES, Analysis, Rule
+from wenmo.text.prosody import analyse
 from wenmo.text.readings import LEVEL, OBLIQUE
 from wenmo.text.verse import form, verse_lines
 

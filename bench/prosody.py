@@ -14,7 +14,8 @@ from pathlib import Path
 import pandas as pd
 from bench.rounds import in_turn, quantity, table
 
-from wenmo.text.prosody import TONE_RULES, Analysis, Rule, analyse, rhymes
+from wenmo.text.faults import TONE_RULES, Analysis, Rule
+from wenmo.text.prosody import analyse, rhymes
 from wenmo.text.verse import form, verse_lines
 
 FORMS = {"七言绝句": (4, 7), "五言绝句": (4, 5), "七言律诗": (8, 7), "五言律诗": (8, 5)}

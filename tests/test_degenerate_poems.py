@@ -15,7 +15,8 @@ from wenmo.scoring.evaluation import HEADLINE
 from wenmo.scoring.rewards import rewards_of
 from wenmo.scoring.scorecard import Setting, score
 from wenmo.tasks.poetry import form_name, word_prompt
-from wenmo.text.prosody import LEAST_DIFFERENT, Rule, analyse
+from wenmo.text.faults import LEAST_DIFFERENT, Rule
+from wenmo.text.prosody import analyse
 from wenmo.text.verse import form, verse_lines
 from wenmo.tools.prosody import prosody_page
 

@@ -22,6 +22,14 @@ from wenmo.text.verse import verse_lines
 
 QUATRAIN = "雪落千山静，风来一叶轻。\n灯前翻旧信，窗外过车声。"
 OTHER = "古渡秋深暮色寒，渔翁收网上沙滩。\n归来不问鱼多少，一盏孤灯对竹竿。"
+SONG = (
+    "雪落千山静风来。一叶轻灯前翻旧。信窗外过车声古。\n"
+    "渡秋深暮色寒渔，翁收网上沙滩归。来不问鱼多少一。"
+)
+RIVER = (
+    "雪落千山，静风来一叶轻灯。前翻旧信窗外过，车声古渡。秋深暮色寒渔翁，收网上沙滩归来。不问鱼多少一盏孤，灯对竹。\n"
+    "竿雪落，千山静。风来一，叶轻灯。前翻旧信窗，外过车声。古渡秋深暮色寒，渔翁收网上沙滩。归来不问鱼多少一，盏孤灯。"
+)
 OLD_STYLE = (
     "岱宗夫如何，齐鲁青未了。\n造化钟神秀，阴阳割昏晓。\n"
     "荡胸生曾云，决眦入归鸟。\n会当凌绝顶，一览众山小。"
@@ -29,7 +37,8 @@ OLD_STYLE = (
 
 
 def prepared_poem(content: str, **known: str) -> Any:
-    return poetry.prepare(Document("poems.csv", 0, content, **known), POETRY)
+    params = POETRY.model_copy(update={"max_lines": 25})
+    return poetry.prepare(Document("poems.csv", 0, content, **known), params)
 
 
 def kept(content: str, **known: str) -> str:
@@ -38,7 +47,7 @@ def kept(content: str, **known: str) -> str:
 
 
 def prompt(content: str, prompts: str = "first_line", **known: str) -> str:
-    params = POETRY.model_copy(update={"prompts": prompts})
+    params = POETRY.model_copy(update={"prompts": prompts, "max_lines": 25})
     (row,) = poetry.prepare(Document("poems.csv", 0, content, **known), params).rows
     return str(row.prompt)
 
@@ -107,10 +116,10 @@ def test_a_poem_is_asked_for_by_its_title_or_theme() -> None:
 @pytest.mark.parametrize("content", [QUATRAIN, OTHER, f"{OTHER}\n{OTHER[:16]}"])
 def test_a_tune_is_asked_for_as_the_tune(content: str) -> None:
     first = verse_lines(content)[0]
-    assert prompt(content, tune="玉楼春") == f"以“{first}”为首句，填一首《玉楼春》。"
-    assert prompt(content, "title", tune="玉楼春") == "填一首《玉楼春》。"
-    assert prompt(content, "title", tune="玉楼春", title="雪夜") == (
-        "以《雪夜》为题，填一首《玉楼春》。"
+    assert prompt(content, tune="瑞鹧鸪") == f"以“{first}”为首句，填一首《瑞鹧鸪》。"
+    assert prompt(content, "title", tune="瑞鹧鸪") == "填一首《瑞鹧鸪》。"
+    assert prompt(content, "title", tune="瑞鹧鸪", title="雪夜") == (
+        "以《雪夜》为题，填一首《瑞鹧鸪》。"
     )
 
 
@@ -133,7 +142,7 @@ def test_whatever_is_neither_han_nor_a_mark_is_a_gap(gap: str) -> None:
         ("雪落千山静，风来一叶轻，灯前翻旧信。", "uneven"),
         ("。", "uneven"),
         ("雪落千山静，风来一叶轻。（作于冬）", "gaps or notes"),
-        ("一二三四五，" * 18, "long"),
+        ("一二三四五，" * 26, "long"),
     ],
 )
 def test_poems_that_cannot_be_learnt_from_are_counted(content: str, expected: str) -> None:
@@ -196,11 +205,14 @@ def test_quatrains_parted_by_a_blank_line_are_two_poems(tmp_path: Path, blank: s
 def test_couplets_parted_by_a_blank_line_and_halves_of_a_tune_are_one_poem(tmp_path: Path) -> None:
     couplets = QUATRAIN.replace("\n", "\n\n")
     write(tmp_path, "a.csv", f'content\n"{couplets}"\n')
-    song = {"rhythmic": "玉楼春", "paragraphs": [OTHER, "", OTHER]}
-    write(tmp_path, "b.json", json.dumps([song]))
-    (poem, tune) = read("poetry", tmp_path)
+    for name, tune in (("b", "瑞鹧鸪"), ("c", "玉楼春")):
+        song = {"rhythmic": tune, "paragraphs": [OTHER, "", OTHER]}
+        write(tmp_path, f"{name}.json", json.dumps([song]))
+    poem, unknown, known = read("poetry", tmp_path)
     assert kept(poem.text) == QUATRAIN
-    assert prompt(tune.text, tune=tune.tune).endswith("填一首《玉楼春》。")
+    assert prompt(unknown.text, tune=unknown.tune).endswith("填一首《瑞鹧鸪》。")
+    assert prompt(known.text, tune=known.tune).endswith("填一首《玉楼春》。")
+    assert kept(known.text, tune=known.tune).count("\n") == 1
 
 
 @pytest.mark.parametrize(
@@ -262,10 +274,30 @@ def test_other_names_of_columns_are_told_with_a_command_that_works(
 
 
 def test_a_title_that_begins_with_a_tune_is_a_tune(tmp_path: Path) -> None:
-    titles = ["木兰花令·拟古决绝词", "玉楼春", "浣溪沙（春日）", "拋毬樂 一", "雪夜", "玉楼春晓"]
+    titles = ["木兰花令·拟古决绝词", "拋毬樂 一", "浣溪沙（春日）", "雪夜", "玉楼春晓"]
     write(tmp_path, "a.json", json.dumps([{"title": each, "para": [OTHER]} for each in titles]))
+    songs = [("浣溪沙（春日）", SONG), ("滿江紅·雪", RIVER), ("雪夜", SONG), ("清平乐", SONG)]
+    rows = [{"title": title, "para": song.split("\n")} for title, song in songs]
+    write(tmp_path, "b.json", json.dumps(rows))
     tunes = [each.tune for each in read("poetry", tmp_path)]
-    assert tunes == ["木兰花令", "玉楼春", "浣溪沙", "拋毬樂", "", ""]
+    assert tunes == ["木兰花令", "拋毬樂", "", "", "", "浣溪沙", "滿江紅", "", ""]
+
+
+def test_a_poem_to_a_tune_is_a_row_by_stanzas() -> None:
+    assert kept(SONG.replace("\n", ""), tune="浣溪沙") == SONG
+    assert prompt(SONG, tune="浣溪沙").endswith("为首句，填一首《浣溪沙》。")
+    bare = RIVER.replace("，", " ").replace("。", " ")
+    assert kept(bare, tune="滿江紅") == RIVER
+    assert prompt(RIVER, tune="滿江紅") == "以“雪落千山”为首句，填一首《滿江紅》。"
+    caesura = RIVER.replace("静风来", "静风来、")
+    assert "、" in caesura
+    assert kept(caesura, tune="满江红") == caesura
+    for other in (SONG, QUATRAIN, OTHER, RIVER[:-6]):
+        assert reason(other, tune="满江红") == "other form of the tune"
+    assert reason(RIVER * 2, tune="雪花飘") == "uneven"
+    params = POETRY.model_copy(update={"max_lines": 5})
+    (rejected,) = poetry.prepare(Document("a", 0, SONG, tune="浣溪沙"), params).rejected_rows
+    assert rejected.reason == "long"
 
 
 def test_the_collection_is_read_as_it_is_published(

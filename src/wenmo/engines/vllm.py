@@ -36,7 +36,7 @@ from wenmo.engines.engine import (
 from wenmo.engines.verse_rows import refuse_impossible
 from wenmo.engines.vllm_arguments import engine_arguments, is_cpu_build, replica_environment
 from wenmo.model.loading import end_tokens, load_tokenizer
-from wenmo.text.verse_state import Verse
+from wenmo.text.asked_verse import Verse
 
 if TYPE_CHECKING:
     from vllm.sampling_params import SamplingParams

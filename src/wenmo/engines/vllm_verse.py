@@ -13,7 +13,7 @@ from vllm.v1.sample.logits_processor import AdapterLogitsProcessor
 from wenmo.engines.verse_masks import VerseMasks
 from wenmo.engines.verse_rows import open_store
 from wenmo.model.loading import end_tokens, load_tokenizer
-from wenmo.text.verse_state import Verse
+from wenmo.text.asked_verse import Verse
 
 if TYPE_CHECKING:
     from vllm.config import VllmConfig

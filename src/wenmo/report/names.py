@@ -110,6 +110,7 @@ REASONS = (
     N_("system message"),
     N_("thinking"),
     N_("uneven"),
+    N_("other form of the tune"),
     N_("untitled"),
 )
 """Why prepare leaves a text out; `gettext` translates what it has written in English."""

@@ -9,6 +9,7 @@ from wenmo.core.records import Generation
 from wenmo.report.marks import shared_runs
 from wenmo.scoring.catalogue import LOWER_IS_BETTER, primary_score
 from wenmo.scoring.poetry import exact_form, rhymed, tones_kept
+from wenmo.text.asked_verse import asked_tune
 from wenmo.text.prosody import recent_style
 from wenmo.text.verse import verse_lines
 
@@ -81,10 +82,11 @@ def _marked(task: str, generation: Generation) -> MarkedText:
     lines = [list(shared_runs(line, reference)) for line in text.split("\n")] if text else []
     kept = {}
     if task == "poetry":
-        kept = {"form": exact_form(text, reference), "rhyme": rhymed(text)}
-        # The tone rules apply only if regulated verse was asked for.
-        if recent_style(verse_lines(reference)):
-            kept["tones"] = tones_kept(text)
+        tune = asked_tune(generation.prompt)
+        kept = {"form": exact_form(text, reference, tune), "rhyme": rhymed(text, tune)}
+        # The tone rules apply only if regulated verse or a tune was asked for.
+        if tune or recent_style(verse_lines(reference)):
+            kept["tones"] = tones_kept(text, tune)
     return MarkedText(lines, generation.tokens, generation.finish_reason, kept)
 
 

@@ -2,45 +2,56 @@
 
 from collections.abc import Collection
 
-from wenmo.text.asked_verse import asked_first_line
-from wenmo.text.prosody import LEAST_DIFFERENT, TONE_RULES, Rule, analyse, rhymes
-from wenmo.text.prosody import different_characters as share_of_different
+from wenmo.text.asked_verse import asked_first_line, asked_tune
+from wenmo.text.faults import LEAST_DIFFERENT, TONE_RULES, Rule
+from wenmo.text.faults import different_characters as share_of_different
+from wenmo.text.patterns import Pattern, has_pattern, tune_lines
+from wenmo.text.prosody import analyse, rhymes
 from wenmo.text.verse import form, verse_lines
 
-_NO_VERSE = frozenset({Rule.FORM, Rule.CHARACTER})
+_NO_VERSE = frozenset({Rule.FORM, Rule.CHARACTER, Rule.TUNE_LINES})
 
 
-def exact_form(text: str, reference: str) -> bool:
-    """Whether the text has the reference's number of lines and of characters per line."""
+def exact_form(text: str, reference: str, tune: Pattern = "") -> bool:
+    """Whether the text has the reference's number of lines and of characters per line.
+
+    A text to a tune has the lines and stanzas of the tune.
+    """
+    if tune:
+        return has_pattern(text, tune)
     wanted = form(verse_lines(reference))
     return wanted is not None and form(verse_lines(text)) == wanted
 
 
-def rhymed(text: str) -> bool:
-    """Whether all even lines share a 平水 rhyme, in a text that does not repeat itself."""
-    return rhymes(verse_lines(text)) and different_characters(text) >= LEAST_DIFFERENT
+def rhymed(text: str, tune: Pattern = "") -> bool:
+    """Whether all lines that should rhyme do, in a text that does not repeat itself.
+
+    Those are the even lines, or the ones that a tune's pattern says (`prosody.rhymes`).
+    """
+    return rhymes(_lines(text, tune), tune) and different_characters(text) >= LEAST_DIFFERENT
 
 
-def tones_kept(text: str) -> bool:
-    """Whether a text is regulated verse and breaks none of `prosody.TONE_RULES`.
+def tones_kept(text: str, tune: Pattern = "") -> bool:
+    """Whether a text is regulated verse, or to a tune, and breaks none of its TONE_RULES.
 
     A text of another form, with other than Chinese characters in its lines, or with fewer than
     LEAST_DIFFERENT different ones, does not: a few characters of either tone keep all rules. Leave
-    out rows whose reference is not regulated verse: they have no tone rules.
+    out rows whose reference is neither regulated verse nor to a tune: they have no tone rules.
     """
-    faults = analyse(verse_lines(text)).faults
+    faults = analyse(_lines(text, tune), tune).faults
     broken = any(fault.rule in TONE_RULES | _NO_VERSE for fault in faults)
     return not broken and different_characters(text) >= LEAST_DIFFERENT
 
 
-def tone_share(text: str) -> float:
-    """Share of the checks of `prosody.TONE_RULES` that pass, 0 to 1.
+def tone_share(text: str, tune: Pattern = "") -> float:
+    """Share of the checks of TONE_RULES that pass, 0 to 1.
 
     A line is checked at characters 2-4-6 and, except the first, at its end and for opposition or
     adhesion to the line before. Shuffled lines of Tang poems have 0.80 to 0.85 (bench/prosody.md).
-    A text that is not regulated verse, or that repeats itself, has 0, as in `tones_kept`.
+    To a tune it is checked wherever the pattern has a tone. A text that is not of the form, or that
+    repeats itself, has 0, as in `tones_kept`.
     """
-    analysis = analyse(verse_lines(text))
+    analysis = analyse(_lines(text, tune), tune)
     if any(fault.rule in _NO_VERSE for fault in analysis.faults):
         return 0.0
     if different_characters(text) < LEAST_DIFFERENT:
@@ -49,10 +60,14 @@ def tone_share(text: str) -> float:
     return 1 - broken / analysis.checks
 
 
+def _lines(text: str, tune: Pattern) -> list[str]:
+    return tune_lines(text) if tune else verse_lines(text)
+
+
 def first_line_kept(prompt: str, text: str) -> bool | None:
     """Whether the text opens with the first line that the prompt gives; None if it gives none."""
     asked = asked_first_line(prompt)
-    return verse_lines(text)[:1] == [asked] if asked else None
+    return _lines(text, asked_tune(prompt))[:1] == [asked] if asked else None
 
 
 def different_characters(text: str) -> float:

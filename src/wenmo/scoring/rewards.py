@@ -21,7 +21,9 @@ from wenmo.scoring.poetry import (
     tone_share,
 )
 from wenmo.scoring.repetition import sequence_repetition
-from wenmo.text.prosody import LEAST_DIFFERENT, recent_style
+from wenmo.text.asked_verse import asked_tune
+from wenmo.text.faults import LEAST_DIFFERENT
+from wenmo.text.prosody import recent_style
 from wenmo.text.verse import verse_lines
 
 Scorer = Callable[[Generation], float | None]
@@ -71,8 +73,8 @@ def rewards_of(task: str, training: Sequence[str], weights: RewardWeights) -> Re
 
 def _of_poems(learnt: Collection[str]) -> dict[str, Scorer]:
     return {
-        "form": lambda each: exact_form(each.text, each.reference),
-        "rhyme": lambda each: rhymed(each.text),
+        "form": lambda each: exact_form(each.text, each.reference, asked_tune(each.prompt)),
+        "rhyme": lambda each: rhymed(each.text, asked_tune(each.prompt)),
         "tone_share": _tone_share,
         "first_line": lambda each: first_line_kept(each.prompt, each.text),
         "different_characters": lambda each: different_characters(each.text),
@@ -81,7 +83,9 @@ def _of_poems(learnt: Collection[str]) -> dict[str, Scorer]:
 
 
 def _tone_share(poem: Generation) -> float | None:
-    return tone_share(poem.text) if recent_style(verse_lines(poem.reference)) else None
+    tune = asked_tune(poem.prompt)
+    bound = tune or recent_style(verse_lines(poem.reference))
+    return tone_share(poem.text, tune) if bound else None
 
 
 def _new_lines(poem: Generation, learnt: Collection[str]) -> float:

@@ -31,6 +31,7 @@ from wenmo.scoring.poetry import (
     tones_kept,
 )
 from wenmo.scoring.repetition import distinct_at_equal_length, self_bleu, sequence_repetition
+from wenmo.text.asked_verse import asked_tune
 from wenmo.text.prosody import recent_style
 from wenmo.text.verse import verse_lines
 
@@ -157,15 +158,19 @@ def _own_scores(
 
 
 def _verse_scores(generations: Sequence[Generation], setting: Setting) -> dict[str, Values]:
-    """The scores of poems. Tone rules apply only to rows whose reference may be regulated verse."""
-    bound = [recent_style(verse_lines(each.reference)) for each in generations]
+    """The scores of poems.
+
+    Tone rules apply only to rows of a known tune or whose reference may be regulated verse.
+    """
     kept = [first_line_kept(each.prompt, each.text) for each in generations]
-    pairs = list(zip(generations, bound, strict=True))
+    asked = [(each, asked_tune(each.prompt)) for each in generations]
+    bound = [bool(tune) or recent_style(verse_lines(each.reference)) for each, tune in asked]
+    ruled = [(each.text, tune, rules) for (each, tune), rules in zip(asked, bound, strict=True)]
     return {
-        "form": [float(exact_form(each.text, each.reference)) for each in generations],
-        "rhyme": [float(rhymed(each.text)) for each in generations],
-        "tones": [float(tones_kept(each.text)) if rules else None for each, rules in pairs],
-        "tone_share": [tone_share(each.text) if rules else None for each, rules in pairs],
+        "form": [float(exact_form(each.text, each.reference, tune)) for each, tune in asked],
+        "rhyme": [float(rhymed(each.text, tune)) for each, tune in asked],
+        "tones": [float(tones_kept(text, tune)) if rules else None for text, tune, rules in ruled],
+        "tone_share": [tone_share(text, tune) if rules else None for text, tune, rules in ruled],
         "first_line": [None if each is None else float(each) for each in kept],
         "different_characters": [different_characters(each.text) for each in generations],
         "repeated_lines": [repeated_lines(each.text) for each in generations],

@@ -22,9 +22,10 @@ from wenmo.tasks.raw import TABLES, MalformedRows, check_writable, raw_files, re
 from wenmo.tasks.task import Document, Prepared
 from wenmo.text.asked_verse import NAMED_LINES, NUMERALS
 from wenmo.text.cleaning import Rejected, clean
+from wenmo.text.patterns import Pattern, couplets, of_pattern, tune_lines, tune_pattern, with_marks
 from wenmo.text.prosody import recent_style
 from wenmo.text.quality import fault
-from wenmo.text.verse import form, marked_lines, verse_lines
+from wenmo.text.verse import form, verse_lines
 
 NO_POEMS = (
     "author*.json", "*/author*.json", "*表面结构字.json", "*intro.json",
@@ -45,11 +46,11 @@ _FRAGMENT = re.compile(r"[又斷断殘残逸佚]?句\s*(其?\s*[一二三四五�
 # An editor's source or another reading, with brackets in it: 黃耳（《紀事》作「黃犬」）寄家書
 _EDITORS_NOTE = re.compile(r"[（(](?:[^（）()]|[（(][^（）()]*[）)])*[）)]")
 _SUBTITLE = re.compile(r"[·・\s（(]")
-# Tunes whose poems look like 律诗 or like poems of six lines; others are uneven.
+# Tunes without a pattern whose poems look like 律诗 or like poems of six lines.
 _EVEN_TUNES = (
-    "生查子", "玉楼春", "玉樓春", "木兰花", "木蘭花", "木兰花令",
-    "木蘭花令", "浣溪沙", "瑞鹧鸪", "瑞鷓鴣", "抛球乐", "拋毬樂", "抛毬乐",
+    "木兰花", "木蘭花", "木兰花令", "木蘭花令", "瑞鹧鸪", "瑞鷓鴣", "抛球乐", "拋毬樂", "抛毬乐",
 )  # fmt: skip
+_LONGEST_NAME = 7
 _NAMES = {lines: name for name, lines in NAMED_LINES.items()}
 
 
@@ -85,26 +86,24 @@ def read(folder: Path, params: PrepareParams, malformed: MalformedRows) -> Itera
 def prepare(document: Document, params: PrepareParams) -> Prepared:
     """A poem as one row with a couplet per line, unless it is faulty or not in even couplets.
 
-    Marks that are missing are added: ， within a couplet, 。 at its end.
+    A poem to a known tune has a stanza per line. Marks that are missing are added: ， within a
+    couplet, 。 at its end, and of a tune those of its pattern.
     """
     cleaned = clean(document.text, params.to_simplified)
     prepared = Prepared(cleaned.characters_read, rejected_pieces=cleaned.rejected)
     verse, notes = _without_notes(cleaned.text)
-    marked = marked_lines(verse)
-    lines = [line for line, _ in marked]
     title = clean(document.title, params.to_simplified).text
     tune = clean(document.tune, params.to_simplified).text
-    reason = _left_out(document, lines, params) or fault(verse, params.quality)
+    pattern = tune_pattern(tune)
+    lines = tune_lines(verse) if pattern else verse_lines(verse)
+    reason = _left_out(document, lines, pattern, params) or fault(verse, params.quality)
     if params.prompts == "title" and not title and not tune:
         reason = reason or "untitled"
     if reason:
         prepared.rejected_rows.append(Rejected(reason, cleaned.text))
     else:
         prepared.rejected_pieces += [Rejected("note", note) for note in notes]
-        poem = "".join(
-            line + (mark or "，。"[at % 2]) + "\n" * (at % 2)
-            for at, (line, mark) in enumerate(marked)
-        ).rstrip("\n")
+        poem = with_marks(verse, pattern or couplets(len(lines), len(lines[0])))
         identity = row_id(document.source, poem)
         prompt = ""  # With `theme`, summarize writes it.
         if params.prompts != "theme":
@@ -149,7 +148,7 @@ def _poems(
             malformed.refuse(error)
             continue
         title = next((str(row[key]) for key in title_keys if row.get(key)), "")
-        yield place, title, str(row.get("rhythmic") or "") or _tune_of(title), verse
+        yield place, title, str(row.get("rhythmic") or "") or _tune_of(title, verse), verse
 
 
 def _no_verse(path: Path, row: dict[str, str], columns: Columns) -> UserError:
@@ -164,10 +163,17 @@ def _no_verse(path: Path, row: dict[str, str], columns: Columns) -> UserError:
     )
 
 
-def _tune_of(title: str) -> str:
-    """The tune that a title begins with, as in 木兰花令·拟古决绝词, if its lines are all alike."""
+def _tune_of(title: str, verse: str) -> str:
+    """The tune that a title begins with, as in 木兰花令·拟古决绝词.
+
+    Its lines are all alike, or those of its pattern: 清平乐 is the title of other poems, too.
+    """
     tune = _SUBTITLE.split(title.strip())[0]
-    return tune if tune in _EVEN_TUNES else ""
+    if len(tune) > _LONGEST_NAME:
+        return ""
+    pattern = tune_pattern(tune)
+    fits = pattern and of_pattern(tune_lines(verse), pattern)
+    return tune if fits or tune in _EVEN_TUNES else ""
 
 
 def _verse(row: dict[str, Any], keys: tuple[str, ...], place: str) -> str:
@@ -198,7 +204,9 @@ def _without_notes(text: str) -> tuple[str, list[str]]:
     return verse, _EDITORS_NOTE.findall(text)
 
 
-def _left_out(document: Document, lines: list[str], params: PrepareParams) -> str | None:
+def _left_out(
+    document: Document, lines: list[str], tune: Pattern, params: PrepareParams
+) -> str | None:
     """The reason to leave out a poem of these lines, or None."""
     if not document.text.strip():
         return "empty"
@@ -206,6 +214,10 @@ def _left_out(document: Document, lines: list[str], params: PrepareParams) -> st
         return "fragment"
     if not all(map(_NO_GAP.fullmatch, lines)):
         return "gaps or notes"
+    if tune and not of_pattern(lines, tune):
+        return "other form of the tune"
+    if tune:
+        return "long" if len(lines) > params.max_lines else None
     count, length = form(lines) or (1, 0)
     if count % 2 or not 4 <= length <= 7:
         return "uneven"

@@ -24,6 +24,7 @@ from wenmo.text.readings import (
     sounds,
     tones,
 )
+from wenmo.text.tune_rhymes import TUNE_GROUPS, tune_rhyme, tune_rhyme_name
 
 CHARACTERS = "〇" + "".join(map(chr, range(0x3400, 0xA000)))
 """What a line may be made of: the Chinese characters that UTF-8 writes in three bytes."""
@@ -49,12 +50,17 @@ def certain_tones(character: str) -> frozenset[str]:
     return reduce(frozenset.intersection, map(tones, _in_any_line(character)))
 
 
-def named_rhyme(name: str) -> Reading:
-    """The 平水 rhyme of a name such as 上平一東, 一东 or 东.
+def named_rhyme(name: str, *, of_tune: bool = False) -> Reading:
+    """The 平水 rhyme of a name such as 上平一東, 一东 or 东, or the rhyme of a tune that it is in.
 
-    Raises UserError if there is none, or several.
+    A tune's rhyme has a name of its own, too: 第三部仄聲, or 第三部 with an empty tone. Raises
+    UserError if there is no rhyme of the name, or several.
     """
     traditional, given = _converter("s2t").convert(name), {}
+    if of_tune:
+        named = {tune_rhyme_name(g, tone): (g, tone) for g in TUNE_GROUPS for tone in ("", *"平仄")}
+        if traditional in named:
+            return named[traditional]
     for group in RHYME_GROUPS:
         for tone in "平上去入":
             try:
@@ -64,9 +70,13 @@ def named_rhyme(name: str) -> Reading:
     found = [each for each in given if each.endswith((name, traditional))] if name else []
     if len(found) != 1:
         raise UserError(
-            "rhyme: {name!r}: allowed are the 平水 rhymes, such as 东, 先 or 上平一東", name=name
+            "rhyme: {name!r}: allowed are the 平水 rhymes, such as 东, 先 or 上平一東, and for"
+            " tunes 第一部 to 第十九部",
+            name=name,
         )
-    return given[found[0]]
+    group, tone = given[found[0]]
+    # The first part of a group gives it its name.
+    return tune_rhyme(group[0], tone) if of_tune else (group, tone)
 
 
 def _in_any_line(character: str) -> list[frozenset[Sound]]:

@@ -27,101 +27,33 @@ readings are independent. A Chinese character without a known reading may have e
 rhymes with nothing.
 """
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 
+from wenmo.text.faults import Analysis, Fault, Licence, LineTones, Rule, general_faults
+from wenmo.text.patterns import Pattern, couplets, pattern_lines, rhyme_book
 from wenmo.text.readings import ALL_TONES, LEVEL, OBLIQUE, Reading, line_readings, rhyme_name, tones
+from wenmo.text.tune_rules import analyse_tune
 from wenmo.text.verse import form
 
-LineTones = list[frozenset[str]]
-
-_CHINESE = re.compile("[〇\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _OPPOSITE = {LEVEL: OBLIQUE, OBLIQUE: LEVEL}
 _SPECIAL_OTHERS = "平平仄仄"  # 平平仄平仄 without its last character but one.
 _LONE_LEVEL = "仄平仄仄平"
 _THREE_LEVEL = "平平平"
 
 
-LEAST_DIFFERENT = 0.8
-"""The share of different characters below which a poem repeats itself."""
+def analyse(lines: Sequence[str], tune: Pattern = "") -> Analysis:
+    """The analysis of a poem's verse lines, by the rules of regulated verse or by a tune's pattern.
 
-
-class Rule(StrEnum):
-    """The rule that a fault breaks."""
-
-    FORM = "form"
-    CHARACTER = "character"
-    ALTERNATION = "alternation"
-    OPPOSITION = "opposition"
-    ADHESION = "adhesion"
-    LEVEL_FOOT = "level rhyme foot"
-    OBLIQUE_END = "oblique line end"
-    RHYME = "rhyme"
-    THREE_LEVEL = "three level tones"
-    LONE_LEVEL = "lone level tone"
-    REPEATED_FOOT = "repeated rhyme word"
-    REPEATED_LINE = "repeated line"
-    REPEATED_CHARACTERS = "repeated characters"
-
-
-TONE_RULES = frozenset(
-    {Rule.ALTERNATION, Rule.OPPOSITION, Rule.ADHESION, Rule.LEVEL_FOOT, Rule.OBLIQUE_END}
-)
-
-
-class Licence(StrEnum):
-    """What allows an odd line to leave its pattern."""
-
-    SPECIAL_ENDING = "特拗"
-    NEXT_LINE = "對句相救"
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A broken rule.
-
-    `line` and `character` count from 1; line 0 is the whole poem, character 0 the whole line.
-    `expected` and `found` hold tones (平 and 仄), for OPPOSITION and ADHESION those at 2-4-6. They
-    hold names of 平水 rhymes for RHYME, a line's length or the poem's lines×characters for FORM,
-    the character for CHARACTER, those that are repeated for REPEATED_CHARACTERS, and the number of
-    the earlier line for other repetitions. Either may be empty.
+    The lines may hold any characters, but none may be empty.
     """
-
-    rule: Rule
-    line: int
-    character: int
-    expected: str
-    found: str
-
-
-@dataclass(frozen=True)
-class Analysis:
-    """A poem's readings, tones and faults, by line and character.
-
-    `rhyme` is the reading that the ends of most even lines share. `licences` are by line number.
-    `checks` is the number of places that TONE_RULES check; 0 for a form that is not regulated.
-    """
-
-    lines: list[str]
-    readings: list[list[frozenset[Reading]]]
-    tones: list[LineTones]
-    rhyme: Reading | None
-    licences: dict[int, Licence]
-    checks: int
-    faults: list[Fault]
-
-
-def analyse(lines: Sequence[str]) -> Analysis:
-    """The analysis of a poem's verse lines. They may hold any characters, but none may be empty."""
+    if tune:
+        return analyse_tune(list(lines), tune)
     poem = list(lines)
     readings = [line_readings(line) for line in poem]
     tones_of_lines = [[tones(each) for each in line] for line in readings]
     rhyme = _shared_rhyme([line[-1] for line in readings])
-    faults = [*_form_faults(poem), *_strange_characters(poem), *_repeated_lines(poem)]
-    faults += _repeated_characters(poem)
+    faults = [*_form_faults(poem), *general_faults(poem)]
     licences, checks = {}, 0
     if regulated(poem):
         openings = _openings(tones_of_lines)
@@ -137,7 +69,9 @@ def analyse(lines: Sequence[str]) -> Analysis:
         faults += _repeated_feet(poem)
     faults += _rhyme_faults(readings, rhyme, faults)
     faults.sort(key=lambda fault: (fault.line, fault.character))
-    return Analysis(poem, readings, tones_of_lines, rhyme, licences, checks, faults)
+    numbers = range(1, len(poem) + 1)
+    rhymes = {n: rhyme for n in numbers if n % 2 == 0 or (n == 1 and rhyme in readings[0][-1])}
+    return Analysis(poem, readings, tones_of_lines, rhymes, licences, checks, faults)
 
 
 def regulated(lines: Sequence[str]) -> bool:
@@ -158,22 +92,22 @@ def recent_style(lines: Sequence[str]) -> bool:
     return regulated(lines) and all(LEVEL in tones(end) for end in ends)
 
 
-def rhymes(lines: Sequence[str]) -> bool:
+def rhymes(lines: Sequence[str], tune: Pattern = "") -> bool:
     """Whether all even lines end in the same 平水 rhyme and tone, by any reading of a character.
 
     The first line is free. A single even line does not rhyme, a word does not rhyme with itself
-    (重韻), and a character without a known reading rhymes with nothing.
+    (重韻), and a character without a known reading rhymes with nothing. Of a tune those lines rhyme
+    that its pattern says, by the rhymes of tunes.
     """
-    even = lines[1::2]
-    feet = [line_readings(line)[-1] for line in even]
-    distinct = len({line[-1] for line in even}) == len(even)
-    return len(feet) >= 2 and distinct and bool(frozenset.intersection(*feet))
-
-
-def different_characters(lines: Sequence[str]) -> float:
-    """Share of a poem's characters that are different, 0 to 1; 0 without lines."""
-    characters = "".join(lines)
-    return len(set(characters)) / len(characters) if characters else 0.0
+    wanted = pattern_lines(tune or couplets(len(lines), 1))
+    feet = [(of, line) for of, line in zip(wanted, lines, strict=False) if of.rhyme]
+    if not feet or len(wanted) != len(lines) or len({line[-1] for _, line in feet}) < len(feet):
+        return False
+    shared: dict[str, frozenset[Reading]] = {}
+    for of, line in feet:
+        found = of.rhymes(line_readings(line, rhyme_book(tune))[-1])
+        shared[of.rhyme] = shared.get(of.rhyme, found) & found
+    return all(shared.values())
 
 
 def _form_faults(lines: list[str]) -> Iterator[Fault]:
@@ -185,30 +119,6 @@ def _form_faults(lines: list[str]) -> Iterator[Fault]:
                 yield Fault(Rule.FORM, number, 0, str(usual), str(len(line)))
     elif not regulated(lines):
         yield Fault(Rule.FORM, 0, 0, "", f"{len(lines)}×{max(lengths, default=0)}")
-
-
-def _strange_characters(lines: list[str]) -> Iterator[Fault]:
-    for number, line in enumerate(lines, 1):
-        for at, character in enumerate(line, 1):
-            if not _CHINESE.match(character):
-                yield Fault(Rule.CHARACTER, number, at, "", character)
-
-
-def _repeated_lines(lines: list[str]) -> Iterator[Fault]:
-    first: dict[str, int] = {}
-    for number, line in enumerate(lines, 1):
-        earlier = first.setdefault(line, number)
-        if earlier < number:
-            yield Fault(Rule.REPEATED_LINE, number, 0, "", str(earlier))
-
-
-def _repeated_characters(poem: list[str]) -> Iterator[Fault]:
-    # A repeated line repeats its characters too, but counts as one fault.
-    lines = list(dict.fromkeys(poem))
-    if lines and different_characters(lines) < LEAST_DIFFERENT:
-        counts = Counter("".join(lines))
-        repeated = "".join(each for each, count in counts.most_common() if count > 1)
-        yield Fault(Rule.REPEATED_CHARACTERS, 0, 0, "", repeated)
 
 
 def _repeated_feet(lines: list[str]) -> Iterator[Fault]:
@@ -349,11 +259,6 @@ def _rhyme_faults(
 
 def _names(foot: frozenset[Reading]) -> str:
     return "、".join(map(rhyme_name, sorted(foot)))
-
-
-def is_chinese(line: str) -> bool:
-    """Whether a line has Chinese characters alone."""
-    return not any(_strange_characters([line]))
 
 
 def opening_after(before: str, at: int) -> str:

@@ -55,6 +55,6 @@ def tune_rhyme(rhyme: str, tone: str) -> tuple[str, str]:
 
 
 def tune_rhyme_name(group: str, tone: str) -> str:
-    """The name of a tune's rhyme, such as 第三部平聲 or 第十五部入聲."""
+    """The name of a tune's rhyme, such as 第三部平聲, 第十五部入聲 or, without a tone, 第三部."""
     entering = TUNE_GROUPS.index(group) >= len(_GROUPS)
-    return f"{group}{'入' if entering else tone}聲"
+    return f"{group}{'入' if entering else tone}聲" if tone else group

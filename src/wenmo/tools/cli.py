@@ -311,19 +311,25 @@ def preset(
 @app.command()
 def prosody(
     poem: Annotated[str, typer.Argument(help="the poem, or - to read it from standard input")],
+    tune: Annotated[
+        str, typer.Option(help="the tune that it is to, such as 浣溪沙", show_default="none")
+    ] = "",
 ) -> None:
     """Show a poem's tones and rhyme by the rules of regulated verse (近体诗), and its faults.
+
+    With --tune the rules are the pattern of that tune (词牌).
 
     Punctuation or line breaks separate the lines; simplified characters are fine. The exit code is
     0 for a poem without faults, 1 for one with faults and 2 if there is no poem.
     """
+    from wenmo.text.patterns import tune_pattern
     from wenmo.text.prosody import analyse
     from wenmo.tools.prosody import poem_lines, prosody_page
 
     if poem == "-":
         poem = typer.get_binary_stream("stdin").read().decode("utf-8", "surrogateescape")
-    analysis = analyse(poem_lines(poem))
-    typer.echo(prosody_page(analysis))
+    analysis = analyse(poem_lines(poem, tune), tune_pattern(tune))
+    typer.echo(prosody_page(analysis, tune))
     raise typer.Exit(1 if analysis.faults else 0)
 
 
@@ -443,7 +449,7 @@ def write(
     task: Annotated[str | None, typer.Option(help=ONE_TASK, show_default="poetry")] = None,
     model: Annotated[str, typer.Option(help="model that writes: base, tuned or both")] = "tuned",
     form: Annotated[
-        str, typer.Option(help="a poem's form, 五言 or 七言 with 绝句 or 律诗")
+        str, typer.Option(help="a poem's form, 五言 or 七言 with 绝句 or 律诗, or a tune")
     ] = "五言绝句",
     seed: Annotated[
         int | None,
@@ -469,7 +475,10 @@ def write(
     ] = None,
     rhyme: Annotated[
         str | None,
-        typer.Option(help="a poem's 平水 rhyme, such as 东", show_default="the model chooses"),
+        typer.Option(
+            help="a poem's rhyme, such as 东; of a tune also 第三部",
+            show_default="the model chooses",
+        ),
     ] = None,
 ) -> None:
     """Write with the models, token by token: `wenmo write --task poetry 赤膊汗流浓`.

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from wenmo.core.errors import UserError
 from wenmo.core.language import N_, gettext, ngettext
-from wenmo.text.prosody import Analysis, Fault, Licence, Rule
+from wenmo.text.faults import Analysis, Fault, Licence, Rule
+from wenmo.text.patterns import tune_lines, tune_pattern, tunes
 from wenmo.text.readings import ALL_TONES, LEVEL, OBLIQUE, Reading, rhyme_name, tones
 from wenmo.text.verse import verse_lines
 
@@ -27,11 +28,18 @@ class NotVerseError(UserError):
     exit_code = 2
 
 
-def poem_lines(text: str) -> list[str]:
-    """A text's verse lines. Raises NotVerseError if there are none or the text was not UTF-8."""
+def poem_lines(text: str, tune: str = "") -> list[str]:
+    """A text's verse lines, by a tune's name as lines of tunes are parted.
+
+    Raises NotVerseError if there are none, the text was not UTF-8 or the tune is not known.
+    """
+    if tune and not tune_pattern(tune):
+        raise NotVerseError(
+            "tune: {tune!r}: known are {known}", tune=tune, known=", ".join(tunes())
+        )
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise NotVerseError("the poem is not in UTF-8; convert it first")
-    lines = verse_lines(text)
+    lines = tune_lines(text) if tune else verse_lines(text)
     if not lines:
         raise NotVerseError(
             "there is no verse line; give a poem with punctuation or line breaks between its lines"
@@ -39,9 +47,9 @@ def poem_lines(text: str) -> list[str]:
     return lines
 
 
-def prosody_page(analysis: Analysis) -> str:
-    """The form, each line above its tones, rhyme words, licences, and a sentence for each fault."""
-    parts = [[_title(analysis)], _toned_lines(analysis), [gettext(_LEGEND)]]
+def prosody_page(analysis: Analysis, tune: str = "") -> str:
+    """Form or tune, each line above its tones, rhyme words, licences, a sentence for each fault."""
+    parts = [[_title(analysis, tune)], _toned_lines(analysis), [gettext(_LEGEND)]]
     parts += [_rhyme_words(analysis), _licences(analysis), _faults(analysis)]
     return "\n\n".join(text for part in parts if (text := "\n".join(part)))
 
@@ -51,8 +59,11 @@ def tone_mark(readings: frozenset[Reading]) -> str:
     return _MARKS[tones(readings)] if readings else _UNLISTED
 
 
-def _title(analysis: Analysis) -> str:
+def _title(analysis: Analysis, tune: str) -> str:
     lines, length = len(analysis.lines), len(analysis.lines[0])
+    if tune:
+        count = ngettext("{count} line", "{count} lines", lines)
+        return gettext("{tune}: {lines}", tune=tune, lines=count)
     if analysis.checks:
         form = _NUMERALS[length] + _NAMES.get(lines, _LONG)
         return gettext(
@@ -78,20 +89,17 @@ def _toned_lines(analysis: Analysis) -> Iterator[str]:
 
 
 def _rhyme_words(analysis: Analysis) -> Iterator[str]:
-    """The last character of each even line with its rhyme, and of the first if it rhymes."""
-    for number, (line, readings) in enumerate(
-        zip(analysis.lines, analysis.readings, strict=True), 1
-    ):
-        shares = analysis.rhyme in readings[-1]
-        if number % 2 == 0 or (number == 1 and shares and len(analysis.lines) > 1):
-            found = [analysis.rhyme] if shares and analysis.rhyme else sorted(readings[-1])
-            names = "、".join(map(rhyme_name, found)) or gettext("unknown")
-            yield gettext(
-                "line {number} ends in {character}: {rhymes}",
-                number=number,
-                character=line[-1],
-                rhymes=names,
-            )
+    """The last character of each line that should rhyme with its rhyme, or its own readings."""
+    for number in analysis.rhymes:
+        readings = analysis.readings[number - 1][-1]
+        rhyme = analysis.rhyme_words.get(number)
+        names = "、".join(map(rhyme_name, [rhyme] if rhyme else sorted(readings)))
+        yield gettext(
+            "line {number} ends in {character}: {rhymes}",
+            number=number,
+            character=analysis.lines[number - 1][-1],
+            rhymes=names or gettext("unknown"),
+        )
 
 
 def _licences(analysis: Analysis) -> Iterator[str]:
@@ -140,6 +148,26 @@ def _sentence(fault: Fault, analysis: Analysis) -> str:
                 "a poem of {lines} of {characters} has no form of regulated verse",
                 lines=ngettext("{count} line", "{count} lines", lines),
                 characters=ngettext("{count} character", "{count} characters", characters),
+            )
+        case Rule.TUNE_LINES if fault.line:
+            return ngettext(
+                "it has {count} character where the tune has {expected}",
+                "it has {count} characters where the tune has {expected}",
+                int(found),
+                expected=expected,
+            )
+        case Rule.TUNE_LINES:
+            return ngettext(
+                "it has {count} line where the tune has {expected}",
+                "it has {count} lines where the tune has {expected}",
+                int(found),
+                expected=expected,
+            )
+        case Rule.TUNE_TONE:
+            return gettext(
+                "{character}, but the tune wants {expected} here",
+                character=_toned(character, found),
+                expected=expected,
             )
         case Rule.CHARACTER:
             return gettext("{character} is no Chinese character", character=character)

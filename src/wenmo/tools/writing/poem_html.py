@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from wenmo.scoring.repetition import sequence_repetition
-from wenmo.text.prosody import Analysis, Rule, analyse
-from wenmo.text.readings import rhyme_name
+from wenmo.text.faults import Analysis, Rule
+from wenmo.text.prosody import analyse
 from wenmo.text.verse import verse_lines
 from wenmo.tools.prosody import tone_mark
 from wenmo.tools.writing.translations import Language, translate
@@ -47,11 +47,9 @@ def facts(text: str, finish_reason: str, seed: int, task: str, language: Languag
         found.append(translate("repetition", language, share))
     if task == "poetry" and (lines := verse_lines(text)):
         analysis = analyse(lines)
-        rhyme = analysis.rhyme
+        rhyme = analysis.rhyme_names
         found.append(
-            translate("rhyme", language, rhyme_name(rhyme))
-            if rhyme
-            else translate("no_rhyme", language)
+            translate("rhyme", language, rhyme) if rhyme else translate("no_rhyme", language)
         )
         found.append(translate("faults", language, len(analysis.faults)))
     found.append(f"{translate('seed', language)} {seed}")
@@ -70,9 +68,9 @@ def _characters(analysis: Analysis, number: int) -> Iterator[Markup]:
     not_chinese = {fault.character for fault in faults if fault.rule is Rule.CHARACTER}
     for at, (character, found) in enumerate(zip(line, readings, strict=True), 1):
         mark = tone_mark(found)
-        is_foot = at == len(line) and (number % 2 == 0 or number == 1)
+        is_rhyme = at == len(line) and number in analysis.rhyme_words
         classes = [_CLASSES.get(mark, "either")]
-        classes += ["rhyme"] if is_foot and analysis.rhyme in found else []
+        classes += ["rhyme"] if is_rhyme else []
         classes += ["fault"] if at in faulty else []
         if at in not_chinese:
             yield Markup('<span class="fault">{}</span>').format(character)

@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.text import Text
 
 from wenmo.core.language import gettext, ngettext
+from wenmo.text.patterns import Pattern, tune_lines
 from wenmo.text.prosody import analyse
-from wenmo.text.readings import line_readings, rhyme_name
+from wenmo.text.readings import line_readings
 from wenmo.text.verse import verse_lines
 from wenmo.tools.prosody import tone_mark
 
@@ -107,14 +108,14 @@ def _tones(verse: str) -> Iterator[tuple[str, str]]:
     return zip(verse, map(tone_mark, line_readings(verse)), strict=True)
 
 
-def poem_facts(text: str) -> str:
-    """The rhyme of a poem and its number of faults."""
-    lines = verse_lines(text)
+def poem_facts(text: str, tune: Pattern = "") -> str:
+    """The rhymes of a poem and its number of faults, by the rules of poems or of a tune."""
+    lines = tune_lines(text) if tune else verse_lines(text)
     if not lines:
         return gettext("no verse")
-    analysis = analyse(lines)
+    analysis = analyse(lines, tune)
     rhyme = gettext("no rhyme")
-    if analysis.rhyme:
-        rhyme = gettext("rhyme {rhyme}", rhyme=rhyme_name(analysis.rhyme))
+    if names := analysis.rhyme_names:
+        rhyme = gettext("rhyme {rhyme}", rhyme=names)
     faults = ngettext("{count} fault", "{count} faults", len(analysis.faults))
     return gettext("{rhyme}, {faults}", rhyme=rhyme, faults=faults)

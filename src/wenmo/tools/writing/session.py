@@ -15,9 +15,16 @@ from wenmo.core.language import N_, gettext, language, ngettext
 from wenmo.core.records import write_text
 from wenmo.core.system_words import system_words
 from wenmo.engines.engine import Completion
-from wenmo.text.asked_verse import FORMS, asked_first_line, asked_form
+from wenmo.text.asked_verse import (
+    FORMS,
+    Verse,
+    asked_first_line,
+    asked_form,
+    asked_pattern,
+    asked_tune,
+)
 from wenmo.text.certain_readings import named_rhyme
-from wenmo.text.verse_state import Verse
+from wenmo.text.patterns import Pattern, is_tune
 from wenmo.tools.writing.screen import GrowingText, Screen, poem_facts
 from wenmo.tools.writing.wording import checked_form, task_prompt
 from wenmo.tools.writing.writer import (
@@ -40,10 +47,10 @@ HELP = N_("""\
 Type a theme, or for a poem its first line or title, and Enter. Ctrl-C stops the text.
 /task novel         the task, and with it its model
 /model both         the model that writes: base, tuned, or one after the other
-/form 七言绝句      a poem's form
+/form 七言绝句      a poem's form, or a tune such as 浣溪沙
 /temperature 0.7    temperature of sampling; 0 is greedy
 /verse full         what a poem keeps (free, form, rhyme, full)
-/rhyme 东           a poem's 平水 rhyme; 随: the model chooses
+/rhyme 东           a poem's 平水 rhyme, or a tune's such as 第三部; 随: the model chooses
 /seed 42            seed of sampling
 /again              write about the same theme with the next seed
 /save poem.txt      save the last texts in outputs/saved
@@ -131,7 +138,7 @@ class Session:
             case "rhyme":
                 found = None if value == ANY_RHYME else value
                 if found:
-                    named_rhyme(found)
+                    named_rhyme(found, of_tune=True)
             case "seed":
                 found = number(int, value, key)
             case _:
@@ -157,7 +164,7 @@ class Session:
         self.request, self.typed, self.texts = request, typed, {}
         self.screen.note(prompt)
         asked = asked_form(prompt) if now.task == "poetry" and prompt != typed else None
-        if asked and asked != FORMS[now.form]:
+        if asked and asked != FORMS.get(now.form):
             self.screen.note(
                 gettext(
                     "the first line has {count} characters, so the form is not {form}",
@@ -169,7 +176,7 @@ class Session:
             if now.model == BOTH:
                 self.screen.heading(model)
             text = self.texts[model] = self._show_text(model, request)
-            self.screen.note(self._facts(text))
+            self.screen.note(self._facts(text, asked_tune(prompt)))
             if self.stopped:
                 break
 
@@ -215,11 +222,13 @@ class Session:
             raise ParamsError("rhyme: verse is {rule}; set it to rhyme or full", rule=rule)
         if now.task != "poetry" or rule == "free":
             return None
-        form = asked_form(prompt)
-        if form is None:
-            raise ParamsError("verse: {prompt!r} names no form such as 五言绝句", prompt=prompt)
-        rhyme = named_rhyme(now.rhyme) if now.rhyme else None
-        verse = Verse(rule, *form, first_line=asked_first_line(prompt) or "", rhyme=rhyme)
+        pattern = asked_pattern(prompt)
+        if pattern is None:
+            raise ParamsError(
+                "verse: {prompt!r} names no form such as 五言绝句 and no known tune", prompt=prompt
+            )
+        rhyme = named_rhyme(now.rhyme, of_tune=is_tune(pattern)) if now.rhyme else None
+        verse = Verse(rule, pattern, first_line=asked_first_line(prompt) or "", rhyme=rhyme)
         if fault := verse.fault():
             raise ParamsError("verse: {fault}", fault=fault)
         return verse
@@ -240,14 +249,14 @@ class Session:
         growing.end()
         return whole
 
-    def _facts(self, text: Completion) -> str:
+    def _facts(self, text: Completion, tune: Pattern) -> str:
         characters = len("".join(text.text.split()))
         told = [
             ngettext("{count} character", "{count} characters", characters),
             gettext("seed {seed}", seed=self.settings.seed),
         ]
         if self.settings.task == "poetry":
-            told.append(poem_facts(text.text))
+            told.append(poem_facts(text.text, tune))
         endings: dict[str, list[str]] = {
             "stop": [],
             "length": [gettext("cut at max_new_tokens")],

@@ -12,8 +12,8 @@ from wenmo.config.generate import GenerateParams, Sampling
 from wenmo.core.errors import ParamsError
 from wenmo.engines.engine import Completion, Prompt, prompt_seed, without_cut_character
 from wenmo.model.chat import prompt_messages
+from wenmo.text.asked_verse import Verse
 from wenmo.text.thinking import CLOSING, OPENING, after_thinking
-from wenmo.text.verse_state import Verse
 
 ModelName = Literal["base", "tuned"]
 MODELS: tuple[ModelName, ...] = get_args(ModelName)
