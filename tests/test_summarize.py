@@ -12,7 +12,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ from tests.fault_server import Faults, FaultServer
 from tests.small_prompts import asks_about, bare_rows, content, settings, write
 from wenmo.config.summarize import SummarizeParams
 from wenmo.core.errors import UserError
-from wenmo.core.records import Row, read_records, write_json_lines, write_records
+from wenmo.core.records import Row, read_json_lines, read_records, write_json_lines, write_records
 from wenmo.llm.client import Usage
 from wenmo.llm.dialogue import (
     Accepted,
@@ -45,8 +45,15 @@ from wenmo.llm.dialogue import (
 from wenmo.llm.offline import leading_clause
 from wenmo.llm.prompt_writer import write_prompts
 from wenmo.llm.store import Reply, Request, Store, request_key, store_path
-from wenmo.tools import cli
-from wenmo.tools.batch import batch_lines, import_results, pending_requests
+from wenmo.tools import batch, cli
+from wenmo.tools.batch import (
+    Imported,
+    batch_lines,
+    export_batch,
+    import_batch,
+    import_results,
+    pending_requests,
+)
 
 ALL_FAULTS = Faults(
     too_many=0.05, server_error=0.05, hang=0.01, truncated=0.05, empty=0.1, overlong=0.1
@@ -504,7 +511,10 @@ def test_a_batch_goes_out_and_comes_back(server: FaultServer, tmp_path: Path) ->
         ]
         results[0] = {"custom_id": lines[0]["custom_id"], "response": None, "error": {"code": "x"}}
         write_json_lines(tmp_path / "results.jsonl", results)
-        assert import_results(tmp_path / "results.jsonl", store) == (4, 1)
+        imported = Imported()
+        import_results(tmp_path / "results.jsonl", store, imported)
+        assert (imported.stored, imported.failed) == (4, 1)
+        assert imported.first_fault.endswith('results.jsonl:1: {"code": "x"}')
         assert len(list(pending_requests(rows, settled, store))) == 1
     write(rows, server)
     assert server.calls == 1
@@ -529,7 +539,67 @@ def test_a_batch_has_the_fields_of_the_entry_where_a_server_looks_for_them() -> 
 def test_a_line_that_is_no_result_is_named(tmp_path: Path, line: str, complaint: str) -> None:
     (tmp_path / "results.jsonl").write_text(line + "\n")
     with Store(store_path()) as store, pytest.raises(UserError, match=complaint):
-        import_results(tmp_path / "results.jsonl", store)
+        import_results(tmp_path / "results.jsonl", store, Imported())
+
+
+def results_of(paths: Iterable[Path], server: FaultServer) -> list[dict[str, object]]:
+    """What a queue makes of request files."""
+    return [
+        {
+            "custom_id": line["custom_id"],
+            "response": {"status_code": 200, "body": server._completion(line["body"])},
+        }
+        for path in paths
+        for _, line in read_json_lines(path)
+    ]
+
+
+@pytest.mark.parametrize(("requests", "size"), [(3, 10**9), (10**9, 3000), (10**9, 1)])
+def test_requests_are_split_by_the_limits_of_a_queue_and_come_back_in_any_order_and_in_parts(
+    server: FaultServer, monkeypatch: pytest.MonkeyPatch, requests: int, size: int
+) -> None:
+    monkeypatch.setattr(batch, "REQUESTS", requests)
+    monkeypatch.setattr(batch, "BYTES", size)
+    workspace(server.url, bare_rows(10))
+    parts = export_batch("novel", Path("out.jsonl"))
+    assert [path.name for path in parts][:3] == ["out.jsonl", "out.2.jsonl", "out.3.jsonl"]
+    for path, count in parts.items():
+        assert len(path.read_text("utf-8").splitlines()) == count <= requests
+        assert path.stat().st_size <= size or count == 1
+    assert sum(parts.values()) == 10
+    results = results_of(parts, server)
+    assert len({result["custom_id"] for result in results}) == 10
+    with pytest.raises(
+        UserError, match=r"out\..*jsonl: from an earlier export; remove it, or name"
+    ):
+        export_batch("novel", Path("out.jsonl"))
+
+    random.Random(1).shuffle(results)
+    lost = {result["custom_id"] for result in results[7:]}
+    for name, part in (("a.jsonl", results[:4]), ("b.jsonl", results[2:7])):
+        write_json_lines(Path(name), part)
+    assert import_batch([Path("b.jsonl"), Path("a.jsonl")]).stored == 9
+    again = export_batch("novel", Path("again.jsonl"))
+    assert {result["custom_id"] for result in results_of(again, server)} == lost
+    write_json_lines(Path("c.jsonl"), results[7:])
+    import_batch([Path("c.jsonl")])
+    assert export_batch("novel", Path("none.jsonl")) == {Path("none.jsonl"): 0}
+
+
+def test_the_results_before_a_line_that_is_none_are_kept(server: FaultServer) -> None:
+    workspace(server.url, bare_rows(3))
+    results = results_of(export_batch("novel", Path("out.jsonl")), server)
+    write_json_lines(Path("results.jsonl"), [results[0], {}, *results[1:]])
+    with pytest.raises(UserError, match=r"results\.jsonl:2: expected custom_id"):
+        import_batch([Path("results.jsonl")])
+    assert export_batch("novel", Path("again.jsonl")) == {Path("again.jsonl"): 2}
+
+
+def test_equal_passages_are_asked_about_once(server: FaultServer) -> None:
+    rows = bare_rows(4)
+    same = [replace(row, output=rows[0].output) for row in rows]
+    with Store(store_path()) as store:
+        assert len(list(pending_requests(same, settings(server.url), store))) == 1
 
 
 def test_the_commands_estimate_export_and_import(server: FaultServer) -> None:

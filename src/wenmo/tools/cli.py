@@ -204,18 +204,32 @@ def batch_export(
     """Write the requests about TASK that have no answer yet, for a batch or `vllm run-batch`."""
     from wenmo.tools.batch import export_batch
 
-    typer.echo(gettext("{count} requests in {path}", count=export_batch(task, path), path=path))
+    for part, count in export_batch(task, path).items():
+        typer.echo(gettext("{count} requests in {path}", count=count, path=part))
 
 
 @batch_app.command("import")
-def batch_import(path: Annotated[Path, typer.Argument(help="results of a batch")]) -> None:
+def batch_import(
+    paths: Annotated[list[Path], typer.Argument(help="results of batches")],
+) -> None:
     """Store a batch's answers, so that `dvc repro summarize` does not ask for them again."""
     from wenmo.tools.batch import import_batch
 
-    stored, failed = import_batch(path)
+    found = import_batch(paths)
     typer.echo(
-        gettext("{stored} answers kept, {failed} requests had failed", stored=stored, failed=failed)
+        gettext(
+            "{stored} answers kept, {failed} requests had failed",
+            stored=found.stored,
+            failed=found.failed,
+        )
     )
+    if found.failed:
+        typer.echo(
+            gettext(
+                "{fault}; `wenmo batch export` writes failed and missing requests again",
+                fault=found.first_fault,
+            )
+        )
 
 
 @app.command()
