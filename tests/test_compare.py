@@ -501,14 +501,16 @@ class Outline(HTMLParser):
         self.loads += [str(value) for name, value in attrs if name in ("src", "href")]
 
 
-def test_the_page_holds_everything_and_runs_nothing(ask: Ask, tmp_path: Path) -> None:
+def test_the_page_holds_everything_and_loads_nothing(ask: Ask, tmp_path: Path) -> None:
     assert ask("main", "steps-500", "--texts", "0").code == 0
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
     outline = Outline()
     outline.feed(page)
-    assert not {"script", "link", "b", "iframe"} & set(outline.tags)
-    assert set(outline.loads) == {"#novel", "#poetry"}
-    assert "content=\"default-src 'none'; style-src 'unsafe-inline'\"" in page
+    assert not {"b", "iframe"} & set(outline.tags)
+    # Its own script, which changes the language.
+    assert outline.tags.count("script") == 1
+    assert set(outline.loads) == {"data:,", "#novel", "#poetry"}
+    assert "default-src &#39;none&#39;; style-src &#39;sha256-" in page
     # Base and two revisions in two tasks.
     assert page.count("&lt;script&gt;") == 6
     assert outline.tags.count("article") == 2 * ROWS
@@ -516,6 +518,7 @@ def test_the_page_holds_everything_and_runs_nothing(ask: Ask, tmp_path: Path) ->
     assert "steps-500 is better than main: exact form ↑ 0.750 instead of 0.250, +0.500" in page
     assert "<td>100</td><td>500</td>" in page
     assert "&#34;" not in page.split("<style>")[1].split("</style>")[0]
+    assert '<span data-zh="steps-500 比 main 好：格式完全正确 ↑' in page
     again = tmp_path / "again.html"
     ask("main", "steps-500", "--texts", "0", "--html", str(again))
     assert again.read_bytes() == (tmp_path / "page.html").read_bytes()
@@ -525,10 +528,11 @@ def test_pictures_put_dots_and_intervals_where_their_numbers_are(
     novel_and_poetry: list[TaskComparison],
 ) -> None:
     novel, poetry = novel_and_poetry
-    assert next(pictures(novel)).unit.startswith("held-out loss")
+    assert next(pictures(novel)).unit.english.startswith("held-out loss")
     shares, loss = pictures(poetry)
-    assert shares.unit == "scores from 0 to 1" and loss.unit.startswith("held-out loss")
-    marks = {mark.label: mark for mark in shares.marks}
+    assert shares.unit.english == "scores from 0 to 1"
+    assert loss.unit.english.startswith("held-out loss")
+    marks = {mark.label.english: mark for mark in shares.marks}
     form = marks["exact form ↑"]
     assert form.kind == "better" and marks["ROUGE-1 ↑"].kind == "unsure"
     assert shares.zero < form.low < form.dot < form.high

@@ -221,13 +221,13 @@ answers data/merged/poetry/eval.jsonl:1
 reports/novel.jsonl:1
 text of tuned, 2 of 2 客人笑了。
 text of base, 1 of 2 木木木
-scores of tuned rouge_1 0.5
+scores of tuned ROUGE-1 0.5
 answers data/merged/novel/eval.jsonl:1
 
 {ARTICLE}
 text of tuned, 1 of 2 {COPY}
 tuned, 2 of 2 outputs/novel/eval.tuned.jsonl:2, ended by itself, 7 tokens (stop)
-scores of base rouge_1 0.25
+scores of base ROUGE-1 0.25
 """
 """A row and some of the lines that are told of it."""
 
@@ -240,11 +240,22 @@ def test_what_is_told_of_each_kind_of_row(case: str) -> None:
     assert not section(page, "Beware")
 
 
+def test_nothing_is_told_in_english_to_a_reader_of_chinese(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("WENMO_LANG", "zh")
+    texts = ("春江水暖鸭先知", POEMS[0][1], "texts/poetry/poems.csv:6")
+    for row in (*texts, *(case.splitlines()[0] for case in TOLD.strip().split("\n\n"))):
+        page = re.sub("`.*?`|python stages.*", "", told(row))
+        assert re.findall(r"[a-z]{2,} [a-z]{2,} [a-z]{2,}|[:,;] [A-Za-z]*[a-z]", page) == []
+        assert "与这段文本最相近的训练样本" in page
+
+
 def test_the_row_that_was_copied_is_the_nearest() -> None:
     page = told("outputs/novel/submit.json:1", "--neighbours", "2")
     first = section(page, "The training rows nearest to the text")[:4]
     # Row 1 is held out, so that the book's third row is the second one to learn from.
-    assert first[0] == "100.0% data/merged/novel/train.jsonl:2, 修琴记 position 2"
+    assert first[0] == "100.0% data/merged/novel/train.jsonl:2, 修琴记, position 2"
     assert first[1:3] == [ROWS[2].id, "prompt: 写第2段"]
     run = without_space(COPY)
     assert first[3] == f"longest run in common ({len(run)} characters): {run}"

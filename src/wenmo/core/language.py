@@ -7,7 +7,7 @@ A message stands in English where it is told; its translation is in the catalogu
 import json
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Literal
 
 Language = Literal["en", "zh"]
+
+Message = Callable[[], str]
+"""A message that is told later, in each language that it is then asked for in."""
 
 CATALOGUE = Path(__file__).parents[1] / "locale/zh_CN/LC_MESSAGES/wenmo.po"
 

@@ -4,7 +4,7 @@ The page is the same on every machine: DVC hashes it. English is its text, and C
 attributes data-zh, for an element's content, and data-zh-NAME, for its attribute NAME.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from wenmo.core.language import Language, gettext, in_language
+
+LANGUAGES: tuple[Language, Language] = ("en", "zh")
 
 SCRIPT = Path(__file__).with_name("language.js")
 
@@ -34,11 +36,17 @@ class Both:
 
 def in_both(tell: Callable[..., str], *arguments: Any) -> Both:
     """What a function tells in each language; a plain string is escaped."""
-    told = {}
-    for each in ("en", "zh"):
+    (told,) = in_both_each(lambda: [tell(*arguments)])
+    return told
+
+
+def in_both_each(tell: Callable[..., Iterable[str]], *arguments: Any) -> list[Both]:
+    """The same for a function that tells several things, which are as many in each language."""
+    told: list[list[Markup]] = []
+    for each in LANGUAGES:
         with in_language(each):
-            told[each] = escape(tell(*arguments))
-    return Both(told["en"], told["zh"])
+            told.append([escape(text) for text in tell(*arguments)])
+    return [Both(*pair) for pair in zip(*told, strict=True)]
 
 
 def both(message: str, /, **values: Any) -> Both:

@@ -17,7 +17,7 @@ from jinja2 import Environment, FileSystemLoader
 from wenmo.core.errors import UserError
 from wenmo.core.records import Generation, write_text
 from wenmo.report import charts, wording
-from wenmo.report.both_languages import SCRIPT, Both, attribute, both, in_both
+from wenmo.report.both_languages import SCRIPT, Both, attribute, both, in_both, in_both_each
 from wenmo.report.names import SCORE_MEANINGS, SCORE_NAMES, TASK_NAMES, better_direction
 from wenmo.report.side_by_side import rows_of_texts
 from wenmo.scoring.catalogue import primary_score
@@ -54,8 +54,27 @@ def templates(folder: Path) -> Environment:
     environment = Environment(
         loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    environment.globals |= {"both": both, "attribute": attribute}
+    environment.globals |= {
+        "both": both,
+        "in_both": in_both,
+        "in_both_each": in_both_each,
+        "attribute": attribute,
+    }
     return environment
+
+
+def own_files(styles: Sequence[Path], scripts: Sequence[Path]) -> dict[str, str]:
+    """A page's `style` and `script`, and the `policy` that allows these two and nothing else."""
+    style, script = (
+        "".join(path.read_text(encoding="utf-8") for path in paths) for paths in (styles, scripts)
+    )
+    hashes = (
+        base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()
+        for each in (style, script)
+    )
+    allowed = "; style-src 'sha256-{}'; script-src 'sha256-{}'".format(*hashes)
+    policy = f"default-src 'none'{allowed}; img-src data:; base-uri 'none'; form-action 'none'"
+    return {"style": style, "script": script, "policy": policy}
 
 
 def write_page(path: Path, report: Report) -> None:
@@ -70,19 +89,13 @@ def write_page(path: Path, report: Report) -> None:
         "p": wording.p_value,
         "percent": wording.percent,
     }
-    style, *scripts = (
-        (FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js", SCRIPT)
-    )
-    script = "".join(scripts)
     scores, delta = report.scores, report.scores["delta"]
     primary = primary_score(report.task)
     rows = list(rows_of_texts(report.task, report.base, report.tuned, report.by_row))
     page = environment.get_template("page.html.jinja").render(
         report=report,
         task=TASK_NAMES[report.task],
-        policy=_policy(style, script),
-        style=style,
-        script=script,
+        **own_files([FOLDER / "page.css"], [FOLDER / "page.js", SCRIPT]),
         verdict=in_both(wording.verdict, scores, primary),
         by_rule=in_both(wording.by_rule, scores),
         basis=in_both(wording.basis, scores),
@@ -166,13 +179,3 @@ def _pictures(report: Report) -> Iterator[tuple[Both, Both, Both]]:
             ),
             in_both(charts.shares, outcomes),
         )
-
-
-def _policy(style: str, script: str) -> str:
-    """A content security policy that allows this style and this script, and nothing else."""
-    hashes = (
-        base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()
-        for each in (style, script)
-    )
-    allowed = "; style-src 'sha256-{}'; script-src 'sha256-{}'".format(*hashes)
-    return f"default-src 'none'{allowed}; img-src data:; base-uri 'none'; form-action 'none'"

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from wenmo.core.errors import UserError
-from wenmo.core.language import N_, VARIABLE, gettext, in_language
+from wenmo.core.language import N_, VARIABLE, gettext
 from wenmo.tools.help import App, Group
 
 COMPARISON_PAGE = Path("reports/compare.html")
@@ -371,15 +371,13 @@ def trace(
     from wenmo.tools.trace.layout import page
     from wenmo.tools.trace.pasted import pasted_text, trace_text
 
-    # The sections are in English alone, and half of them in Chinese would be worse.
-    with in_language("en"):
-        if text := pasted_text(row):
-            with chdir(located("")[0]):
-                sections = trace_text(text, neighbours)
-        else:
-            address = parse(row)
-            with chdir(address.root):
-                sections = traced(address, neighbours)
+    if text := pasted_text(row):
+        with chdir(located("")[0]):
+            sections = trace_text(text, neighbours)
+    else:
+        address = parse(row)
+        with chdir(address.root):
+            sections = traced(address, neighbours)
     typer.echo(page(sections, shutil.get_terminal_size().columns))
 
 

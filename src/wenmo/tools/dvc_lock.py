@@ -6,6 +6,7 @@ https://dvc.org/doc/user-guide/project-structure/dvcyaml-files#dvclock-file
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -15,6 +16,7 @@ from tqdm import tqdm
 
 from wenmo.config.params_file import PARAMS_FILE, deep_merge
 from wenmo.core.errors import UserError
+from wenmo.core.language import N_, Message, gettext
 
 LOCK_FILE = Path("dvc.lock")
 
@@ -130,20 +132,29 @@ def raw_folder(lock: Lock, task: str) -> Path | None:
     return next((Path(each) for each in stage.inputs if stage.command.endswith(f" {each}")), None)
 
 
-def differences(lock: Lock, path: PurePath | str, stages: list[Stage]) -> Iterator[str]:
+def differences(lock: Lock, path: PurePath | str, stages: list[Stage]) -> Iterator[Message]:
     """Sentences: what is not as it was when the stages that led to the file ran.
 
     Changed code is left to `dvc status`. Models are compared by what dvc.lock says.
     """
     made = maker(lock, path)
     if made is None:
-        yield f"dvc.lock does not record {path}, so its origin is not known; run `dvc repro`"
+        yield partial(
+            gettext,
+            N_("dvc.lock does not record {path}, so its origin is not known; run `dvc repro`"),
+            path=path,
+        )
         return
     stage, output = made
     if md5(Path(output)) != stage.outputs[output]:
-        yield (
-            f"{output} has changed since {stage.name} made it; `dvc checkout {output}` brings"
-            " back what dvc.lock records, which the rest of this page is about"
+        yield partial(
+            gettext,
+            N_(
+                "{output} has changed since {stage} made it; `dvc checkout {output}` brings back"
+                " what dvc.lock records, which the rest of this page is about"
+            ),
+            output=output,
+            stage=stage.name,
         )
     told = {output}
     for stage in stages:
@@ -155,10 +166,21 @@ def differences(lock: Lock, path: PurePath | str, stages: list[Stage]) -> Iterat
                 continue
             if source and source[0].outputs.get(name, then) != then:
                 told.add(name)
-                yield f"{source[0].name} has run since {stage.name} did: {name} is another one now"
+                yield partial(
+                    gettext,
+                    N_("{other} has run since {stage} did: {path} is another one now"),
+                    other=source[0].name,
+                    stage=stage.name,
+                    path=name,
+                )
             elif not name.startswith(_MODELS) and Path(name).exists() and md5(Path(name)) != then:
                 told.add(name)
-                yield f"{name} has changed since {stage.name} read it"
+                yield partial(
+                    gettext,
+                    N_("{path} has changed since {stage} read it"),
+                    path=name,
+                    stage=stage.name,
+                )
 
 
 def md5(path: Path) -> str:

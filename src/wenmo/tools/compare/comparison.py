@@ -4,7 +4,7 @@ The others are compared to the first revision. Differences are paired: each held
 to itself, as in metrics/<task>.json.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
@@ -13,18 +13,14 @@ from tqdm import tqdm
 
 from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError, WrongArgumentsError
-from wenmo.core.language import gettext
 from wenmo.core.records import Generation
-from wenmo.report.names import SCORE_NAMES, better_direction, score_name
+from wenmo.report.names import SCORE_NAMES, better_direction
 from wenmo.scoring.catalogue import LOWER_IS_BETTER, forced_scores, primary_score
 from wenmo.scoring.comparison import compare, holm, outcomes
 from wenmo.tools.compare.revisions import WORKSPACE, Revision, ScoredRow, differing, flatten
 
 LEAST_SHOWN = 0.0005
 """A smaller difference is none in three decimals; the same weights elsewhere differ as much."""
-
-MOST_NAMED = 6
-"""So many differing files are named; the rest is counted."""
 
 
 @dataclass(frozen=True)
@@ -62,18 +58,24 @@ class ScoreLine:
 
 @dataclass(frozen=True)
 class Pair:
-    """A revision against the first: the number of rows of both, and what a reader has to know.
+    """A revision against the first: the number of rows of both, and what else differs.
 
-    `primary_values` are the means of the primary score in the first and in this revision.
-    `decoding` tells how poems were decoded, unless it was freely in both.
+    `primary_values` are the means of the primary score in the first and in this revision, and
+    `held_out` their numbers of held-out rows, if they are not of the same rows. `other_prompts`
+    counts rows with another prompt. `other_bases` are the means of base by score, where they
+    differ on the same rows. `other_inputs` are files of code and data. `decoding` are each one's
+    rules, unless poems were decoded freely in both.
     """
 
     name: str
     rows: int
     primary_values: tuple[float, float] | None
     outcomes: dict[str, int]
-    notes: list[str]
-    decoding: str = ""
+    held_out: tuple[int, int] | None
+    other_prompts: int
+    other_bases: dict[str, tuple[float, float]]
+    other_inputs: list[str]
+    decoding: dict[str, list[str]]
 
 
 @dataclass(frozen=True)
@@ -93,12 +95,17 @@ class RowTexts:
 
 @dataclass(frozen=True)
 class TaskComparison:
-    """One task in all revisions."""
+    """One task in all revisions.
+
+    By revision, `changed` are parameters that have changed since it was built, and `made_since`
+    stages with a file that another stage has written since they read it (see `Revision`).
+    """
 
     task: str
     scores: list[ScoreLine]
     pairs: list[Pair]
-    notes: list[str]
+    changed: dict[str, list[str]]
+    made_since: dict[str, list[tuple[str, str, str]]]
     texts: list[RowTexts]
 
 
@@ -210,7 +217,14 @@ def _compare_task(task: str, built: Sequence[_Built]) -> TaskComparison:
         )
         for key in _in_order(task, (key for each in built for key in each.scores))
     ]
-    return TaskComparison(task, scores, pairs, _not_up_to_date(task, built), _texts(task, built))
+    return TaskComparison(
+        task,
+        scores,
+        pairs,
+        {each.name: each.revision.changed_since_built(task) for each in built},
+        {each.name: each.revision.made_since_read(task) for each in built},
+        _texts(task, built),
+    )
 
 
 def _improvements(task: str, first: Revision, rows: Rows) -> dict[str, Improvement]:
@@ -243,33 +257,27 @@ def _improvements(task: str, first: Revision, rows: Rows) -> dict[str, Improveme
 def _pair(task: str, first: _Built, other: _Built, rows: Rows) -> Pair:
     key = primary_score(task)
     ones, twos, _ = _values(key, "tuned", rows)
+    is_same = first.rows.keys() == other.rows.keys()
     return Pair(
         other.name,
         len(rows),
         (fmean(ones), fmean(twos)) if ones else None,
         outcomes(ones, twos, higher_is_better=key not in LOWER_IS_BETTER),
-        list(_notes(task, first, other, rows)),
+        None if is_same else (len(first.rows), len(other.rows)),
+        sum(one.prompt != two.prompt for one, two in rows),
+        _other_bases(task, rows),
+        differing(first.revision.inputs(task), other.revision.inputs(task)),
         _decoding(first, other),
     )
 
 
-def _decoding(*built: _Built) -> str:
-    """How each revision decoded poems, and which scores are the decoder's; empty if freely."""
+def _decoding(*built: _Built) -> dict[str, list[str]]:
+    """The rules by which each revision decoded poems; empty if no rule forces a score."""
     rules = {
         each.name: sorted({text.verse for texts in each.texts.values() for text in texts})
         for each in built
     }
-    found = {rule for of_one in rules.values() for rule in of_one}
-    forced = {score for rule in found for score in forced_scores(rule)}
-    if not forced:
-        return ""
-    among = gettext(" and ")
-    how = ", ".join(f"{name} {among.join(of_one)}" for name, of_one in rules.items())
-    return gettext(
-        "decoded by rule ({how}): {names} are then the decoder's, and not learnt",
-        how=how,
-        names=", ".join(score_name(each) for each in SCORE_NAMES if each in forced),
-    )
+    return rules if any(map(forced_scores, set().union(*rules.values()))) else {}
 
 
 def _values(key: str, model: str, rows: Rows) -> tuple[list[float], list[float], list[str]]:
@@ -283,95 +291,14 @@ def _values(key: str, model: str, rows: Rows) -> tuple[list[float], list[float],
     return list(ones), list(twos), list(sources)
 
 
-def _notes(task: str, first: _Built, other: _Built, rows: Rows) -> Iterator[str]:
-    """What differs between two revisions beside the parameters."""
-    if first.rows.keys() != other.rows.keys():
-        counts = gettext(
-            "{first} has {rows} held-out rows and {other} {other_rows}",
-            first=first.name,
-            rows=len(first.rows),
-            other=other.name,
-            other_rows=len(other.rows),
-        )
-        if len(rows) > 1:
-            yield gettext(
-                "{counts}; the {both} of both are compared, while the scores themselves are of all"
-                " that each has",
-                counts=counts,
-                both=len(rows),
-            )
-        elif rows:
-            yield gettext(
-                "{counts}, with only one in common: an improvement cannot be told from chance",
-                counts=counts,
-            )
-        else:
-            yield gettext(
-                "{counts}, with none in common: an improvement cannot be told from chance",
-                counts=counts,
-            )
-    other_prompts = sum(one.prompt != two.prompt for one, two in rows)
-    if other_prompts:
-        yield gettext(
-            "{count} of these rows were asked for by another prompt in {name}",
-            count=other_prompts,
-            name=other.name,
-        )
-    bases = []
+def _other_bases(task: str, rows: Rows) -> dict[str, tuple[float, float]]:
+    """The scores in which base differs, with its means in both revisions."""
+    found = {}
     for key in _in_order(task, (key for _, two in rows for key in two.base)):
         ones, twos, _ = _values(key, "base", rows)
         if ones and abs(fmean(ones) - fmean(twos)) >= LEAST_SHOWN:
-            before, after = fmean(ones), fmean(twos)
-            bases.append(
-                gettext(
-                    "{score} {before:.3f} and {after:.3f}",
-                    score=score_name(key),
-                    before=before,
-                    after=after,
-                )
-            )
-    if bases:
-        yield gettext(
-            "base differs too, on the same rows ({scores}): another base model, prompt or sampling,"
-            " so a difference is not due to training alone",
-            scores=", ".join(bases[:MOST_NAMED]),
-        )
-    inputs = differing(first.revision.inputs(task), other.revision.inputs(task))
-    if inputs:
-        yield gettext(
-            "{first} and {other} were built from other code or data: {files}",
-            first=first.name,
-            other=other.name,
-            files=_named(inputs),
-        )
-
-
-def _not_up_to_date(task: str, built: Sequence[_Built]) -> list[str]:
-    """Parameters and files of today that were not in force when the task was built."""
-    notes = [
-        gettext(
-            "{name}: built before {params} changed in params.yaml; the change takes effect by"
-            " `dvc repro evaluate@{task}`",
-            name=each.name,
-            params=_named(changed),
-            task=task,
-        )
-        for each in built
-        if (changed := each.revision.changed_since_built(task))
-    ]
-    notes += [
-        gettext(
-            "{name}: {stage} has not run since {other} did, so it read another {path};"
-            " `dvc repro {stage}` brings it up to date",
-            name=each.name,
-            stage=stage,
-            other=other,
-            path=path,
-        )
-        for each in built
-        for stage, other, path in each.revision.made_since_read(task)
-    ]
-    return notes
+            found[key] = (fmean(ones), fmean(twos))
+    return found
 
 
 def _texts(task: str, built: Sequence[_Built]) -> list[RowTexts]:
@@ -404,11 +331,3 @@ def _in_order(task: str, keys: Iterable[str]) -> list[str]:
     found = dict.fromkeys(keys)
     order = dict.fromkeys([primary_score(task), *SCORE_NAMES, *found])
     return [key for key in order if key in found]
-
-
-def _named(names: Sequence[str]) -> str:
-    """A few of the names, and how many more there are."""
-    rest = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (
-        gettext(" and {rest} more", rest=rest) if rest > 0 else ""
-    )

@@ -1,14 +1,14 @@
-"""Revisions side by side as one page without network or script, in which all texts are escaped."""
+"""Revisions side by side as one page without network, in which all texts are escaped."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from wenmo.core.language import in_language
+from wenmo.report.both_languages import Both, both, in_both
 from wenmo.report.charts import axis
-from wenmo.report.names import SCORE_NAMES, TASK_NAMES
+from wenmo.report.names import TASK_NAMES, score_name
 from wenmo.scoring.catalogue import primary_score
-from wenmo.tools.compare import terminal
+from wenmo.tools.compare import terminal, wording
 from wenmo.tools.compare.comparison import Comparison, Improvement, TaskComparison
 from wenmo.tools.html_page import write_page
 
@@ -23,7 +23,7 @@ class Mark:
     `kind` is `better`, `worse` or, where chance is not ruled out, `unsure`.
     """
 
-    label: str
+    label: Both
     improvement: Improvement
     kind: str
     dot: float
@@ -35,26 +35,27 @@ class Mark:
 class Picture:
     """Improvements on one axis; `ticks` are places in percent with their labels."""
 
-    unit: str
+    unit: Both
     marks: list[Mark]
     zero: float
     ticks: list[tuple[float, str]]
 
 
-@in_language("en")  # its template has no Chinese
 def write_comparison(path: Path, comparison: Comparison) -> None:
     """Write the page. Raises UserError if `path` cannot be written."""
     write_page(
         path,
         TEMPLATE,
+        [STYLE],
         comparison=comparison,
+        first=comparison.names[0],
         titles=terminal.titles(comparison),
         tasks=[(task, list(pictures(task))) for task in comparison.tasks],
         task_names=TASK_NAMES,
-        score_names=SCORE_NAMES,
+        score_name=score_name,
         primary_score=primary_score,
-        tables=terminal,
-        style=STYLE.read_text(encoding="utf-8"),
+        wording=wording,
+        empty=terminal.EMPTY,
     )
 
 
@@ -73,12 +74,13 @@ def pictures(task: TaskComparison) -> Iterator[Picture]:
             if improvement is not None
         ]
         if found:
-            unit = "scores from 0 to 1" if lines is together else terminal.label(found[0][0])
+            is_share = lines is together
+            unit = both("scores from 0 to 1") if is_share else in_both(wording.label, found[0][0])
             yield _picture(unit, found, name_revisions=len(task.pairs) > 1)
 
 
 def _picture(
-    unit: str, found: Sequence[tuple[str, str, Improvement]], name_revisions: bool
+    unit: Both, found: Sequence[tuple[str, str, Improvement]], name_revisions: bool
 ) -> Picture:
     ends = [end for _, _, each in found for end in (each.low, each.high, each.value)]
     x = axis([0.0, *ends], 0, 100)
@@ -88,7 +90,7 @@ def _picture(
 
     marks = [
         Mark(
-            terminal.label(key) + (f" · {name}" if name_revisions else ""),
+            in_both(_label, key, name if name_revisions else ""),
             each,
             ("better" if each.value > 0 else "worse") if each.shown else "unsure",
             place(each.value),
@@ -98,3 +100,7 @@ def _picture(
         for key, name, each in found
     ]
     return Picture(unit, marks, place(0), [(round(at, 2), label) for at, label in x.ticks()])
+
+
+def _label(key: str, revision: str) -> str:
+    return " · ".join(filter(None, [wording.label(key), revision]))

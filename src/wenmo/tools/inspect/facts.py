@@ -8,6 +8,7 @@ the readers that prepare uses.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +17,10 @@ from tqdm import tqdm
 
 from wenmo.core.encoding import NAMES, text_encoding
 from wenmo.core.errors import UserError
-from wenmo.core.language import gettext, ngettext
+from wenmo.core.language import N_, Message, gettext, ngettext
 from wenmo.core.reading import made
 from wenmo.core.records import read_json_lines
 from wenmo.core.row_files import rows_of_sources
-from wenmo.report.overview import texts_read
 from wenmo.tasks.task import Document
 from wenmo.text.cleaning import clean
 from wenmo.text.control_characters import visible
@@ -54,7 +54,7 @@ class Source:
     characters: int
     dropped: dict[str, int]
     encoding: str = ""
-    wrapping: str = ""
+    wrapping: Message = str
     headings: list[str] = field(default_factory=list)
 
     @property
@@ -92,8 +92,7 @@ class Inspection:
     """All that the terminal and the page show. `lengths` has a row per bin of rows' lengths."""
 
     task: str
-    read: list[str]
-    notes: list[str]
+    notes: list[Message]
     sources: list[Source]
     drops: list[Drop]
     lengths: pd.DataFrame
@@ -114,40 +113,38 @@ def inspect_task(task: str) -> Inspection:
     refuse_unknown([task])
     lengths = _table(Path(f"plots/prepare/{task}.csv"), "characters", task)
     sources, drops = _counts(_table(Path(f"metrics/prepare/{task}.csv"), "source", task))
-    notes = []
+    notes: list[Message] = []
     rejected = Path(f"data/rejected/{task}.jsonl")
     _add_pieces(made(rejected, f"prepare@{task}"), sources, drops)
     if drops and not any(drop.pieces for drop in drops.values()):
         notes.append(
-            gettext(
-                "{path} is empty, since prepare.keep_rejects was false: headings and examples of"
-                " what was left out are not known",
+            partial(
+                gettext,
+                N_(
+                    "{path} is empty, since prepare.keep_rejects was false: headings and examples"
+                    " of what was left out are not known"
+                ),
                 path=rejected,
             )
         )
     lock = read_lock()
     stage, folder = lock.get(f"prepare@{task}"), raw_folder(lock, task)
     if stage is None or folder is None or not folder.is_dir():
-        missing = folder or gettext("dvc.lock records no raw folder")
-        notes.append(
-            gettext(
-                "the raw texts are not there, so encodings are not known: {missing}",
-                missing=missing,
-            )
-        )
+        notes.append(partial(_no_raw_texts, folder))
     else:
         notes += differences(lock, rejected, [stage])
         try:
             _add_raw_facts(sources, stage, folder)
         except UserError as error:
             notes.append(
-                gettext(
-                    "the raw texts cannot be read, so encodings are not known: {error}", error=error
+                partial(
+                    gettext,
+                    N_("the raw texts cannot be read, so encodings are not known: {error}"),
+                    error=error,
                 )
             )
     return Inspection(
         task,
-        list(texts_read(task)),
         notes,
         [sources[name] for name in sorted(sources)],
         list(drops.values()),
@@ -213,14 +210,21 @@ def _encoding(place: str) -> str:
     return NAMES.get(name, name.upper())
 
 
-def _wrapping(book: Document, to_simplified: bool) -> str:
+def _no_raw_texts(folder: Path | None) -> str:
+    missing = folder or gettext("dvc.lock records no raw folder")
+    return gettext(
+        "the raw texts are not there, so encodings are not known: {missing}", missing=missing
+    )
+
+
+def _wrapping(book: Document, to_simplified: bool) -> Message:
     """The width at which the lines of a book were broken, as cleaning finds it; `no` if nowhere."""
     found = clean(book.text, to_simplified, unwrap=True).wrapping
     if found is None:
-        return gettext("no")
+        return partial(gettext, N_("no"))
     if found.measure is columns:
-        return gettext("{count} columns", count=found.longest)
-    return ngettext("{count} character", "{count} characters", found.longest)
+        return partial(gettext, N_("{count} columns"), count=found.longest)
+    return partial(ngettext, "{count} character", "{count} characters", found.longest)
 
 
 def _told(found: Iterator[Any], doing: str, total: int | None = None) -> Iterator[Any]:

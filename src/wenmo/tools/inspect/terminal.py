@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from wenmo.core.language import N_, gettext, ngettext
-from wenmo.report.overview import counted_reasons
+from wenmo.report.overview import counted_reasons, texts_read
 from wenmo.text.control_characters import visible
 from wenmo.tools.inspect.facts import COUNTS, Drop, Inspection, Source, shortened
 
@@ -29,7 +29,7 @@ def terminal_page(found: Inspection, page: Path) -> str:
             "{more:,} more, with more rows per character, are in {page}", more=more, page=page
         )
     blocks = [
-        "\n".join([*found.read, *(f"! {note}" for note in found.notes)]),
+        "\n".join([*texts_read(found.task), *(f"! {note()}" for note in found.notes)]),
         sources,
         "\n".join(line for drop in found.drops for line in _told(drop)),
         length_histogram(found.lengths),
@@ -82,7 +82,7 @@ def _cells(source: Source) -> dict[str, str]:
     headings = [shortened(each, LONGEST_HEADING) for each in source.headings]
     first, last = (headings[0], headings[-1]) if headings else ("", "")
     chapters = f"{len(headings):,}" if headings else ""
-    facts = (source.encoding, source.wrapping, chapters, first, last)
+    facts = (source.encoding, source.wrapping(), chapters, first, last)
     return {
         N_("source"): visible(source.name),
         **dict(zip(FACTS, facts, strict=True)),

@@ -8,6 +8,7 @@ from urllib.parse import unquote
 
 from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError, WrongArgumentsError
+from wenmo.core.language import N_
 from wenmo.tools.task_names import task_left_out
 
 PIPELINE = "dvc.yaml"
@@ -15,17 +16,25 @@ PIPELINE = "dvc.yaml"
 
 PAGE = "page"
 FILES = {
-    "prepared": ("data/prepared/<task>/*.jsonl", "prepare", "row that prepare made"),
-    "rejected": ("data/rejected/<task>.jsonl", "prepare", "text that prepare left out"),
-    "test": ("data/test/<task>.jsonl", "prepare", "test prompt"),
-    "summarized": ("data/summarized/<task>/*.jsonl", "summarize", "row with its prompt"),
-    "train": ("data/merged/<task>/train.jsonl", "merge", "training row"),
-    "eval": ("data/merged/<task>/eval.jsonl", "merge", "held-out row"),
-    "base": ("outputs/<task>/eval.base.jsonl", "baseline", "text of base for a held-out prompt"),
-    "tuned": ("outputs/<task>/eval.tuned.jsonl", "generate", "text of tuned for a held-out prompt"),
-    "submit": ("outputs/<task>/submit.json", "generate", "submitted text of tuned"),
-    "scores": ("reports/<task>.jsonl", "evaluate", "held-out row with its scores"),
-    PAGE: ("reports/<task>.html", "report", "held-out row as the page shows it"),
+    "prepared": ("data/prepared/<task>/*.jsonl", "prepare", N_("row that prepare made")),
+    "rejected": ("data/rejected/<task>.jsonl", "prepare", N_("text that prepare left out")),
+    "test": ("data/test/<task>.jsonl", "prepare", N_("test prompt")),
+    "summarized": ("data/summarized/<task>/*.jsonl", "summarize", N_("row with its prompt")),
+    "train": ("data/merged/<task>/train.jsonl", "merge", N_("training row")),
+    "eval": ("data/merged/<task>/eval.jsonl", "merge", N_("held-out row")),
+    "base": (
+        "outputs/<task>/eval.base.jsonl",
+        "baseline",
+        N_("text of base for a held-out prompt"),
+    ),
+    "tuned": (
+        "outputs/<task>/eval.tuned.jsonl",
+        "generate",
+        N_("text of tuned for a held-out prompt"),
+    ),
+    "submit": ("outputs/<task>/submit.json", "generate", N_("submitted text of tuned")),
+    "scores": ("reports/<task>.jsonl", "evaluate", N_("held-out row with its scores")),
+    PAGE: ("reports/<task>.html", "report", N_("held-out row as the page shows it")),
 }
 """For each kind of row: its file in the repository, the stage that writes it, what it is called."""
 

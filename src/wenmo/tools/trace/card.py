@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import N_, gettext
 from wenmo.core.records import Row
 from wenmo.model.card import HOME_PAGES
-from wenmo.report.overview import LEFT_OUT_BY_MERGE, left_out_by_merge
+from wenmo.report.overview import LEFT_OUT_BY_MERGE, counted_reasons, left_out_by_merge
 from wenmo.text.characters import without_space
 from wenmo.tools.dvc_lock import Lock, Stage, differences, maker, raw_folder, read_lock, way
 from wenmo.tools.trace.address import FILES, Address
@@ -35,17 +36,25 @@ def trace(address: Address, neighbours: int) -> list[Section]:
     lock, row = read_lock(), read_row(address)
     stages = _stages(lock, address)
     sections: list[tuple[str, Iterable[Line]]] = [
-        (f"{address}: {FILES[address.kind][2]} ({address.task})", _about(row)),
-        ("Beware", (("!", each) for each in differences(lock, address.path, stages))),
-        ("Where it comes from", _origin(address, row, lock)),
+        (
+            gettext(
+                "{place}: {kind} ({task})",
+                place=address,
+                kind=gettext(FILES[address.kind][2]),
+                task=address.task,
+            ),
+            _about(row),
+        ),
+        (gettext("Beware"), (("!", each()) for each in differences(lock, address.path, stages))),
+        (gettext("Where it comes from"), _origin(address, row, lock)),
         nearest_rows(
             [address.task],
             next(iter(row.texts.values()), row.prompt),
             row.row.id if row.row else "",
             neighbours,
         ),
-        ("How it was made, the last step first", _made(lock, address, stages)),
-        ("With which models", _models(lock, stages)),
+        (gettext("How it was made, the last step first"), _made(lock, address, stages)),
+        (gettext("With which models"), _models(lock, stages)),
     ]
     return [(heading, found) for heading, lines in sections if (found := list(lines))]
 
@@ -54,7 +63,7 @@ def _about(row: Traced) -> Iterator[Line]:
     if row.row and row.row.id:
         yield "id", row.row.id
     if row.prompt:
-        yield "prompt", row.prompt
+        yield gettext("prompt"), row.prompt
     yield from ((label, text or "（空）") for label, text in row.texts.items())
     yield from row.notes.items()
 
@@ -63,52 +72,61 @@ def _origin(address: Address, traced: Traced, lock: Lock) -> Iterator[Line]:
     """The row that was answered, its source and split, and its place in the raw texts."""
     row = traced.row
     if row is None:
-        yield "answers", f"unknown: no row of data/merged or data/test ({address.task}) fits"
+        yield (
+            gettext("answers"),
+            gettext("unknown: no row of data/merged or data/test ({task}) fits", task=address.task),
+        )
         return
     if traced.place != str(address):
-        yield "answers", traced.place
+        yield gettext("answers"), traced.place
     prepare, folder = lock.get(f"prepare@{address.task}"), raw_folder(lock, address.task)
     if traced.place.startswith("data/test/"):
         if folder and (place := test_prompt_place(row, folder)):
-            yield "raw text", place
+            yield gettext("raw text"), place
         return
-    yield "source", f"{row.source}, position {row.position}"
+    yield (
+        gettext("source"),
+        gettext("{source}, position {position}", source=row.source, position=row.position),
+    )
     if row.id:
-        yield "split", _split(address.task, row)
+        yield gettext("split"), _split(address.task, row)
     if prepare is None or folder is None or not folder.is_dir():
-        yield "raw text", f"not there: {folder or 'dvc.lock records no raw folder'}"
+        missing = folder or gettext("dvc.lock records no raw folder")
+        yield gettext("raw text"), gettext("not there: {missing}", missing=missing)
         return
     try:
         yield from raw_place(row, prepare, folder)
     except UserError as error:
-        yield "raw text", f"cannot be read: {error}"
+        yield gettext("raw text"), gettext("cannot be read: {error}", error=error)
 
 
 def _split(task: str, row: Row) -> str:
-    learnt = placed(Row, Path(f"data/merged/{task}/train.jsonl"))
-    for name, rows in (("training", learnt), ("held out", held_out_rows(task))):
+    path = Path(f"data/merged/{task}/train.jsonl")
+    learnt, held_out = placed(Row, path), held_out_rows(task)
+    for told, rows in ((N_("training: {place}"), learnt), (N_("held out: {place}"), held_out)):
         for place, each in rows.items():
             if each.id == row.id:
-                return f"{name}: {place}"
+                return gettext(told, place=place)
     if not learnt:
-        return f"unknown: data/merged/{task}/train.jsonl is not there"
-    return _why_left_out(task, row, learnt | held_out_rows(task))
+        return gettext("unknown: {path} is not there", path=path)
+    return _why_left_out(task, row, learnt | held_out)
 
 
 def _why_left_out(task: str, row: Row, kept: dict[str, Row]) -> str:
     """Why merge left a row out. It records numbers of rows, so that several reasons may be told."""
     for place, other in kept.items():
         if without_space(other.output) == without_space(row.output):
-            return f"left out by merge: it repeats {place}"
+            return gettext("left out by merge: it repeats {place}", place=place)
     reasons = left_out_by_merge(task)
-    reasons.pop(LEFT_OUT_BY_MERGE["duplicate"], None)
-    told = ", ".join(f"{count:,} {reason}" for reason, count in reasons.items())
-    return f"left out by merge: one of {told}" if told else "not known to merge, which has not run"
+    reasons.pop(gettext(LEFT_OUT_BY_MERGE["duplicate"]), None)
+    if not reasons:
+        return gettext("not known to merge, which has not run")
+    return gettext("left out by merge: one of {reasons}", reasons=counted_reasons(reasons))
 
 
 def nearest_rows(tasks: Sequence[str], text: str, itself: str, count: int) -> Section:
     """The `count` training rows of the tasks nearest to a text, but for the one with the id."""
-    heading = (
+    heading = gettext(
         "The training rows nearest to the text (share of its pairs of characters that stand there;"
         " rare pairs count more)"
     )
@@ -123,7 +141,7 @@ def _neighbours(tasks: Sequence[str], text: str, itself: str, count: int) -> Ite
         if other.id != itself
     ]
     if not others:
-        yield "", "no training rows are there; `dvc pull` or `dvc repro merge`"
+        yield "", gettext("no training rows are there; `dvc pull` or `dvc repro merge`")
         return
     found = nearest(text, [other for _, other in others], count)
     for each in found:
@@ -131,12 +149,22 @@ def _neighbours(tasks: Sequence[str], text: str, itself: str, count: int) -> Ite
         shown = run if len(run) <= _LONGEST_RUN else f"{run[:_LONGEST_RUN]}…"
         yield (
             f"{each.similarity:.1%}",
-            f"{place}, {other.source} position {other.position}\n{other.id}\n"
-            f"prompt: {' '.join(other.prompt.split())}\n"
-            f"longest run in common ({len(run)} characters): {shown}",
+            gettext(
+                "{place}, {source}, position {position}\n"
+                "{id}\n"
+                "prompt: {prompt}\n"
+                "longest run in common ({length} characters): {run}",
+                place=place,
+                source=other.source,
+                position=other.position,
+                id=other.id,
+                prompt=" ".join(other.prompt.split()),
+                length=len(run),
+                run=shown,
+            ),
         )
     if not found:
-        yield "", "none has two of its characters on end"
+        yield "", gettext("none has two of its characters on end")
 
 
 def _stages(lock: Lock, address: Address) -> list[Stage]:
@@ -155,7 +183,8 @@ def _made(lock: Lock, address: Address, stages: list[Stage]) -> Iterator[Line]:
     if made := maker(lock, address.path):
         stage, output = made
         md5 = stage.outputs[output]
-        yield "output", f"{output}\nmd5 {md5}; `git log -S{md5} dvc.lock` names its commit"
+        commit = gettext("`git log -S{md5} dvc.lock` names its commit", md5=md5)
+        yield gettext("output"), f"{output}\nmd5 {md5}\n{commit}"
 
 
 def _shown(value: Any) -> str:
@@ -172,12 +201,17 @@ def _models(lock: Lock, stages: list[Stage]) -> Iterator[Line]:
     if settings.get("engine") == "openai":
         endpoint = settings.get("openai", {})
         yield (
-            "endpoint",
-            f"{endpoint.get('base_url')}, which calls base {endpoint.get('base')!r} and tuned"
-            f" {endpoint.get('tuned')!r}; its owner knows whether those are the models below",
+            gettext("endpoint"),
+            gettext(
+                "{url}, which calls base {base!r} and tuned {tuned!r}; its owner knows whether"
+                " those are the models below",
+                url=endpoint.get("base_url"),
+                base=endpoint.get("base"),
+                tuned=endpoint.get("tuned"),
+            ),
         )
     if "base_model" in lock:
-        yield "origin", _base_origin(lock["base_model"].section("base_model"))
+        yield gettext("origin"), _base_origin(lock["base_model"].section("base_model"))
     merged_used = settings.get("weights") != "adapter"
     models = {path: md5 for each in writers for path, md5 in each.inputs.items()}
     for path, md5 in models.items():
@@ -189,7 +223,9 @@ def _base_origin(base: dict[str, Any]) -> str:
     source, name, revision = (base.get(key, "") for key in ("source", "name", "revision"))
     if source in HOME_PAGES:
         page = HOME_PAGES[source].format(name=name, revision=revision)
-        return f"{name} at commit {revision}, {page}"
+        return gettext(
+            "{name} at commit {revision}, {page}", name=name, revision=revision, page=page
+        )
     if source == "tiny":
-        return f"the tiny model of the tests, pre-trained on {base.get('path')}"
-    return f"the folder {base.get('path')}"
+        return gettext("the tiny model of the tests, pre-trained on {path}", path=base.get("path"))
+    return gettext("the folder {path}", path=base.get("path"))

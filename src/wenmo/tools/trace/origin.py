@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from wenmo.config.params_file import TASKS
 from wenmo.core.encoding import read_text
 from wenmo.core.errors import UserError, WrongArgumentsError
+from wenmo.core.language import gettext
 from wenmo.core.records import Row, read_json_lines
 from wenmo.tasks.raw import TEST_FILE, MalformedRows
 from wenmo.tasks.task import Document, load_task
@@ -35,10 +36,14 @@ def raw_place(row: Row, prepare: Stage, folder: Path) -> Iterator[tuple[str, str
     section = prepare.section("prepare")
     document = _document(row, prepare.task, folder, section)
     if document is None:
-        yield "raw text", f"no longer in {folder}"
+        yield gettext("raw text"), gettext("no longer in {folder}", folder=folder)
         return
-    yield "raw text", ", ".join(filter(None, (document.place, document.title)))
-    yield "place in it", _told(row.output, document.text, bool(section.get("to_simplified")))
+    place = (document.place, document.title)
+    yield gettext("raw text"), gettext(", ").join(filter(None, place))
+    yield (
+        gettext("place in it"),
+        _told(row.output, document.text, bool(section.get("to_simplified"))),
+    )
 
 
 def raw_text(path: Path, line: int) -> str:
@@ -93,15 +98,23 @@ def raw_documents(task: str, folder: Path, section: dict[str, object]) -> Iterat
 def _told(text: str, raw: str, to_simplified: bool) -> str:
     span = find_back(text, raw, to_simplified)
     if span is None:
-        return "not found"
+        return gettext("not found")
     start, end = span
     if (start, end) == (0, len(raw)):
-        return f"all of its {len(raw):,} characters"
+        return gettext("all of its {count:,} characters", count=len(raw))
     line = raw.count("\n", 0, start) + 1
     before = "\n".join(line.strip() for line in raw[:start].splitlines())
     chapter = next((each.heading for each in reversed([*chapters(before)])), "")
-    told = f"characters {start + 1:,} to {end:,} of {len(raw):,}, from its line {line}"
-    return f"{told}, in {chapter}" if chapter else told
+    told = gettext(
+        "characters {first:,} to {last:,} of {count:,}, from its line {line}",
+        first=start + 1,
+        last=end,
+        count=len(raw),
+        line=line,
+    )
+    if not chapter:
+        return told
+    return gettext("{place}, in {chapter}", place=told, chapter=chapter)
 
 
 def find_back(text: str, raw: str, to_simplified: bool) -> tuple[int, int] | None:

@@ -7,6 +7,7 @@ from contextlib import chdir
 from pathlib import Path
 
 from wenmo.config.params_file import TASKS
+from wenmo.core.language import gettext
 from wenmo.core.records import read_json_lines
 from wenmo.tools.trace.address import FILES, Address, as_place, located
 from wenmo.tools.trace.card import Section, nearest_rows, trace
@@ -31,12 +32,12 @@ def trace_text(text: str, neighbours: int) -> list[Section]:
     wanted = _letters(text)
     places = next(filter(None, (list(_found(wanted, kinds)) for kinds in LOOKED_THROUGH)), [])
     if not places:
-        heading = "The text is in none of the rows that the pipeline read or wrote"
-        return [(heading, [("text", text)]), nearest_rows(TASKS, text, "", neighbours)]
+        heading = gettext("The text is in none of the rows that the pipeline read or wrote")
+        return [(heading, [(gettext("text"), text)]), nearest_rows(TASKS, text, "", neighbours)]
     first, *others = places
     about, *rest = trace(first, neighbours)
     shown = [("", str(each)) for each in others[:MOST_SHOWN]]
-    return [about, *([("The text stands here too", shown)] if shown else []), *rest]
+    return [about, *([(gettext("The text stands here too"), shown)] if shown else []), *rest]
 
 
 def pasted_text(argument: str) -> str:

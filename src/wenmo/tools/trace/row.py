@@ -10,14 +10,20 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from wenmo.core.errors import UserError, WrongArgumentsError
+from wenmo.core.language import N_, gettext
 from wenmo.core.records import Generation, Record, Row, read_json_lines, read_records
+from wenmo.report.names import score_name
 from wenmo.tasks.raw import text_fields
 from wenmo.tasks.task import ALPACA
 from wenmo.tools.trace.address import PAGE, Address
 
 Content = TypeVar("Content")
 
-_ENDINGS = {"stop": "by itself", "length": "cut off at the longest answer"}
+_ENDINGS = {
+    "stop": N_("by itself, {tokens} tokens ({reason})"),
+    "length": N_("cut off at the longest answer, {tokens} tokens ({reason})"),
+}
+_OTHER_ENDING = N_("for another reason, {tokens} tokens ({reason})")
 
 
 @dataclass(frozen=True)
@@ -50,7 +56,9 @@ def read_row(address: Address) -> Traced:
     if address.kind == PAGE:
         return _article(address)
     row = _at(address, placed(Row, address.path))
-    return Traced(row.prompt, {"text": row.output} if row.output else {}, str(address), row)
+    return Traced(
+        row.prompt, {gettext("text"): row.output} if row.output else {}, str(address), row
+    )
 
 
 def placed(kind: type[Record], path: Path) -> dict[str, Record]:
@@ -82,17 +90,19 @@ def _rejected(address: Address) -> Traced:
     content = _line(address)
     reason, source, text = text_fields(content, ("reason", "source", "text"), str(address))
     row = Row("", source, content.get("document", 0), "", "", text)
-    return Traced("", {"text": text}, str(address), row, {"left out as": reason})
+    left_out = {gettext("left out as"): gettext(reason)}
+    return Traced("", {gettext("text"): text}, str(address), row, left_out)
 
 
 def _generation(address: Address) -> Traced:
     lines = placed(Generation, address.path)
     written = _at(address, lines)
     draws = [place for place, each in lines.items() if each.id == written.id]
-    notes = {"ended": _ending(written)}
+    notes = {gettext("ended"): _ending(written)}
     if len(draws) > 1:
-        notes["draw"] = f"{draws.index(str(address)) + 1} of {len(draws)}"
-    texts = {"text": written.text, "reference": written.reference}
+        number = draws.index(str(address)) + 1
+        notes[gettext("draw")] = gettext("{number} of {count}", number=number, count=len(draws))
+    texts = {gettext("text"): written.text, gettext("reference"): written.reference}
     return Traced(written.prompt, texts, *_answered(address.task, written.id), notes)
 
 
@@ -103,9 +113,9 @@ def _submitted(address: Address) -> Traced:
     asked = placed(Row, Path(f"data/test/{address.task}.jsonl")) or held_out_rows(address.task)
     place, row = next(iter([*asked.items()][address.line - 1 :]), ("", None))
     if row is None or row.prompt != prompt:
-        return Traced(prompt, {"text": text})
-    reference = {"reference": row.output} if row.output else {}
-    return Traced(prompt, {"text": text} | reference, place, row)
+        return Traced(prompt, {gettext("text"): text})
+    reference = {gettext("reference"): row.output} if row.output else {}
+    return Traced(prompt, {gettext("text"): text} | reference, place, row)
 
 
 def _article(address: Address) -> Traced:
@@ -120,7 +130,7 @@ def _article(address: Address) -> Traced:
 def _held_out_row(address: Address, identity: str) -> Traced:
     """Every text of the row whose id begins so, with where each stands and how it ended."""
     texts, notes, last = {}, {}, None
-    for model in ("tuned", "base"):
+    for model in (N_("tuned"), N_("base")):
         path = Path(f"outputs/{address.task}/eval.{model}.jsonl")
         draws = {
             place: each
@@ -128,15 +138,19 @@ def _held_out_row(address: Address, identity: str) -> Traced:
             if each.id.startswith(identity)
         }
         for number, (place, last) in enumerate(draws.items(), start=1):
-            label = f"{model}, {number} of {len(draws)}" if len(draws) > 1 else model
-            texts[f"text of {label}"] = last.text
-            notes[label] = f"{place}, ended {_ending(last)}"
+            label = gettext(model)
+            if len(draws) > 1:
+                label = gettext(
+                    "{model}, {number} of {count}", model=label, number=number, count=len(draws)
+                )
+            texts[gettext("text of {model}", model=label)] = last.text
+            notes[label] = gettext("{place}, ended {how}", place=place, how=_ending(last))
     if last is None:
         raise UserError(
             f"{address}: outputs/{address.task} has no such row; `dvc pull` or"
             f" `dvc repro report@{address.task}`"
         )
-    texts["reference"] = last.reference
+    texts[gettext("reference")] = last.reference
     notes |= _scores(address.task, last.id)
     return Traced(last.prompt, texts, *_answered(address.task, last.id), notes)
 
@@ -152,8 +166,9 @@ def _scores(task: str, identity: str) -> dict[str, str]:
                 continue
             if not all(isinstance(value, int | float) for value in scores.values()):
                 raise UserError(f"{place}: the scores of {model} are not numbers alone")
-            named = (f"{name} {value:.4g}" for name, value in scores.items())
-            told[f"scores of {model}"] = ", ".join(named)
+            named = (f"{score_name(key)} {value:.4g}" for key, value in scores.items())
+            label = gettext("scores of {model}", model=gettext(model))
+            told[label] = gettext(", ").join(named)
     return told
 
 
@@ -164,5 +179,5 @@ def _answered(task: str, identity: str) -> tuple[str, Row | None]:
 
 
 def _ending(written: Generation) -> str:
-    how = _ENDINGS.get(written.finish_reason, "for another reason")
-    return f"{how}, {written.tokens} tokens ({written.finish_reason})"
+    how = _ENDINGS.get(written.finish_reason, _OTHER_ENDING)
+    return gettext(how, tokens=written.tokens, reason=written.finish_reason)
