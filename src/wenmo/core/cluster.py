@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from wenmo.core import ray_driver
 from wenmo.core.errors import UserError, WrongArgumentsError
+from wenmo.core.language import gettext
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -49,11 +50,15 @@ class Cluster(Generic[Item, Result]):
     def __init__(self, function: Callable[[Item], Result], address: str) -> None:
         if not ADDRESS.fullmatch(address):
             raise WrongArgumentsError(
-                f"{VARIABLE} is {address!r}; allowed are auto, host:port and ray://host:port"
+                "{variable} is {address!r}; allowed are auto, host:port and ray://host:port",
+                variable=VARIABLE,
+                address=address,
             )
         if find_spec("ray") is None:
             raise UserError(
-                f"{VARIABLE} is {address}, and Ray is not installed: `pip install -e '.[cluster]'`"
+                "{variable} is {address}, and Ray is not installed: `pip install -e '.[cluster]'`",
+                variable=VARIABLE,
+                address=address,
             )
         self._address = address
         self._log = Path("logs/cluster.log")
@@ -72,9 +77,8 @@ class Cluster(Generic[Item, Result]):
         try:
             self._send(pickle.dumps(function))
             if not self._connection.poll(CONNECT_SECONDS):
-                raise UserError(
-                    f"Ray cluster {address}: no answer in {CONNECT_SECONDS} s; {self._way_out()}"
-                )
+                fault = gettext("no answer in {seconds} s", seconds=CONNECT_SECONDS)
+                raise self._failed(fault)
             self.at_once = WAITING * self._received()
         except BaseException:
             self.end()
@@ -108,28 +112,31 @@ class Cluster(Generic[Item, Result]):
         try:
             self._connection.send_bytes(message)
         except OSError:
-            raise self._lost() from None
+            raise self._failed(gettext("lost")) from None
 
     def _received(self) -> Any:
         try:
             while not self._connection.poll(NEWS_SECONDS):
-                tqdm.write(
-                    f"{self._address}: no news for {NEWS_SECONDS} seconds; `ray status` tells what"
-                    " its nodes do",
-                    file=sys.stderr,
+                told = gettext(
+                    "{address}: no news for {seconds} seconds; `ray status` tells what its nodes"
+                    " do",
+                    address=self._address,
+                    seconds=NEWS_SECONDS,
                 )
+                tqdm.write(told, file=sys.stderr)
             message = self._connection.recv()
         except (EOFError, OSError):
-            raise self._lost() from None
+            raise self._failed(gettext("lost")) from None
         if isinstance(message, ray_driver.Failure):
-            raise UserError(f"Ray cluster {self._address}: {message.reason}; {self._way_out()}")
+            raise self._failed(message.reason)
         return message
 
-    def _lost(self) -> UserError:
-        return UserError(f"Ray cluster {self._address}: lost; {self._way_out()}")
-
-    def _way_out(self) -> str:
-        return (
-            f"see {self._log}, start the cluster and run the same command again, or leave"
-            f" {VARIABLE} empty to work on this machine"
+    def _failed(self, fault: str) -> UserError:
+        return UserError(
+            "Ray cluster {address}: {fault}; see {log}, start the cluster and run the same command"
+            " again, or leave {variable} empty to work on this machine",
+            address=self._address,
+            fault=fault,
+            log=self._log,
+            variable=VARIABLE,
         )

@@ -107,8 +107,9 @@ class Pool(Generic[Item, Result]):
         self._deaths += 1
         if self._deaths > DEATHS:
             raise UserError(
-                f"a process was ended from outside {self._deaths} times, perhaps for want of"
-                " memory; set prepare.processes lower"
+                "a process was ended from outside {count} times, perhaps for want of memory; set"
+                " prepare.processes lower",
+                count=self._deaths,
             )
         self.end()
         self._pool = self._start()

@@ -17,6 +17,8 @@ from typing import Any
 
 from wenmo.core import ray_task
 from wenmo.core.fingerprints import SOURCE
+from wenmo.core.language import VARIABLE, language
+from wenmo.core.system_words import system_words
 
 NEXT = b""
 """The message that asks for a result; no pickle is empty."""
@@ -62,7 +64,7 @@ def _serve(connection: Connection, address: str) -> None:
         runtime_env={
             "py_modules": [str(SOURCE / "wenmo")],
             "excludes": ["__pycache__"],
-            "env_vars": PINNED_ENVIRONMENT,
+            "env_vars": PINNED_ENVIRONMENT | {VARIABLE: language()},
         },
     )
     run = ray.remote(num_cpus=1, max_retries=RETRIES)(ray_task.run)
@@ -99,6 +101,6 @@ def _try_to_connect(address: str) -> None:
 def _reason(error: Exception) -> str:
     """The first line of an error, without a full stop."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror
+        return system_words(error)
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0].rstrip(".: ")

@@ -12,6 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from wenmo.core.errors import UserError
 from wenmo.core.fingerprints import SOURCE
+from wenmo.core.language import gettext
 
 Libraries = tuple[tuple[str, str], ...]
 
@@ -45,9 +46,12 @@ def _refuse_other_libraries(wanted: Libraries) -> None:
             import ray
 
             raise UserError(
-                f"node {ray.util.get_node_ip_address()} has {name} {here or 'not at all'}, where"
-                f" this machine has {there or 'none'}; install wenmo there with the same versions:"
-                " `pip install -c constraints.txt -e '.[cluster]'`"
+                "node {node} has {name} {here}, where this machine has {there}; install wenmo there"
+                " with the same versions: `pip install -c constraints.txt -e '.[cluster]'`",
+                node=ray.util.get_node_ip_address(),
+                name=name,
+                here=here or gettext("not at all"),
+                there=there or gettext("none"),
             )
 
 
