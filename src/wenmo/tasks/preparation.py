@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from wenmo.config.prepare import SharedPrepareParams
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext
 from wenmo.core.ordered_map import ordered_map
 from wenmo.core.records import Row, json_line
 from wenmo.core.row_files import SourceWriter
@@ -43,11 +44,16 @@ class RawTexts:
     def __str__(self) -> str:
         """Characters and texts per source, and the two counts, as a table for the terminal."""
         lines = [
-            f"{self.characters[source]:>10,} characters {count:>6,} texts  {source}"
+            gettext(
+                "{characters:>10,} characters {texts:>6,} texts  {source}",
+                characters=self.characters[source],
+                texts=count,
+                source=source,
+            )
             for source, count in self.documents.items()
         ]
-        lines.append(f"{len(self.test_rows):>35,} test prompts")
-        lines.append(f"{self.malformed:>35,} malformed rows skipped")
+        lines.append(gettext("{count:>35,} test prompts", count=len(self.test_rows)))
+        lines.append(gettext("{count:>35,} malformed rows skipped", count=self.malformed))
         return "\n".join(lines)
 
 

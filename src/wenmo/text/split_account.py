@@ -3,37 +3,46 @@
 from typing import Any
 
 from wenmo.config.merge import MergeParams
+from wenmo.core.language import N_, gettext, ngettext
 from wenmo.text.groups import Unit
 from wenmo.text.held_out_groups import asked
 from wenmo.text.split import Split
 
 REPETITIONS = {
-    "duplicate": "repeat the text of an earlier row",
-    "near_duplicate": "are near-duplicates of an earlier row",
+    "duplicate": N_("{rows:>10,} rows repeat the text of an earlier row"),
+    "near_duplicate": N_("{rows:>10,} rows are near-duplicates of an earlier row"),
 }
 PARTS = {
-    "train": "are learnt from",
-    "eval": "are held out",
-    "gap": "are left out beside held-out ones",
-    "over_max_train_rows": "are left out beyond merge.max_train_rows",
-    "over_max_eval_rows": "are left out beyond merge.max_eval_rows",
+    "train": N_("{rows:>10,} rows of {groups:,} groups are learnt from"),
+    "eval": N_("{rows:>10,} rows of {groups:,} groups are held out"),
+    "gap": N_("{rows:>10,} rows of {groups:,} groups are left out beside held-out ones"),
+    "over_max_train_rows": N_(
+        "{rows:>10,} rows of {groups:,} groups are left out beyond merge.max_train_rows"
+    ),
+    "over_max_eval_rows": N_(
+        "{rows:>10,} rows of {groups:,} groups are left out beyond merge.max_eval_rows"
+    ),
 }
 
 
 def summary(split: Split, params: MergeParams) -> str:
     """The unit that was held out, with the reason if it was chosen, and a line per fate."""
-    lines = [f"{split.groups:,} groups ({in_words(split.unit)})"]
+    unit = in_words(split.unit)
+    lines = [gettext("{count:,} groups ({unit})", count=split.groups, unit=unit)]
     if chosen_block_rows(split, params):
-        by = in_words(asked(params))
-        lines[0] = (
-            f"{split.groups:,} groups: {in_words(split.unit)}, chosen since the texts have too few"
-            f" groups by {by} to hold out {params.eval_fraction:g} of them"
+        lines[0] = gettext(
+            "{count:,} groups: {unit}, chosen since the texts have too few groups by {asked} to"
+            " hold out {fraction:g} of them",
+            count=split.groups,
+            unit=unit,
+            asked=in_words(asked(params)),
+            fraction=params.eval_fraction,
         )
-    for name, meaning in REPETITIONS.items():
-        lines.append(f"{split.repetitions[name]:>10,} rows {meaning}")
-    for name, meaning in PARTS.items():
+    for name, message in REPETITIONS.items():
+        lines.append(gettext(message, rows=split.repetitions[name]))
+    for name, message in PARTS.items():
         part = split.parts[name]
-        lines.append(f"{part.rows:>10,} rows of {part.groups:,} groups {meaning}")
+        lines.append(gettext(message, rows=part.rows, groups=part.groups))
     return "\n".join(lines)
 
 
@@ -61,4 +70,4 @@ def in_words(unit: Unit) -> str:
     """The unit as params.yaml names it, with the size of a block."""
     if unit.group_by != "block":
         return unit.group_by
-    return "block of 1 row" if unit.block_rows == 1 else f"block of {unit.block_rows} rows"
+    return ngettext("block of {count} row", "block of {count} rows", unit.block_rows)
