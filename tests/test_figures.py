@@ -7,16 +7,10 @@ import pytest
 from tests.conftest import ROOT
 from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError
+from wenmo.core.language import Language, in_language
 from wenmo.core.records import Generation, write_json_lines, write_records
 from wenmo.tools.figures import measures_table, with_figures
-from wenmo.tools.score_tables import (
-    CHINESE,
-    ENGLISH,
-    Words,
-    comparison_table,
-    read_scores,
-    scores_table,
-)
+from wenmo.tools.score_tables import comparison_table, read_scores, scores_table
 
 PROSE = {
     "base": {"rouge_1": 0.1, "loss_per_character": 5.0},
@@ -46,29 +40,38 @@ def test_scores_of_all_tasks_stand_side_by_side_in_one_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "poetry"),
+    ("language", "columns", "poetry"),
     [
-        (ENGLISH, ["poetry", "exact form ↑", "0.000", "0.500", "0.500 (0.250 to 0.750)"]),
         (
-            CHINESE,
-            ["古诗", "格式完全正确的比例 ↑", "0.000", "0.500", "0.500（0.250 至 0.750）"],
+            "en",
+            ["task", "primary score", "base", "tuned", "gain (95% interval)"],
+            ["Poem", "exact form ↑", "0.000", "0.500", "0.500 (0.250 to 0.750)"],
+        ),
+        (
+            "zh",
+            ["任务", "主要指标", "基座", "微调后", "提升（95% 置信区间）"],
+            ["古诗", "格式完全正确 ↑", "0.000", "0.500", "0.500（0.250 至 0.750）"],
         ),
     ],
 )
-def test_the_comparison_has_the_primary_score_of_each_task(words: Words, poetry: list[str]) -> None:
-    titles, _, *rows = cells(comparison_table(BOTH, words))
-    assert titles == list(words.columns)
+def test_the_comparison_has_the_primary_score_of_each_task(
+    language: Language, columns: list[str], poetry: list[str]
+) -> None:
+    with in_language(language):
+        titles, _, *rows = cells(comparison_table(BOTH))
+    assert titles == columns
     assert len(rows) == 2
     assert rows[1] == poetry
 
 
 @pytest.mark.parametrize(
-    ("words", "gain"), [(ENGLISH, "none, since both are 0"), (CHINESE, "两者均为 0，无从比较")]
+    ("language", "gain"), [("en", "none, since both are 0"), ("zh", "两者均为 0，无从比较")]
 )
-def test_a_score_of_0_for_both_is_no_comparison(words: Words, gain: str) -> None:
+def test_a_score_of_0_for_both_is_no_comparison(language: Language, gain: str) -> None:
     delta = {"primary": 0.0, "ci_low": 0.0, "ci_high": 0.0}
     floor = {"base": {"form": 0.0}, "tuned": {"form": 0.0}, "delta": delta}
-    _, _, row = cells(comparison_table({"poetry": floor}, words))
+    with in_language(language):
+        _, _, row = cells(comparison_table({"poetry": floor}))
     assert row[2:] == ["0.000", "0.000", gain]
 
 
@@ -86,10 +89,11 @@ def test_the_pages_show_the_committed_scores(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(ROOT)
     scores = read_scores(TASKS)
     shown = {
-        "README.md": comparison_table(scores, ENGLISH),
-        "README.zh-CN.md": comparison_table(scores, CHINESE),
+        "README.md": comparison_table(scores),
         "docs/results.md": scores_table(scores),
     }
+    with in_language("zh"):
+        shown["README.zh-CN.md"] = comparison_table(scores)
     for page, table in shown.items():
         assert table in Path(page).read_text(encoding="utf-8"), f"{page}: run `make figures`"
 

@@ -11,16 +11,11 @@ import pandas as pd
 
 from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError
+from wenmo.core.language import in_language
 from wenmo.core.records import Generation, read_json_lines, read_records, write_text
 from wenmo.core.stage import run_stage
 from wenmo.text.verse import form, verse_lines
-from wenmo.tools.score_tables import (
-    CHINESE,
-    ENGLISH,
-    comparison_table,
-    read_scores,
-    scores_table,
-)
+from wenmo.tools.score_tables import comparison_table, read_scores, scores_table
 
 TEXTS_PER_TASK = 2
 
@@ -28,12 +23,16 @@ TEXTS_PER_TASK = 2
 def figures() -> dict[Path, dict[str, str]]:
     """The figures of each page, by the names of their markers."""
     scores = read_scores(TASKS)
+    with in_language("zh"):
+        chinese = comparison_table(scores)
+    with in_language("en"):
+        english, all_scores = comparison_table(scores), scores_table(scores)
     texts = {f"texts-{task}": sample_texts(task) for task in TASKS}
     return {
-        Path("README.md"): {"comparison": comparison_table(scores, ENGLISH)},
-        Path("README.zh-CN.md"): {"comparison": comparison_table(scores, CHINESE)},
+        Path("README.md"): {"comparison": english},
+        Path("README.zh-CN.md"): {"comparison": chinese},
         Path("docs/results.md"): {
-            "scores": scores_table(scores),
+            "scores": all_scores,
             "measures": measures_table(),
             **texts,
         },

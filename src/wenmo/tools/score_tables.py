@@ -2,45 +2,17 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from wenmo.config.params_file import TASKS
-from wenmo.report.names import SCORE_NAMES, better_direction
+from wenmo.core.language import N_, gettext
+from wenmo.report.names import SCORE_NAMES, better_direction, score_name
 from wenmo.scoring.catalogue import primary_score
 from wenmo.scoring.evaluation import Scores
+from wenmo.tools.task_names import NAMES
 
-
-@dataclass(frozen=True)
-class Words:
-    """The words of the comparison in one language: column titles, names of tasks and scores."""
-
-    columns: tuple[str, str, str, str, str]
-    interval: str
-    floor: str
-    names: Mapping[str, str]
-
-
-ENGLISH = Words(
-    columns=("task", "primary score", "base", "tuned", "gain (95% interval)"),
-    interval="{:.3f} ({:.3f} to {:.3f})",
-    floor="none, since both are 0",
-    names={task: task for task in TASKS} | SCORE_NAMES,
-)
-CHINESE = Words(
-    columns=("任务", "主要指标", "微调前", "微调后", "提升（95% 置信区间）"),
-    interval="{:.3f}（{:.3f} 至 {:.3f}）",
-    floor="两者均为 0，无从比较",
-    names={
-        "novel": "小说",
-        "fairytale": "童话",
-        "poetry": "古诗",
-        "loss_per_character": "留出集每字损失（nat）",
-        "form": "格式完全正确的比例",
-    },
-)
+_COLUMNS = (N_("task"), N_("primary score"), N_("base"), N_("tuned"), N_("gain (95% interval)"))
 
 
 def read_scores(tasks: Sequence[str]) -> dict[str, Scores]:
@@ -52,18 +24,18 @@ def scores_table(scores: Mapping[str, Scores]) -> str:
     """Markdown: a row per score, with base and tuned of each task side by side."""
     columns = {
         f"{task} {model}": {
-            _label(key, ENGLISH): f"{value:.3f}" for key, value in scores[task][model].items()
+            _label(key): f"{value:.3f}" for key, value in scores[task][model].items()
         }
         for task in scores
         for model in ("base", "tuned")
     }
-    order = [_label(key, ENGLISH) for key in SCORE_NAMES]
+    order = [_label(key) for key in SCORE_NAMES]
     table = pd.DataFrame(columns).sort_index(key=lambda labels: labels.map(order.index)).fillna("")
     alignment = ["left"] + ["right"] * len(columns)
     return str(table.to_markdown(disable_numparse=True, colalign=alignment))
 
 
-def comparison_table(scores: Mapping[str, Scores], words: Words = ENGLISH) -> str:
+def comparison_table(scores: Mapping[str, Scores]) -> str:
     """Markdown: a row per task, with its primary score of base and tuned, and the gain.
 
     The gain is positive where tuned is better, whichever way the score improves.
@@ -72,14 +44,20 @@ def comparison_table(scores: Mapping[str, Scores], words: Words = ENGLISH) -> st
     for task, of_task in scores.items():
         key, delta = primary_score(task), of_task["delta"]
         values = [of_task[model][key] for model in ("base", "tuned")]
-        interval = words.interval.format(delta["primary"], delta["ci_low"], delta["ci_high"])
-        gain = interval if any(values) else words.floor
+        gain = gettext("none, since both are 0")
+        if any(values):
+            gain = gettext(
+                "{gain:.3f} ({low:.3f} to {high:.3f})",
+                gain=delta["primary"],
+                low=delta["ci_low"],
+                high=delta["ci_high"],
+            )
         models = (f"{value:.3f}" for value in values)
-        rows.append([words.names[task], _label(key, words), *models, gain])
-    table = pd.DataFrame(rows, columns=words.columns)
+        rows.append([gettext(NAMES[task]), _label(key), *models, gain])
+    table = pd.DataFrame(rows, columns=[gettext(column) for column in _COLUMNS])
     alignment = ["left", "left", "right", "right", "left"]
     return str(table.to_markdown(index=False, disable_numparse=True, colalign=alignment))
 
 
-def _label(key: str, words: Words) -> str:
-    return f"{words.names[key]} {better_direction(key)}".rstrip()
+def _label(key: str) -> str:
+    return f"{score_name(key)} {better_direction(key)}".rstrip()

@@ -6,7 +6,10 @@ from pathlib import Path
 from wenmo.config import params_file
 from wenmo.config.params_file import TASKS
 from wenmo.core.errors import WrongArgumentsError
-from wenmo.core.language import gettext
+from wenmo.core.language import N_, gettext
+
+NAMES = {"novel": N_("Novel"), "fairytale": N_("Fairy tale"), "poetry": N_("Poem")}
+"""What a reader calls what is written."""
 
 
 def listed_tasks() -> list[str]:

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 from markupsafe import Markup
 
+from wenmo.core.language import gettext, ngettext
 from wenmo.scoring.repetition import sequence_repetition
 from wenmo.text.faults import Analysis, Rule
 from wenmo.text.prosody import analyse
 from wenmo.text.verse import verse_lines
 from wenmo.tools.prosody import tone_mark
-from wenmo.tools.writing.translations import Language, translate
 from wenmo.tools.writing.writer import STOPPED
 
 NGRAM = 4
@@ -36,26 +36,26 @@ def poem_html(text: str) -> Markup:
     return Markup('<div class="text poem"><p>{}</p></div>').format(poem)
 
 
-def facts(text: str, finish_reason: str, seed: int, task: str, language: Language) -> Markup:
+def facts(text: str, finish_reason: str, seed: int, task: str) -> Markup:
     """Length, repetition, for a poem rhyme and faults, seed, and whether it was cut or stopped.
 
     An empty `finish_reason` means that the text still grows.
     """
-    found = [translate("characters", language, len("".join(text.split())))]
+    length = len("".join(text.split()))
+    found = [ngettext("{count} character", "{count} characters", length)]
     if len(text) >= NGRAM:
         share = f"{sequence_repetition(text, NGRAM):.0%}"
-        found.append(translate("repetition", language, share))
+        found.append(gettext("{share} repeated", share=share))
     if task == "poetry" and (lines := verse_lines(text)):
         analysis = analyse(lines)
         rhyme = analysis.rhyme_names
-        found.append(
-            translate("rhyme", language, rhyme) if rhyme else translate("no_rhyme", language)
-        )
-        found.append(translate("faults", language, len(analysis.faults)))
-    found.append(f"{translate('seed', language)} {seed}")
-    endings = {"length": "cut", STOPPED: "stopped"}
-    if finish_reason in endings:
-        found.append(translate(endings[finish_reason], language))
+        found.append(gettext("rhyme {rhyme}", rhyme=rhyme) if rhyme else gettext("no rhyme"))
+        found.append(ngettext("{count} fault", "{count} faults", len(analysis.faults)))
+    found.append(gettext("seed {seed}", seed=seed))
+    if finish_reason == "length":
+        found.append(gettext("cut at the longest text"))
+    elif finish_reason == STOPPED:
+        found.append(gettext("stopped"))
     classes = "facts ended" if finish_reason else "facts"
     return Markup('<p class="{}">{}</p>').format(classes, " · ".join(found))
 

@@ -11,11 +11,12 @@ import gradio as gr
 from markupsafe import Markup, escape
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext, in_language, language_of
 from wenmo.tools.writing.both_models import StopEvents
-from wenmo.tools.writing.link import NUMBERS, read_link
-from wenmo.tools.writing.translations import preferred_language, translate
+from wenmo.tools.writing.link import NUMBERS, PageLink, read_link
 from wenmo.tools.writing.web_queue import SharedQueue
-from wenmo.tools.writing.web_tab import PRIVATE, PageContext, Tab, build_tab, translated
+from wenmo.tools.writing.web_tab import PRIVATE, PageContext, Tab, build_tab
+from wenmo.tools.writing.web_texts import translated
 
 MAX_WRITING = 8
 """Requests that are answered at a time; the others wait and see their place in the queue."""
@@ -62,15 +63,10 @@ def _on_load(context: PageContext, tabs: Mapping[str, Tab]) -> Callable[[gr.Requ
     untouched = {task: [gr.skip()] * len(tab.filled_by_link) for task, tab in tabs.items()}
 
     def on_load(http: gr.Request) -> list[Any]:
-        language = preferred_language(http.headers.get("accept-language", ""))
-        selected, notice, filled_in = gr.skip(), "", dict(untouched)
-        try:
-            link = read_link(dict(http.query_params), context.sampling)
-        except UserError as error:
-            link, notice = None, translate("bad_link", language, error)
+        selected, filled_in = gr.skip(), dict(untouched)
+        with in_language(language_of(http.headers.get("accept-language", ""))):
+            link, notice = _read_link(context, http)
         if link:
-            if link.weights_digest and link.weights_digest != context.weights_digest:
-                notice = translate("other_models", language)
             selected = gr.Tabs(selected=link.task)
             numbers = [getattr(link.sampling, name) for name in NUMBERS]
             new_seed = False
@@ -82,3 +78,16 @@ def _on_load(context: PageContext, tabs: Mapping[str, Tab]) -> Callable[[gr.Requ
         return [selected, escape(notice), *(each for part in filled_in.values() for each in part)]
 
     return on_load
+
+
+def _read_link(context: PageContext, http: gr.Request) -> tuple[PageLink | None, str]:
+    """The link to texts that the address is, if any, and what its reader has to know."""
+    try:
+        link = read_link(dict(http.query_params), context.sampling)
+    except UserError as error:
+        return None, gettext("This link cannot be read: {error}", error=error)
+    if link and link.weights_digest and link.weights_digest != context.weights_digest:
+        return link, gettext(
+            "The models have changed since this link was made; the texts may differ."
+        )
+    return link, ""

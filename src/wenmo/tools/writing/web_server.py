@@ -104,7 +104,7 @@ def serve(
     from wenmo.tools.same_host import SameHost, host_names
     from wenmo.tools.writing.web_connections import BoundedConnection
     from wenmo.tools.writing.web_gate import Gate, WithHeaders
-    from wenmo.tools.writing.web_tab import translated
+    from wenmo.tools.writing.web_texts import translated
     from wenmo.tools.writing.web_theme import css, theme
     from wenmo.tools.writing.web_values import fault
 

@@ -10,17 +10,12 @@ from markupsafe import Markup, escape
 
 from wenmo.config.generate import Sampling
 from wenmo.core.errors import UserError
+from wenmo.core.language import gettext, in_language, language_of
 from wenmo.text.asked_verse import FORMS
 from wenmo.tools.writing.both_models import ModelText, StopEvents, write_both
 from wenmo.tools.writing.link import MAX_TYPED, NUMBERS, RANGES, PageLink, maximum
 from wenmo.tools.writing.poem_html import facts, poem_html, text_html
-from wenmo.tools.writing.translations import (
-    EXAMPLES,
-    Language,
-    by_locale,
-    preferred_language,
-    translate,
-)
+from wenmo.tools.writing.web_texts import EXAMPLES, translated
 from wenmo.tools.writing.wording import DEFAULT_FORM, task_prompt
 from wenmo.tools.writing.writer import (
     MAX_SEED,
@@ -30,8 +25,6 @@ from wenmo.tools.writing.writer import (
     Writer,
     sampling_with,
 )
-
-translated = gr.I18n(**by_locale())
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 
@@ -233,11 +226,12 @@ def _write(
     *numbers: float,
 ) -> Iterator[list[Any]]:
     """Both texts as they grow, their panels, and the query of the link to them."""
-    language = preferred_language(http.headers.get("accept-language", ""))
-    if not typed.strip():
-        raise shown_error(translate("nothing", language))
-    if len(typed) > MAX_TYPED:
-        raise shown_error(translate("too_long", language, MAX_TYPED))
+    language = language_of(http.headers.get("accept-language", ""))
+    with in_language(language):
+        if not typed.strip():
+            raise shown_error(gettext("Type something first."))
+        if len(typed) > MAX_TYPED:
+            raise shown_error(gettext("At most {count} characters, please.", count=MAX_TYPED))
     with stops.registered(http.session_hash or "") as stop:
         try:
             values = {
@@ -250,17 +244,19 @@ def _write(
             request = TextRequest(task, prompt, link.seed, sampling)
             for both in write_both(context.writer, request, stop):
                 texts = [each.text for each in both.values()]
-                panels = [_panel_html(each, request, language) for each in both.values()]
+                # No longer than this: Gradio asks for each step from another context.
+                with in_language(language):
+                    panels = [_panel_html(each, request) for each in both.values()]
                 yield [*texts, *panels, link.query()]
         except UserError as error:
             raise shown_error(str(error)) from None
 
 
-def _panel_html(text: ModelText, request: TextRequest, language: Language) -> Markup:
+def _panel_html(text: ModelText, request: TextRequest) -> Markup:
     """A text with its facts below."""
     html = poem_html(text.text) if request.task == "poetry" else text_html(text.text)
     reason = text.completion.finish_reason if text.completion else ""
-    return html + facts(text.text, reason, request.seed, request.task, language)
+    return html + facts(text.text, reason, request.seed, request.task)
 
 
 def shown_error(message: str) -> gr.Error:

@@ -1,0 +1,53 @@
+"""The page's texts, which the browser shows in its own language, and its examples."""
+
+import gradio as gr
+
+from wenmo.core.language import N_, translations
+from wenmo.tools.task_names import NAMES
+
+_CHINESE_LOCALES = ("zh", "zh-CN", "zh-HK", "zh-SG", "zh-TW")
+"""Locales of Chinese that browsers name."""
+
+TEXTS = {
+    "lead": N_("The same request to the base model and to the one tuned on your texts."),
+    **NAMES,
+    "ask_novel": N_("Theme of the passage"),
+    "ask_fairytale": N_("What the tale is about"),
+    "ask_poetry": N_("First line (5 or 7 characters), or a title"),
+    "form": N_("Form"),
+    "examples": N_("Examples"),
+    "write": N_("Write"),
+    "stop": N_("Stop"),
+    "settings": N_("Sampling"),
+    "temperature": N_("Temperature (0: greedy)"),
+    "top_p": N_("Top-p"),
+    "top_k": N_("Top-k (0: off)"),
+    "repetition_penalty": N_("Repetition penalty (1: off)"),
+    "max_new_tokens": N_("Longest text (tokens)"),
+    "seed": N_("Seed"),
+    "new_seed": N_("A new seed for each text"),
+    "base": N_("Base"),
+    "tuned": N_("Tuned"),
+    "copy": N_("Copy"),
+    "download": N_("Download"),
+    "link": N_("Link to these very texts"),
+    "legend": N_(
+        "平 level, 仄 oblique, 中 either, ？ unknown. Rhyme words are coloured; a wavy line marks a"
+        " fault."
+    ),
+}
+
+EXAMPLES = {
+    "novel": ["民国二十五年秋天", "守灯塔的老人收到一封没有署名的信", "第二天没亮"],
+    "fairytale": [
+        "写一把雨伞住在沙漠里的童话。",
+        "小闹钟也想睡一次懒觉，请编成童话。",
+        "一颗怕黑的星星",
+    ],
+    "poetry": ["一篙春水绿", "雨歇长街唤卖花", "秋夜"],
+}
+
+_CHINESE = {key: translations()[text] for key, text in TEXTS.items()}
+
+translated = gr.I18n(en=TEXTS, **dict.fromkeys(_CHINESE_LOCALES, _CHINESE))
+"""The text of a key in the browser's language."""
