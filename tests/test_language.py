@@ -148,7 +148,7 @@ def test_help_is_in_chinese_and_fits_the_terminal(
     monkeypatch.setenv("WENMO_LANG", "zh")
     monkeypatch.setenv("COLUMNS", "80")
     lines = CliRunner().invoke(app, [*command, "--help"]).stdout.splitlines()
-    assert lines[0].startswith("用法：") and "选项:" in lines
+    assert lines[0].startswith("用法：") and "选项：" in lines
     assert max(map(cell_len, lines)) <= 80
     for line in lines:
         assert not line.lstrip().startswith(tuple("，。；：、）》”"))

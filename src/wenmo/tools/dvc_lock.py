@@ -208,6 +208,8 @@ def _unused(name: str, section: Mapping[str, Any]) -> set[str]:
     """The keys of a stage's section that are set for what it might have used instead."""
     if name == "generate":
         return {"transformers", "vllm", "openai"} - {section.get("engine")}
+    if name == "train":
+        return {"grpo"} - {section.get("method")}
     if name == "evaluate":
         return {"judge"} if section.get("judge", {}).get("endpoint") == "none" else set()
     if name == "summarize":

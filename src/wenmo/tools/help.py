@@ -76,9 +76,9 @@ def _translated(text: str | None) -> str:
 def _fitted(formatter: Any) -> Any:
     """The formatter, which breaks lines of Chinese as wide as they are shown."""
     if language() == "zh":
-        heading, usage = formatter.write_heading, formatter.write_usage
+        usage = formatter.write_usage
         formatter.write_usage = lambda *pieces: usage(*pieces, prefix=gettext("Usage: "))
-        formatter.write_heading = lambda name: heading(_translated(name))
+        formatter.write_heading = lambda name: formatter.write(f"{_translated(name)}：\n")
         formatter.write_text = lambda text: _write_text(formatter, text)
         formatter.write_dl = lambda rows: _write_table(formatter, rows)
     return formatter
