@@ -75,7 +75,8 @@ def texts_read(task: str) -> Iterator[str]:
     )
     yield read + (gettext(" (not {books})", books=gettext(", ").join(unused)) if unused else "")
     if dropped := prepared["dropped_rows"]:
-        yield f"{_left_out(dropped, ROWS[task])} (data/rejected/{task}.jsonl)"
+        path = Path(f"data/rejected/{task}.jsonl")
+        yield gettext("{left_out} ({path})", left_out=_left_out(dropped, ROWS[task]), path=path)
     if malformed := prepared["malformed"]:
         yield ngettext(
             "{count:,} malformed row skipped", "{count:,} malformed rows skipped", malformed

@@ -108,7 +108,10 @@ def _legend(found: Sequence[Result], first: Result) -> Iterator[str]:
             key = primary_score(task)
             names.setdefault(f"{score_name(key)} {better_direction(key)}", []).append(task)
     yield "\n" + gettext("changed: parameters that are not those of {name}", name=first.name)
-    yield "; ".join(f"{', '.join(tasks)}: {name}" for name, tasks in names.items())
+    yield gettext("; ").join(
+        gettext("{tasks}: {score}", tasks=gettext(", ").join(tasks), score=name)
+        for name, tasks in names.items()
+    )
     yield gettext("gain: of tuned over base, positive where tuned is better")
     if any(_is_other(each, first, task) for each in found for task in each.scores):
         other = gettext(

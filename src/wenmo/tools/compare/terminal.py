@@ -72,7 +72,11 @@ def scores_table(task: TaskComparison, names: Sequence[str]) -> str:
         for value, improvement in zip(line.values[1:], line.improvements, strict=True):
             row += [number(value), "", ""]
             if improvement:
-                gain = f"{signed(improvement.value)} ({interval(improvement)})"
+                gain = gettext(
+                    "{gain} ({interval})",
+                    gain=signed(improvement.value),
+                    interval=interval(improvement),
+                )
                 row[-2:] = gain, f"{improvement.p:.4f}"
         rows.append(row)
     heads = [head for name in names[1:] for head in (name, gettext("improvement"), "p")]

@@ -32,8 +32,7 @@ def headline(task: TaskComparison, index: int, first: str) -> str:
     before, after = pair.primary_values
     told = gettext(
         "{verdict}: {score} {after:.3f} instead of {before:.3f}, {gain} (95% interval {interval},"
-        " p = {p:.4f}) over {rows} held-out rows, of which {wins} are better, {ties} equal and"
-        " {losses} worse",
+        " p = {p:.4f}) over {rows} held-out rows: {wins} better, {ties} equal, {losses} worse",
         verdict=gettext(_verdict(pair, improvement), name=pair.name, first=first),
         score=label(key),
         after=after,

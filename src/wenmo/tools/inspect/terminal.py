@@ -102,4 +102,4 @@ def _told(drop: Drop) -> Iterator[str]:
     reason = gettext(drop.reason)
     yield gettext("left out as {reason}: {amount}", reason=reason, amount=characters)
     for source, text in drop.examples:
-        yield f"    {source}: {text}"
+        yield "    " + gettext("{source}: {text}", source=source, text=text)
