@@ -46,6 +46,34 @@ def values(call: ast.Call) -> set[str]:
     return {keyword.arg or "**" for keyword in call.keywords}
 
 
+def is_told_in_english_alone(message: ast.expr, tree: ast.Module) -> bool:
+    match message:
+        case ast.Constant(str()):
+            return False
+        case ast.Call(ast.Name("gettext" | "ngettext" | "N_" | "str")):
+            return False
+        case ast.Name(name):
+            worded = [
+                node.value
+                for node in ast.walk(tree)
+                if isinstance(node, ast.Assign)
+                and any(ast.unparse(target) == name for target in node.targets)
+            ]
+            return any(isinstance(each, ast.JoinedStr | ast.Constant) for each in worded)
+        case _:
+            return True
+
+
+def test_the_message_of_every_error_is_one_that_is_translated() -> None:
+    in_english_alone = [
+        f"{path}:{call.lineno}"
+        for path, tree in TREES.items()
+        for call in calls(tree, *ERRORS)
+        if is_told_in_english_alone(call.args[0], tree)
+    ]
+    assert in_english_alone == []
+
+
 def test_every_placeholder_of_a_message_gets_its_value() -> None:
     others = [
         f"{path}:{call.lineno}"

@@ -51,7 +51,7 @@ def _refuse_other_libraries(wanted: Libraries) -> None:
                 node=ray.util.get_node_ip_address(),
                 name=name,
                 here=here or gettext("not at all"),
-                there=there or gettext("none"),
+                there=there or gettext("nothing of it"),
             )
 
 

@@ -170,4 +170,6 @@ def _read(task: str, stage: str) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except ValueError:
-        raise UserError(f"{path}: not JSON; run `dvc repro {stage}@{task}`") from None
+        raise UserError(
+            "{path}: not JSON; run `dvc repro {stage}`", path=path, stage=f"{stage}@{task}"
+        ) from None

@@ -15,6 +15,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader
 
 from wenmo.core.errors import UserError
+from wenmo.core.language import N_
 from wenmo.core.records import Generation, write_text
 from wenmo.report import charts, wording
 from wenmo.report.both_languages import SCRIPT, Both, attribute, both, in_both, in_both_each
@@ -127,10 +128,12 @@ def read_curve(path: Path) -> list[tuple[float, float]]:
             lines = csv.DictReader(file, delimiter="\t")
             return [(float(line["step"]), float(line["loss"])) for line in lines]
     except FileNotFoundError:
-        fault = "no such file"
+        complaint = N_("{path}: no such file; `dvc repro` makes it, `dvc checkout` brings it back")
     except (KeyError, TypeError, ValueError):
-        fault = "no table of step and loss"
-    raise UserError(f"{path}: {fault}; `dvc repro` makes it, `dvc checkout` brings it back")
+        complaint = N_(
+            "{path}: no table of step and loss; `dvc repro` makes it, `dvc checkout` brings it back"
+        )
+    raise UserError(complaint, path=path)
 
 
 def _pictures(report: Report) -> Iterator[tuple[Both, Both, Both]]:

@@ -151,21 +151,28 @@ def compare_revisions(names: Sequence[str], tasks: Sequence[str]) -> Comparison:
     named = list(names) if len(names) > 1 else [WORKSPACE, *names]
     for name in named:
         if named.count(name) > 1:
-            raise WrongArgumentsError(f"{name} would stand beside itself; name another revision")
+            raise WrongArgumentsError(
+                "{name} would stand beside itself; name another revision", name=name
+            )
     for task in tasks:
         if task not in TASKS:
-            raise WrongArgumentsError(f"{task!r} is no task; allowed are {', '.join(TASKS)}")
+            raise WrongArgumentsError(
+                "{task!r} is no task; allowed are {tasks}", task=task, tasks=", ".join(TASKS)
+            )
     revisions = [Revision(name) for name in named]
     for revision in revisions:
         for task in tasks:
             if task not in revision.tasks:
                 raise UserError(
-                    f"{revision.name}: params.yaml: tasks: {', '.join(revision.tasks)}; no {task}"
+                    "{revision}: params.yaml: tasks: {tasks}; no {task}",
+                    revision=revision.name,
+                    tasks=", ".join(revision.tasks),
+                    task=task,
                 )
     shared = [task for task in revisions[0].tasks if all(task in each.tasks for each in revisions)]
     if not shared:
         of_each = ", ".join(f"{each.name}: {' '.join(each.tasks)}" for each in revisions)
-        raise UserError(f"no task is in every revision ({of_each}); compare others")
+        raise UserError("no task is in every revision ({tasks}); compare others", tasks=of_each)
     # Everything is read before anything is computed, so that a missing file is told at once.
     built = {
         task: [_read(revision, task) for revision in revisions]

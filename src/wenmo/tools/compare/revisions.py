@@ -18,6 +18,7 @@ from ruamel.yaml.error import MarkedYAMLError
 
 from wenmo.config.params_file import TASKS, deep_merge
 from wenmo.core.errors import UserError
+from wenmo.core.language import N_, gettext
 from wenmo.core.records import Generation
 from wenmo.tools.dvc_lock import CHECKED, Lock, Stage, dotted, maker, parse_lock
 
@@ -55,11 +56,14 @@ class Revision:
             self.commit = "" if name == WORKSPACE else str(self._files.repo.get_rev())
         except AttributeError:
             # DVC treats whatever git finds by that name as a commit.
-            raise UserError(f"{name}: it names no commit") from None
+            raise UserError("{name}: it names no commit", name=name) from None
         except (DvcException, SCMError) as error:
             raise UserError(
-                f"{name}: {error}; `dvc exp list --all-commits` and `git branch --all` list the"
-                f" names, and {WORKSPACE} is the working tree"
+                "{name}: {error}; `dvc exp list --all-commits` and `git branch --all` list the"
+                " names, and {workspace} is the working tree",
+                name=name,
+                error=error,
+                workspace=WORKSPACE,
             ) from None
 
     @property
@@ -76,9 +80,17 @@ class Revision:
             content = YAML(typ="safe").load(self._text("params.yaml"))
         except MarkedYAMLError as error:
             line = error.problem_mark.line + 1 if error.problem_mark else 1
-            raise UserError(f"{self.name}: params.yaml:{line}: {error.problem}") from None
+            raise UserError(
+                "{revision}: {place}: {error}",
+                revision=self.name,
+                place=f"params.yaml:{line}",
+                error=error.problem,
+            ) from None
         if not isinstance(content, dict) or not isinstance(content.get("tasks"), list):
-            raise UserError(f"{self.name}: params.yaml: no list of tasks, so nothing to compare")
+            raise UserError(
+                "{revision}: params.yaml: no list of tasks, so nothing to compare",
+                revision=self.name,
+            )
         return content
 
     @property
@@ -95,7 +107,12 @@ class Revision:
             project = tomllib.loads(self._text("pyproject.toml"))["project"]
             pins = [pin.partition("==") for pin in project["dependencies"]]
         except (tomllib.TOMLDecodeError, KeyError) as error:
-            raise UserError(f"{self.name}: pyproject.toml: {error}") from None
+            raise UserError(
+                "{revision}: {place}: {error}",
+                revision=self.name,
+                place="pyproject.toml",
+                error=error,
+            ) from None
         return {name.strip(): version for name, _, version in pins}
 
     def resamples(self, task: str) -> int:
@@ -103,7 +120,9 @@ class Revision:
         own = self.params.get(task) or {}
         section = deep_merge(self.params.get("evaluate") or {}, own.get("evaluate") or {})
         if "resamples" not in section:
-            raise UserError(f"{self.name}: params.yaml: evaluate.resamples is missing")
+            raise UserError(
+                "{revision}: params.yaml: evaluate.resamples is missing", revision=self.name
+            )
         return int(section["resamples"])
 
     def tuned_scores(self, task: str) -> dict[str, float]:
@@ -113,8 +132,13 @@ class Revision:
             scores = json.loads(self._text(path, task))["tuned"]
             return {key: float(value) for key, value in scores.items()}
         except (AttributeError, KeyError, TypeError, ValueError):
-            way_out = f"`dvc repro evaluate@{task}` with the code of today writes them"
-            raise UserError(f"{self.name}: {path}: no scores of tuned; {way_out}") from None
+            raise UserError(
+                "{revision}: {path}: no scores of tuned; `dvc repro evaluate@{task}` with the code"
+                " of today writes them",
+                revision=self.name,
+                path=path,
+                task=task,
+            ) from None
 
     def scored_rows(self, task: str) -> list[ScoredRow]:
         """The held-out rows with their scores, in the order of the file."""
@@ -204,9 +228,13 @@ class Revision:
                 content = json.loads(line)
                 yield kind(**{key: content[key] for key in names & content.keys()})
             except json.JSONDecodeError as error:
-                raise UserError(f"{place}: not JSON: {error.msg}") from None
+                raise UserError(
+                    "{place}: not JSON: {reason}", place=place, reason=gettext(error.msg)
+                ) from None
             except (AttributeError, TypeError):
-                raise UserError(f"{place}: expected the keys {', '.join(wanted)}") from None
+                raise UserError(
+                    "{place}: expected the keys {wanted}", place=place, wanted=", ".join(wanted)
+                ) from None
 
     def _text(self, path: str, task: str = "") -> str:
         from dvc.exceptions import DvcException
@@ -215,31 +243,54 @@ class Revision:
         try:
             return str(self._files.read_text(f"/{path}", encoding="utf-8"))
         except (FileNotFoundError, DataIndexDirError):
-            raise UserError(f"{self.name}: {path}: {self._why_missing(path, task)}") from None
+            raise self._missing(path, task) from None
         except UnicodeDecodeError as error:
-            raise UserError(f"{self.name}: {path}: not UTF-8: {error.reason}") from None
+            raise UserError(
+                "{revision}: {path}: not UTF-8: {reason}",
+                revision=self.name,
+                path=path,
+                reason=gettext(error.reason),
+            ) from None
         except (DvcException, OSError) as error:
-            raise UserError(f"{self.name}: {path}: {error}") from None
+            raise UserError(
+                "{revision}: {place}: {error}", revision=self.name, place=path, error=error
+            ) from None
 
-    def _why_missing(self, path: str, task: str) -> str:
-        """Whether a file is unknown to the revision, was never built or cannot be fetched."""
+    def _missing(self, path: str, task: str) -> UserError:
+        """The error about a file that the revision does not know, never built or cannot fetch."""
         if not task:
-            return "no such file; run in the repository of the pipeline"
+            return UserError(
+                "{revision}: {path}: no such file; run in the repository of the pipeline",
+                revision=self.name,
+                path=path,
+            )
         # The folder comes first: if it is an output without listing, its files are unknown to DVC.
         places = (f"/{path.rpartition('/')[0]}", f"/{path}")
         info = next((self._files.info(place) for place in places if self._files.isdvc(place)), None)
         if info is None:
-            return "its dvc.yaml does not make this file; build it again with the code of today"
+            return UserError(
+                "{revision}: {path}: its dvc.yaml does not make this file; build it again with the"
+                " code of today",
+                revision=self.name,
+                path=path,
+            )
         build = f"`dvc repro evaluate@{task}`"
         if self.name != WORKSPACE:
-            get = f"`dvc exp apply {self.name}` (of a commit: `git switch --detach {self.name}`)"
-            build = f"{get} and {build}"
-        if "md5" not in info:
-            return f"not built; {build} builds it (--task leaves other tasks out)"
-        return (
-            "neither in the cache nor in the remote; run `dvc push` (`dvc exp push`) where it was"
-            f" built, or {build} builds it again"
+            build = gettext(
+                "`dvc exp apply {revision}` (of a commit: `git switch --detach {revision}`) and"
+                " {build}",
+                revision=self.name,
+                build=build,
+            )
+        complaint = N_(
+            "{revision}: {path}: neither in the cache nor in the remote; run `dvc push`"
+            " (`dvc exp push`) where it was built, or {build} builds it again"
         )
+        if "md5" not in info:
+            complaint = N_(
+                "{revision}: {path}: not built; {build} builds it (--task leaves other tasks out)"
+            )
+        return UserError(complaint, revision=self.name, path=path, build=build)
 
 
 def _unambiguous(name: str) -> str:
@@ -266,11 +317,18 @@ def _unambiguous(name: str) -> str:
     if len(here) == 1:
         return str(scm.get_ref(str(here[0])))
     each_on = ", ".join(
-        f"{scm.get_ref(str(each))[:7]} on {each.baseline_sha[:7]}"
+        gettext(
+            "{experiment} on {commit}",
+            experiment=scm.get_ref(str(each))[:7],
+            commit=each.baseline_sha[:7],
+        )
         for each in sorted(found, key=str)
     )
     raise UserError(
-        f"{name}: {len(found)} experiments have this name: {each_on}; name one by its hash"
+        "{name}: {count} experiments have this name: {each_on}; name one by its hash",
+        name=name,
+        count=len(found),
+        each_on=each_on,
     )
 
 

@@ -179,7 +179,9 @@ def _add_pieces(path: Path, sources: Mapping[str, Source], drops: dict[str, Drop
         try:
             source, reason, text = (str(piece[key]) for key in ("source", "reason", "text"))
         except KeyError:
-            raise UserError(f"{place}: not what prepare left out; run `dvc repro`") from None
+            raise UserError(
+                "{place}: not what prepare left out; run `dvc repro`", place=place
+            ) from None
         # A piece of nothing, such as an empty poem, is in no column of the table.
         drops.setdefault(reason, Drop(reason, 0, None)).add(source, text)
         if source in sources and reason == "heading":
@@ -234,9 +236,9 @@ def _told(found: Iterator[Any], doing: str, total: int | None = None) -> Iterato
 
 def _table(path: Path, first: str, task: str) -> pd.DataFrame:
     """A table that prepare wrote: the column `first`, and columns of whole numbers."""
-    fault = "no such file"
+    complaint = N_("{path}: no such file; run `dvc repro {stage}` first")
     if path.is_file():
-        fault = "not the table that prepare wrote"
+        complaint = N_("{path}: not the table that prepare wrote; run `dvc repro {stage}` first")
         try:
             # A book may be named NA.
             table = pd.read_csv(path, dtype={"source": str}, keep_default_na=False)
@@ -247,4 +249,4 @@ def _table(path: Path, first: str, task: str) -> pd.DataFrame:
         is_whole = all(map(pd.api.types.is_integer_dtype, numbers))
         if needed <= {*table} and len(numbers) and is_whole:
             return table
-    raise UserError(f"{path}: {fault}; run `dvc repro prepare@{task}` first")
+    raise UserError(complaint, path=path, stage=f"prepare@{task}")

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 
 from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError, WrongArgumentsError
-from wenmo.core.language import N_
+from wenmo.core.language import N_, gettext
 from wenmo.tools.task_names import task_left_out
 
 PIPELINE = "dvc.yaml"
@@ -38,7 +38,7 @@ FILES = {
 }
 """For each kind of row: its file in the repository, the stage that writes it, what it is called."""
 
-_EXAMPLE = "as in outputs/novel/submit.json:12"
+_EXAMPLE = "outputs/novel/submit.json:12"
 
 
 @dataclass(frozen=True)
@@ -64,16 +64,26 @@ def parse(argument: str) -> Address:
     """
     found = as_place(argument)
     if not found:
-        raise WrongArgumentsError(f"{argument!r} names no row; expected FILE:LINE, {_EXAMPLE}")
+        raise WrongArgumentsError(
+            "{argument!r} names no row; expected FILE:LINE, as in {example}",
+            argument=argument,
+            example=_EXAMPLE,
+        )
     name, line, article = found
     root, path = located(name)
     kind, task = _known(path)
     if (kind == PAGE) != bool(article):
-        form = "PAGE#ARTICLE as a browser shows it" if kind == PAGE else f"FILE:LINE, {_EXAMPLE}"
-        raise WrongArgumentsError(f"{argument}: expected {form}")
+        complaint = N_("{argument}: expected FILE:LINE, as in {example}")
+        if kind == PAGE:
+            complaint = N_("{argument}: expected PAGE#ARTICLE as a browser shows it")
+        raise WrongArgumentsError(complaint, argument=argument, example=_EXAMPLE)
     if not (root / path).is_file():
-        way_out = f"`dvc pull` or `dvc repro {FILES[kind][1]}@{task}`"
-        raise UserError(f"{path}: no such file; {task_left_out(task, root) or way_out}")
+        way_out = gettext("`dvc pull` or `dvc repro {stage}`", stage=f"{FILES[kind][1]}@{task}")
+        raise UserError(
+            "{path}: no such file; {way_out}",
+            path=path,
+            way_out=task_left_out(task, root) or way_out,
+        )
     return Address(root, path, kind, task, int(line or 0), unquote(article))
 
 
@@ -97,7 +107,11 @@ def located(name: str) -> tuple[Path, Path]:
     path = _without_dots(here / name)
     root = _root_of(path) or _root_of(here)
     if root is None:
-        raise WrongArgumentsError(f"{name}: not in a repository: no {PIPELINE} in a folder above")
+        raise WrongArgumentsError(
+            "{name}: not in a repository: no {pipeline} in a folder above",
+            name=name,
+            pipeline=PIPELINE,
+        )
     if not path.parent.is_dir():
         path = _without_dots(root / name)
     return root, path.relative_to(root) if path.is_relative_to(root) else path
@@ -120,4 +134,6 @@ def _known(path: Path) -> tuple[str, str]:
             if len(path.parts) == len(wanted.parts) and path.match(str(wanted)):
                 return kind, task
     allowed = ", ".join(pattern for pattern, _, _ in FILES.values())
-    raise WrongArgumentsError(f"{path}: its lines are no rows; allowed are {allowed}")
+    raise WrongArgumentsError(
+        "{path}: its lines are no rows; allowed are {allowed}", path=path, allowed=allowed
+    )

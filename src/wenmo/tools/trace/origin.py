@@ -61,7 +61,7 @@ def raw_text(path: Path, line: int) -> str:
         for document in raw_documents(task, folder, prepare.section("prepare")):
             if document.place == f"{path}:{line}":
                 return document.text
-        raise WrongArgumentsError(f"{path}:{line}: no text begins there")
+        raise WrongArgumentsError("{path}:{line}: no text begins there", path=path, line=line)
     return ""
 
 

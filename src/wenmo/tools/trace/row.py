@@ -81,7 +81,10 @@ def _line(address: Address) -> dict[str, Any]:
 def _at(address: Address, lines: Mapping[str, Content]) -> Content:
     if str(address) not in lines:
         raise WrongArgumentsError(
-            f"{address.path}: no line {address.line}; the file has {len(lines)} rows"
+            "{path}: no line {line}; the file has {count} rows",
+            path=address.path,
+            line=address.line,
+            count=len(lines),
         )
     return lines[str(address)]
 
@@ -123,7 +126,11 @@ def _article(address: Address) -> Traced:
     found = re.fullmatch(r"([0-9a-f]{12})-[0-9]+", address.article)
     page = address.path.read_text(encoding="utf-8", errors="replace")
     if not found or f'id="{address.article}"' not in page:
-        raise WrongArgumentsError(f"{address.path}: there is no row #{address.article} on the page")
+        raise WrongArgumentsError(
+            "{path}: there is no row #{article} on the page",
+            path=address.path,
+            article=address.article,
+        )
     return _held_out_row(address, found[1])
 
 
@@ -147,8 +154,9 @@ def _held_out_row(address: Address, identity: str) -> Traced:
             notes[label] = gettext("{place}, ended {how}", place=place, how=_ending(last))
     if last is None:
         raise UserError(
-            f"{address}: outputs/{address.task} has no such row; `dvc pull` or"
-            f" `dvc repro report@{address.task}`"
+            "{address}: outputs/{task} has no such row; `dvc pull` or `dvc repro report@{task}`",
+            address=address,
+            task=address.task,
         )
     texts[gettext("reference")] = last.reference
     notes |= _scores(address.task, last.id)
@@ -165,7 +173,9 @@ def _scores(task: str, identity: str) -> dict[str, str]:
             if content.get("id") != identity or not isinstance(scores, dict):
                 continue
             if not all(isinstance(value, int | float) for value in scores.values()):
-                raise UserError(f"{place}: the scores of {model} are not numbers alone")
+                raise UserError(
+                    "{place}: the scores of {model} are not numbers alone", place=place, model=model
+                )
             named = (f"{score_name(key)} {value:.4g}" for key, value in scores.items())
             label = gettext("scores of {model}", model=gettext(model))
             told[label] = gettext(", ").join(named)
