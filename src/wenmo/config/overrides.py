@@ -58,15 +58,16 @@ def unreached(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str
             is_outranked = shared not in (Missing, own, _at(before, keys))
             if is_outranked and _at(before, (task, *keys)) == own:
                 key = ".".join(keys)
+                own_key = f"{task}.{key}"
                 yield gettext(
                     "{key}={value} does not reach {task}, whose {own_key} is {own}; set that: -S"
                     " {override}",
                     key=key,
                     value=_word(shared),
                     task=task,
-                    own_key=f"{task}.{key}",
+                    own_key=own_key,
                     own=_word(own),
-                    override=_override(f"{task}.{key}", shared),
+                    override=_override(own_key, shared),
                 )
 
 

@@ -69,7 +69,8 @@ def _show(error: Any, file: Any = None) -> None:
     context = getattr(error, "ctx", None)
     if context is not None:
         usage = context.get_usage().replace("Usage: ", gettext("Usage: "), 1)
-        hint = gettext("Try '{command}' for help.", command=f"{context.command_path} --help")
+        command = f"{context.command_path} --help"
+        hint = gettext("Try '{command}' for help.", command=command)
         typer.echo(f"{usage}\n{hint}\n", file=file, err=True)
     reason = retold(error.format_message())
     typer.echo(gettext("Error: {reason}", reason=reason), file=file, err=True)

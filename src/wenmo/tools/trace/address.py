@@ -78,7 +78,8 @@ def parse(argument: str) -> Address:
             complaint = N_("{argument}: expected PAGE#ARTICLE as a browser shows it")
         raise WrongArgumentsError(complaint, argument=argument, example=_EXAMPLE)
     if not (root / path).is_file():
-        way_out = gettext("`dvc pull` or `dvc repro {stage}`", stage=f"{FILES[kind][1]}@{task}")
+        stage = f"{FILES[kind][1]}@{task}"
+        way_out = gettext("`dvc pull` or `dvc repro {stage}`", stage=stage)
         raise UserError(
             "{path}: no such file; {way_out}",
             path=path,

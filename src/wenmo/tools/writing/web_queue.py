@@ -17,6 +17,7 @@ from gradio.data_classes import PredictBodyInternal
 from gradio.queueing import Event, Queue
 from gradio.utils import run_coro_in_background
 
+from wenmo.core.language import gettext, in_language, language_of
 from wenmo.tools.writing.web_clients import client_of
 
 UNREAD_SECONDS = 30
@@ -111,12 +112,15 @@ class SharedQueue(Queue):
         It joins the queue once a browser reads its messages. Until then a later text may take its
         place: of the same client, or of anybody if the client has more of them than others.
         """
+        with in_language(language_of(request.headers.get("accept-language", ""))):
+            many = gettext("You have {count} texts in the queue already.", count=MAX_OF_CLIENT)
+            full = gettext("The queue is full.")
         client, session = client_of(request.scope), body.session_hash or ""
         mine = _of_clients([*self._unread, *self._waiting(), *self._writing()])[client]
         if mine >= MAX_OF_CLIENT and not await self._drop_unread(client):
-            return False, f"You have {MAX_OF_CLIENT} texts in the queue already.", "queue_full"
+            return False, many, "queue_full"
         if len(self) >= MAX_WAITING and not await self._drop_waiting(client):
-            return False, "The queue is full.", "queue_full"
+            return False, full, "queue_full"
         if len(self._unread) >= MAX_UNREAD:
             await self._drop_unread(_of_clients(self._unread).most_common(1)[0][0])
         mailbox = self.pending_messages_per_session.get(session)
