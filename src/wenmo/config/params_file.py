@@ -15,13 +15,20 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from wenmo.config.complaints import complaint_about
 from wenmo.core.errors import ParamsError
-from wenmo.core.language import gettext
+from wenmo.core.language import N_, gettext
 from wenmo.core.system_words import system_words
 
 TASKS = ("novel", "fairytale", "poetry")
 """The tasks. Each has a section of its own, whose values replace the shared ones."""
 
 PARAMS_FILE = Path("params.yaml")
+
+EXPECTED = {
+    int: N_("expected int"),
+    str: N_("expected str"),
+    list: N_("expected a list, such as [poetry]"),
+}
+"""What is said of a top-level value of another type."""
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -108,17 +115,12 @@ def value(content: Mapping[str, Any], key: str, kind: type, path: Path = PARAMS_
     """A top-level value such as `seed`. Raises ParamsError if it is missing or of another type."""
     found = content.get(key)
     if not isinstance(found, kind) or (isinstance(found, bool) and kind is not bool):
-        complaint = (
-            gettext("expected a list, such as [poetry]")
-            if kind is list
-            else gettext("expected {type}", type=kind.__name__)
-        )
         raise ParamsError(
             "{path}: {key}: {value!r}: {complaint}",
             path=path,
             key=key,
             value=found,
-            complaint=complaint,
+            complaint=gettext(EXPECTED[kind]),
         )
     return found
 
