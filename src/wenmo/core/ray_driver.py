@@ -99,8 +99,8 @@ def _try_to_connect(address: str) -> None:
 
 
 def _reason(error: Exception) -> str:
-    """The first line of an error, without a full stop."""
+    """What an error says in one line: its first, and its last if the first announces a trace."""
     if isinstance(error, OSError) and error.strerror:
         return system_words(error)
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].rstrip(".: ")
+    first, *others = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{first} {others[-1]}" if first.endswith(":") and others else first.rstrip(".")
