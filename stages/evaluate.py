@@ -7,7 +7,7 @@ from pathlib import Path
 
 from wenmo.config import params_file
 from wenmo.config.evaluate import EvaluateParams
-from wenmo.core.reading import read_generations, read_losses, read_rows
+from wenmo.core.reading import RowsOnDisk, read_generations, read_losses, read_rows
 from wenmo.core.records import write_json, write_json_lines
 from wenmo.core.stage import parse_arguments, run_stage
 from wenmo.llm.client import Usage
@@ -19,7 +19,7 @@ if __name__ == "__main__":
     with run_stage("evaluate", task) as log:
         params, merged = EvaluateParams.load("evaluate", task), Path(f"data/merged/{task}")
         rows = read_rows(merged / "eval.jsonl", f"merge@{task}")
-        training = read_rows(merged / "train.jsonl", f"merge@{task}")
+        training = RowsOnDisk(merged / "train.jsonl", f"merge@{task}")
         outputs = Path(f"outputs/{task}")
         base, tuned = (
             ModelResult(

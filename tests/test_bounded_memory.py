@@ -2,6 +2,7 @@
 
 import json
 import random
+import tracemalloc
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,8 @@ from wenmo.core.records import Row, read_json_lines, write_json_lines
 from wenmo.core.row_files import SourceWriter
 from wenmo.llm import prompt_writer
 from wenmo.llm.prompt_writer import in_batches
+from wenmo.scoring import copying
+from wenmo.scoring.copying import copied
 
 BOOK = 200_000
 """Characters of a book."""
@@ -64,6 +67,20 @@ def test_merge_holds_no_texts(tmp_path: Path) -> None:
             writer.write(passages(count))
         peaks.append(peak(folder, "merge"))
         assert [path.name for path in (folder / "data/merged").iterdir()] == ["novel"]
+    assert peaks[1] <= 1.2 * peaks[0]
+
+
+def test_what_was_copied_is_sought_without_holding_the_training_texts(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(copying, "SORTED_TOGETHER", 50_000)
+    peaks = []
+    for count in (60, 300):
+        texts = (row.output for row in passages(count))
+        tracemalloc.start()
+        copied([SIGNS[0] * 20], texts)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
     assert peaks[1] <= 1.2 * peaks[0]
 
 

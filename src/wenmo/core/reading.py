@@ -44,6 +44,19 @@ def located_rows(path: Path, stage: str) -> Iterator[tuple[int, Row]]:
         raise UserError("{path}: no rows; run `dvc repro {stage}`", path=path, stage=stage)
 
 
+class RowsOnDisk:
+    """The rows that `stage` wrote, which each loop reads anew, so that any number of them fits.
+
+    Raises UserError if there is no such file, and in a loop as `read_rows` does.
+    """
+
+    def __init__(self, path: Path, stage: str) -> None:
+        self._path, self._stage = made(path, stage), stage
+
+    def __iter__(self) -> Iterator[Row]:
+        return (row for _, row in located_rows(self._path, self._stage))
+
+
 def read_prompts(path: Path, stage: str) -> list[Row]:
     """Rows to answer, of which there may be none.
 

@@ -49,7 +49,7 @@ class Copied:
         return self.longest >= COPIED_LENGTH or self.coverage >= COPIED_SHARE
 
 
-def copied(texts: Sequence[str], training: Sequence[str]) -> list[Copied]:
+def copied(texts: Sequence[str], training: Iterable[str]) -> list[Copied]:
     """How much of each text occurs in the training texts.
 
     The training texts are sorted once per call, so pass the texts of all models together. They are

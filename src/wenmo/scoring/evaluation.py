@@ -1,6 +1,6 @@
 """Whether tuned writes better than base: all scores of a task, compared row by row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -77,7 +77,7 @@ class Evaluation:
 def evaluate(
     task: str,
     rows: Sequence[Row],
-    training: Sequence[Row],
+    training: Iterable[Row],
     base: ModelResult,
     tuned: ModelResult,
     params: EvaluateParams,
@@ -86,22 +86,23 @@ def evaluate(
 ) -> Evaluation:
     """Score what both models wrote for the held-out `rows`, and compare them.
 
-    `training` are the rows that tuned learnt: what it copied is sought there. `judged` is what an
+    `training` are the rows that tuned learnt: what it copied is sought there. They are gone through
+    more than once, and need not fit into memory. `judged` is what an
     LLM said, by row id, if one was asked. Raises UserError if fewer than two rows are held out or a
     loss is not a finite number.
     """
     _refuse_too_few(task, rows)
     _refuse_broken_losses(rows, {"base": base.losses, "tuned": tuned.losses})
-    learnt = [row.output for row in training]
-    lines = frozenset(line for text in learnt for line in verse_lines(text))
-    setting = Setting(task, params.window, lines if task == "poetry" else frozenset(), seed)
+    poems = training if task == "poetry" else []
+    lines = frozenset(line for row in poems for line in verse_lines(row.output))
+    setting = Setting(task, params.window, lines, seed)
     draws = {
         "base": _draws(base.generations, len(rows)),
         "tuned": _draws(tuned.generations, len(rows)),
     }
     references = draws["base"][0]
     written = [*draws["base"], *draws["tuned"]]
-    *copies, of_references = _copies(written, references, learnt)
+    *copies, of_references = _copies(written, references, (row.output for row in training))
     scored = ordered_map(partial(_scored, setting), zip(written, copies, strict=True))
     cards = {name: [*islice(scored, len(of_model))] for name, of_model in draws.items()}
     first = _rounded_rows(with_loss(averaged(cards["base"]), base.losses))
@@ -161,7 +162,7 @@ def _draws(generations: Sequence[Generation], rows: int) -> list[Draw]:
     return [generations[draw::draws] for draw in range(draws)]
 
 
-def _copies(draws: Sequence[Draw], references: Draw, training: Sequence[str]) -> list[list[Copied]]:
+def _copies(draws: Sequence[Draw], references: Draw, training: Iterable[str]) -> list[list[Copied]]:
     """What the texts of each draw, and last the references, have copied."""
     texts = [[each.text for each in draw] for draw in draws]
     texts.append([each.reference for each in references])
