@@ -369,6 +369,10 @@ IMPOSSIBLE = {
         "save_steps (3) is no multiple of eval_steps (2)",
     ),
     "an unknown launcher": ({"launcher": "sh -c"}, "String should match pattern"),
+    "trainings side by side": (
+        {"launcher": "srun --ntasks=2 python"},
+        "String should match pattern",
+    ),
     "an attention that is not known to part packed rows": (
         {"packing": True, "attn_implementation": "flex_attention"},
         "Input should be 'sdpa', 'eager' or 'flash_attention_2'",
@@ -381,6 +385,19 @@ def test_what_cannot_work_is_refused_with_the_reason(case: str) -> None:
     update, reason = IMPOSSIBLE[case]
     with pytest.raises(ValidationError, match=re.escape(reason)):
         settings(**update)
+
+
+@pytest.mark.parametrize(
+    "launcher",
+    [
+        "python",
+        "torchrun --nproc_per_node=2",
+        "srun --nodes=2 --ntasks-per-node=1 torchrun --nnodes=2 --nproc_per_node=8",
+        "srun --nodes=2 accelerate launch --config_file configs/fsdp_multi_node.yaml",
+    ],
+)
+def test_a_launcher_may_be_started_on_each_machine_of_a_job(launcher: str) -> None:
+    assert settings(launcher=launcher).launcher == launcher
 
 
 MISSING = {

@@ -75,7 +75,8 @@ class TrainParams(Section):
     save_steps: PositiveInt
     save_total_limit: PositiveInt
     load_best_model_at_end: bool
-    launcher: str = Field(pattern=r"^(python$|torchrun |accelerate launch )")
+    # srun alone would start several trainings that know nothing of one another.
+    launcher: str = Field(pattern=r"^(python$|(srun .+ )?(torchrun|accelerate launch) )")
     lora: LoraParams
     grpo: GrpoParams
 
