@@ -8,6 +8,7 @@ from statistics import fmean
 import pytest
 
 from tests.conftest import ROOT
+from tests.test_tunes import poem as tune_poem
 from wenmo.config.train import TrainParams
 from wenmo.core.records import Generation
 from wenmo.scoring.copying import copied
@@ -16,6 +17,7 @@ from wenmo.scoring.rewards import rewards_of
 from wenmo.scoring.scorecard import Setting, score
 from wenmo.tasks.poetry import form_name, word_prompt
 from wenmo.text.faults import LEAST_DIFFERENT, Rule
+from wenmo.text.patterns import tune_lines
 from wenmo.text.prosody import analyse
 from wenmo.text.verse import form, verse_lines
 from wenmo.tools.prosody import prosody_page
@@ -96,6 +98,28 @@ def test_no_trick_scores_above_human_poems(name: str) -> None:
         assert found[primary] <= OF_HUMANS[primary], primary
     told = min(found[primary] / OF_HUMANS[primary] for primary in PRIMARY)
     assert told < 0.5, "no primary score tells this trick from a poem"
+
+
+def sung(trick: Callable[[Lines], Lines]) -> dict[str, float]:
+    """The scores of what a trick makes of poems that keep their tunes."""
+    rows = []
+    for name in ("浣溪沙", "菩萨蛮", "西江月", "满江红"):
+        song = tune_poem(name)
+        stanza = sum(song.partition("\n")[0].count(mark) for mark in "，；。？！")
+        lines = trick(tune_lines(song))
+        rows_of_text = (lines[:stanza], lines[stanza:])
+        tricked = "\n".join("，".join(each) + "。" for each in rows_of_text if each)
+        prompt = word_prompt(tune_lines(song)[0], "", f"填一首《{name}》", "first_line")
+        rows.append(Generation(name, prompt, song, tricked, "stop", 1))
+    copies = copied([each.text for each in rows], ["无"])
+    return score(rows, copies, Setting("poetry", 20, frozenset(), 0)).scores
+
+
+@pytest.mark.parametrize("name", GALLERY)
+def test_no_trick_scores_above_poems_that_keep_their_tune(name: str) -> None:
+    found, good = sung(GALLERY[name]), sung(lambda poem: poem)
+    assert [good[each] for each in ("form", "rhyme", "tones", "first_line")] == [1] * 4
+    assert min(found[each] for each in ("form", "rhyme", "tones", "first_line")) < 0.5
 
 
 def mean_reward(trick: Callable[[Lines], Lines], training: Sequence[str] = ()) -> float:

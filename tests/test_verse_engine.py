@@ -16,7 +16,7 @@ from wenmo.engines.verse_requests import asked_verses
 from wenmo.model.chat import prompt_messages
 from wenmo.tasks.poetry import word_prompt
 from wenmo.text.asked_verse import FORMS
-from wenmo.text.patterns import couplets
+from wenmo.text.patterns import couplets, tunes
 
 
 def asked(count: int, rule: str = "full") -> list[Prompt]:
@@ -34,6 +34,16 @@ def asked(count: int, rule: str = "full") -> list[Prompt]:
     ]
 
 
+def to_tunes(rule: str = "full") -> list[Prompt]:
+    """Prompts of each tune, without a first line."""
+    rows = [
+        Row(name, "poems", at, "", word_prompt("", "", f"填一首《{name}》", "title"), "")
+        for at, name in enumerate(tunes())
+    ]
+    verses = asked_verses("poetry", rows, rule)
+    return [Prompt(prompt_messages("", row.prompt), 1, verses[row.id]) for row in rows]
+
+
 def by_rule(**update: object) -> GenerateParams:
     sampling = {"max_new_tokens": 200, "temperature": 1.0, "top_p": 1.0, "top_k": 0}
     return settings(**{"sampling": sampling, **update})
@@ -48,6 +58,15 @@ def answers(folder: Path, params: GenerateParams, prompts: list[Prompt]) -> dict
 def test_every_poem_keeps_what_is_asked_for(tiny_model: Path, temperature: float) -> None:
     prompts = asked(24)
     sampling = {"max_new_tokens": 160, "temperature": temperature, "repetition_penalty": 1.2}
+    found = answers(tiny_model, settings(sampling=sampling), prompts)
+    for prompt in prompts:
+        assert prompt.verse and found[prompt.id].finish_reason == "stop"
+        check(prompt.verse, found[prompt.id].text)
+
+
+def test_every_poem_to_a_tune_keeps_it(tiny_model: Path) -> None:
+    prompts = to_tunes()[::3]
+    sampling = {"max_new_tokens": 440, "temperature": 1.0}
     found = answers(tiny_model, settings(sampling=sampling), prompts)
     for prompt in prompts:
         assert prompt.verse and found[prompt.id].finish_reason == "stop"
@@ -92,7 +111,9 @@ def test_rows_ask_for_their_reference_s_form_or_for_the_prompt_s(
     assert asked_verses("novel", [make_row(1, "春")], "full") == {}
     assert asked_verses("poetry", [make_row(1, "春")], "free") == {}
     for prompt, told in (
-        ("写一首关于春天的诗。", "test row 4 .* names no form"),
+        ("写一首关于春天的诗。", "test row 4 .* names no form and no known tune"),
+        ("填一首《雪花飘》。", "names no form and no known tune"),
+        ("以“白日依山”为首句，填一首《浣溪沙》。", "not of 7 Chinese characters"),
         ("以“白日依山”为首句，写一首五言绝句。", "test row 4 .*not of 5 Chinese characters"),
     ):
         with pytest.raises(UserError, match=told):
