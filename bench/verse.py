@@ -1,18 +1,23 @@
 """Poems by rule beside free ones: which rules they keep, and tokens per second.
 
 python -m bench.verse models/merged/poetry data/raw/poetry/Chinese_Poetry.csv > bench/verse.md
+python -m bench.verse models/merged/poetry data/raw/chinese-poetry --per-form 13     the tunes
 
-The first lines are those of poems that keep all rules themselves, as many of each form. Free and by
-rule take turns in one process, after a batch that nobody measures.
+The first lines are those of poems that keep all rules themselves, as many of each form or tune. The
+poems are a CSV with a column `content`, or a clone of the chinese-poetry collection for the tunes.
+Free and by rule take turns in one process, after a batch that nobody measures. A model of a shape
+in bench.random_weights, such as `rehearsal`, has a tokenizer whose tokens hold several characters.
 """
 
 import sys
 import time
 from argparse import ArgumentParser
+from itertools import islice
 from pathlib import Path
 
 import pandas as pd
 from bench.rounds import table
+from bench.tunes import poems_by_tune
 
 # Before torch: this module sets the code path on which torch's CPU results depend.
 import wenmo.core.stage  # noqa: F401
@@ -25,7 +30,8 @@ from wenmo.engines.verse_requests import asked_verses
 from wenmo.model.chat import prompt_messages
 from wenmo.scoring.poetry import different_characters, exact_form, rhymed, tones_kept
 from wenmo.tasks.poetry import word_prompt
-from wenmo.text.asked_verse import FORMS
+from wenmo.text.asked_verse import FORMS, asked_tune
+from wenmo.text.patterns import of_pattern, tune_lines, tunes, with_marks
 from wenmo.text.verse import form, verse_lines
 from wenmo.tools.writing.writer import sampling_with
 
@@ -43,7 +49,11 @@ HEADS = (
 
 
 def rows_of(path: Path, per_form: int) -> list[Row]:
-    """Requests by first line for poems that keep the rules, as many of each form."""
+    """Requests by first line for poems that keep the rules, as many of each form or tune."""
+    return _tune_rows(path, per_form) if path.is_dir() else _form_rows(path, per_form)
+
+
+def _form_rows(path: Path, per_form: int) -> list[Row]:
     poems = [str(each) for each in pd.read_csv(path, keep_default_na=False)["content"]]
     kept = [each for each in poems if rhymed(each) and tones_kept(each)]
     rows = []
@@ -55,8 +65,26 @@ def rows_of(path: Path, per_form: int) -> list[Row]:
     return rows
 
 
+def _tune_rows(folder: Path, per_tune: int) -> list[Row]:
+    rows = []
+    found = poems_by_tune(folder)
+    for name, pattern in tunes().items():
+        own = [text for text in found[name] if of_pattern(tune_lines(text), pattern)]
+        kept = (text for text in own if rhymed(text, pattern) and tones_kept(text, pattern))
+        for text in islice(kept, per_tune):
+            poem = with_marks(text, pattern)
+            prompt = word_prompt(tune_lines(poem)[0], "", f"填一首《{name}》", "first_line")
+            rows.append(Row(str(len(rows)), folder.name, len(rows), prompt, "", poem))
+    return rows
+
+
 def measured(
-    engine: TransformersEngine, model: Model, rows: list[Row], rule: VerseRule, temperature: float
+    engine: TransformersEngine,
+    model: Model,
+    rows: list[Row],
+    rule: VerseRule,
+    temperature: float,
+    max_new_tokens: int,
 ) -> list[str]:
     """A line of the table."""
     chat, verses = ChatParams.load("chat", "poetry"), asked_verses("poetry", rows, rule)
@@ -68,15 +96,18 @@ def measured(
         )
         for row in rows
     ]
-    sampling = sampling_with(engine.params.sampling, temperature=temperature)
+    sampling = sampling_with(
+        engine.params.sampling, temperature=temperature, max_new_tokens=max_new_tokens
+    )
     started = time.monotonic()
     found = {each.id: each for each in engine.generate(model, prompts, sampling)}
     seconds = time.monotonic() - started
     texts = [found[prompt.id].text for prompt in prompts]
+    asked = [(text, asked_tune(row.prompt)) for text, row in zip(texts, rows, strict=True)]
     shares = (
-        sum(exact_form(text, row.output) for text, row in zip(texts, rows, strict=True)),
-        sum(map(rhymed, texts)),
-        sum(map(tones_kept, texts)),
+        sum(exact_form(text, o.output, tune) for (text, tune), o in zip(asked, rows, strict=True)),
+        sum(rhymed(text, tune) for text, tune in asked),
+        sum(tones_kept(text, tune) for text, tune in asked),
         sum(map(different_characters, texts)),
     )
     rate = sum(each.tokens for each in found.values()) / seconds
@@ -88,7 +119,8 @@ def main() -> None:
     """Print the table."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
-    parser.add_argument("poems", type=Path)
+    parser.add_argument("poems", type=Path, help="a CSV, or a clone of chinese-poetry for tunes")
+    parser.add_argument("--max-new-tokens", type=int, default=160)
     parser.add_argument("--per-form", type=int, default=110)
     parser.add_argument("--rules", nargs="*", choices=VERSE_RULES, default=["free", "full"])
     arguments = parser.parse_args()
@@ -96,10 +128,12 @@ def main() -> None:
     lines = []
     with TransformersEngine(GenerateParams.load("generate", "poetry")) as engine:
         for rule in arguments.rules:
-            measured(engine, model, rows[:16], rule, 1.0)
+            measured(engine, model, rows[:16], rule, 1.0, arguments.max_new_tokens)
         for temperature in TEMPERATURES:
             for rule in arguments.rules:
-                lines.append(measured(engine, model, rows, rule, temperature))
+                lines.append(
+                    measured(engine, model, rows, rule, temperature, arguments.max_new_tokens)
+                )
                 print(*lines[-1], file=sys.stderr)
     print(table(HEADS, lines))
 
