@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -19,6 +20,10 @@ from tests.streaming_server import StreamingServer
 from wenmo.config.params_file import TASKS
 from wenmo.core.errors import ParamsError
 from wenmo.core.language import in_language
+from wenmo.scoring.poetry import exact_form, tones_kept
+from wenmo.text.patterns import couplets, tunes
+from wenmo.text.readings import line_readings
+from wenmo.text.tune_rhymes import tune_rhyme
 from wenmo.tools import cli
 from wenmo.tools.writing.link import MAX_TYPED, PageLink, read_link
 from wenmo.tools.writing.poem_html import facts, poem_html
@@ -104,6 +109,12 @@ def opened(context: BrowserContext, address: str, task: str = "", **query: str) 
     return page
 
 
+def choose(page: Page, label: str, choice: str) -> None:
+    """Take one of a list's choices."""
+    page.get_by_label(label).locator("visible=true").first.click()
+    page.get_by_role("option", name=choice, exact=True).click()
+
+
 def ask(page: Page, typed: str) -> None:
     page.locator(".typed textarea:visible").fill(typed)
     page.get_by_role("button", name="Write").locator("visible=true").click()
@@ -164,7 +175,7 @@ def test_a_link_calls_up_the_very_texts(
     context: BrowserContext, browser: Browser, address: str
 ) -> None:
     page = opened(context, address, "poetry")
-    page.get_by_text("七言律诗").locator("visible=true").click()
+    choose(page, "Form", "七言律诗")
     page.get_by_role("button", name="Sampling").locator("visible=true").click()
     temperature = page.get_by_role("spinbutton", name="Temperature").locator("visible=true")
     slider = page.get_by_role("slider", name="Temperature").locator("visible=true")
@@ -198,6 +209,23 @@ def test_a_link_calls_up_the_very_texts(
         others = link.replace("models=", "models=0")
         called.goto(others)
         expect(called.locator("#notice")).to_contain_text("models have changed", timeout=TIMEOUT)
+
+
+def test_a_tune_is_filled_by_its_rules(context: BrowserContext, address: str) -> None:
+    page = opened(context, address, "poetry")
+    choose(page, "Form or tune", "点绛唇")
+    choose(page, "Rules that it must keep", "tones as well")
+    choose(page, "Rhyme", "第四部")
+    ask(page, "雪夜")
+    texts = whole_texts(page)
+    for text in texts:
+        assert exact_form(text, "", tunes()["点绛唇"])
+        assert tones_kept(text, tunes()["点绛唇"])
+        assert ("第四部", "仄") in line_readings(text.rstrip("。？！")[-1], tune_rhyme)[0]
+    assert page.locator(".facts.ended:visible").first.inner_text().count(" 0 faults") <= 1
+    assert page.locator(".poem ruby.forced:visible").count() > 0
+    assert page.locator(".poem ruby.open:visible").count() == 0
+    assert "verse=full&rhyme=%E7%AC%AC%E5%9B%9B%E9%83%A8" in page.url
 
 
 def test_each_text_has_a_new_seed(context: BrowserContext, address: str) -> None:
@@ -419,11 +447,29 @@ def test_a_link_holds_all_that_a_text_depends_on() -> None:
     sampling = {"poetry": WritingParams.load("poetry").generate.sampling}
     link = PageLink("poetry", "秋夜 & <雪>?#=%", "七言律诗", 7, sampling["poetry"], "c0ffee")
     assert read_link(dict(parse_qsl(link.query()[1:])), sampling) == link
+    ruled = replace(link, form="浣溪沙", verse="full", rhyme="第三部")
+    assert read_link(dict(parse_qsl(ruled.query()[1:])), sampling) == ruled
+    for wrong in ({"verse": "all"}, {"rhyme": "山"}, {"form": "雪花飘"}):
+        with pytest.raises(ParamsError, match="allowed are"):
+            read_link({"task": "poetry", "text": "雪", **wrong}, sampling)
     assert read_link({"task": "poetry"}, sampling) is None
     with pytest.raises(ParamsError, match="task: 'essay': allowed are poetry"):
         read_link({"task": "essay", "text": "雪"}, sampling)
     with pytest.raises(ParamsError, match=r"seed: '1\.5': expected a number"):
         read_link({"task": "poetry", "text": "雪", "seed": "1.5"}, sampling)
+
+
+def test_a_pattern_is_shown_as_it_is_filled() -> None:
+    tune = tunes()["浣溪沙"]
+    html = poem_html("雪落千", tune, {1}, is_open=True)
+    assert '<ruby class="oblique forced">落<rt>仄</rt></ruby>' in html
+    assert html.count('class="open"') == 42 - 3
+    assert '<ruby class="open">□<rt>平</rt></ruby><ruby class="open">□<rt>仄</rt></ruby>' in html
+    assert html.count("<br>") == 1
+    begun = poem_html("", couplets(4, 5), is_open=True)
+    assert begun.count('<ruby class="open">□<rt></rt></ruby>') == 20
+    whole = poem_html("白日依山尽，黄河入海流。", couplets(2, 5), is_open=True)
+    assert "open" not in whole
 
 
 def test_a_poem_is_marked_by_tone_rhyme_and_fault() -> None:

@@ -21,7 +21,12 @@ def page() -> gr.Blocks:
     """One function of all components that the page has."""
     with gr.Blocks() as blocks:
         inputs = [
-            *(gr.Textbox(), gr.Radio(["五言绝句", "七言绝句"]), gr.Number(minimum=0), gr.Number()),
+            *(
+                gr.Textbox(),
+                gr.Dropdown(["五言绝句", "七言绝句"]),
+                gr.Number(minimum=0),
+                gr.Number(),
+            ),
             *(gr.Slider(0, 2), gr.Checkbox(), gr.Dataset(["textbox"], samples=[["雪"], ["月"]])),
         ]
         gr.Button().click(lambda *values: None, inputs, None)

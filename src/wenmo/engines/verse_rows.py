@@ -19,10 +19,17 @@ if TYPE_CHECKING:
 
 
 class VerseRows:
-    """The poems of a batch as they are written."""
+    """The poems of a batch as they are written.
 
-    def __init__(self, masks: Sequence[VerseMasks | None], max_new_tokens: int) -> None:
-        self.masks = masks
+    With `watch`, `forced` says for each poem and step whether the rules did not allow the token
+    that the model likes best.
+    """
+
+    def __init__(
+        self, masks: Sequence[VerseMasks | None], max_new_tokens: int, *, watch: bool = False
+    ) -> None:
+        self.masks, self.watch = masks, watch
+        self.forced: list[list[bool]] = [[] for _ in masks]
         self.positions: list[Position | None] = [each.start if each else None for each in masks]
         self.left = [max_new_tokens] * len(masks)
 
@@ -34,6 +41,11 @@ class VerseRows:
         free = np.ones(scores.shape[1], dtype=bool)
         rows = [free if owner is None else self._allowed(owner, free) for owner in owners]
         allowed = torch.from_numpy(np.stack(rows)).to(scores.device)
+        if self.watch:
+            liked = allowed.gather(1, scores.argmax(1, keepdim=True))[:, 0].tolist()
+            for owner, is_allowed in zip(owners, liked, strict=True):
+                if owner is not None:
+                    self.forced[owner].append(not is_allowed)
         return scores.masked_fill(~allowed, float("-inf"))
 
     def wrote(self, owner: int, token: int) -> None:

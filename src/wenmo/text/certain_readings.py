@@ -79,6 +79,12 @@ def named_rhyme(name: str, *, of_tune: bool = False) -> Reading:
     return tune_rhyme(group[0], tone) if of_tune else (group, tone)
 
 
+def rhyme_names() -> list[str]:
+    """The names of all rhymes of level words that poems have, and of the groups of tunes."""
+    level = [reading for group in RHYME_GROUPS if (reading := (group, "平")) != ("泰", "平")]
+    return [*map(rhyme_name, level), *TUNE_GROUPS]
+
+
 def _in_any_line(character: str) -> list[frozenset[Sound]]:
     """What a character's sounds may be. Some phrase leaves it as it is, if it is a word so."""
     if own := own_sounds(character):

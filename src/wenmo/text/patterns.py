@@ -24,6 +24,7 @@ TUNES_FILE = Path(__file__).parent / "data/tunes.txt"
 """The commonest tunes, as `python -m bench.tunes` induces them from poems."""
 
 _LINE = re.compile(f"([平仄{EITHER}]+)([a-z]?)([，。])(\n?)")
+_LETTER = re.compile("[a-z]")
 _OTHER_NAMES = re.compile("[·・]")
 _CAESURA = "、"
 
@@ -91,6 +92,11 @@ def tune_pattern(name: str) -> Pattern:
     """The pattern of a tune by any of its names, as in 酹江月・念奴娇; empty if none is known."""
     names = _OTHER_NAMES.split(normal_form(name, to_simplified=True))
     return next((tunes()[each] for each in names if each in tunes()), "")
+
+
+def without_letters(pattern: Pattern) -> str:
+    """A pattern's tones, marks and line breaks, a character for each of the text's."""
+    return _LETTER.sub("", pattern)
 
 
 def is_tune(pattern: Pattern) -> bool:

@@ -1,13 +1,17 @@
 """A link that shows a text again: its query holds all that the text depends on."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from wenmo.config.generate import Sampling
+from wenmo.config.generate import VERSE_RULES, Sampling, VerseRule
 from wenmo.core.errors import ParamsError
+from wenmo.text.certain_readings import rhyme_names
 from wenmo.tools.writing.wording import DEFAULT_FORM, checked_form
 from wenmo.tools.writing.writer import MAX_SEED, sampling_with
+
+DEFAULT_RULE: VerseRule = "free"
+"""What poems keep unless the page is asked for more."""
 
 MAX_TYPED = 500
 """Longest theme that the page accepts (characters)."""
@@ -44,11 +48,15 @@ class PageLink:
     seed: int
     sampling: Sampling
     weights_digest: str = ""
+    verse: VerseRule = DEFAULT_RULE
+    rhyme: str = ""
 
     def query(self) -> str:
         """The end of an address, from the question mark on."""
         fields = {"task": self.task, "text": self.typed, "form": self.form, "seed": self.seed}
         fields |= {name: getattr(self.sampling, name) for name in NUMBERS}
+        if self.verse != DEFAULT_RULE:
+            fields |= {"verse": self.verse, "rhyme": self.rhyme}
         fields |= {"models": self.weights_digest} if self.weights_digest else {}
         return f"?{urlencode({name: f'{value}' for name, value in fields.items()})}"
 
@@ -63,12 +71,7 @@ def read_link(query: Mapping[str, str], sampling: Mapping[str, Sampling]) -> Pag
         return None
     task = query.get("task", "")
     if task not in sampling:
-        raise ParamsError(
-            "{key}: {value!r}: allowed are {allowed}",
-            key="task",
-            value=task[:MAX_QUOTED],
-            allowed=", ".join(sampling),
-        )
+        raise _not_allowed("task", task, sampling)
     typed = query["text"]
     if len(typed) > MAX_TYPED:
         raise ParamsError("text: longer than {most} characters", most=MAX_TYPED)
@@ -90,12 +93,36 @@ def read_link(query: Mapping[str, str], sampling: Mapping[str, Sampling]) -> Pag
         seed=int(_number(query, "seed", int)) % MAX_SEED if "seed" in query else 0,
         sampling=sampling_with(sampling[task], **found),
         weights_digest=query.get("models", ""),
+        verse=_verse_rule(query.get("verse", DEFAULT_RULE)),
+        rhyme=_rhyme(query.get("rhyme", "")),
     )
 
 
 def maximum(name: str, sampling: Sampling) -> float:
     """The largest value that the page accepts: that of RANGES or, if larger, of params.yaml."""
     return max(RANGES[name][1], float(getattr(sampling, name)))
+
+
+def _verse_rule(name: str) -> VerseRule:
+    for rule in VERSE_RULES:
+        if name == rule:
+            return rule
+    raise _not_allowed("verse", name, VERSE_RULES)
+
+
+def _rhyme(name: str) -> str:
+    if name and name not in rhyme_names():
+        raise _not_allowed("rhyme", name, rhyme_names())
+    return name
+
+
+def _not_allowed(key: str, value: str, allowed: Iterable[str]) -> ParamsError:
+    return ParamsError(
+        "{key}: {value!r}: allowed are {allowed}",
+        key=key,
+        value=value[:MAX_QUOTED],
+        allowed=", ".join(allowed),
+    )
 
 
 def _number(query: Mapping[str, str], name: str, kind: type[int] | type[float]) -> float:

@@ -27,6 +27,7 @@ from wenmo.tools.writing.writer import (
     OnText,
     TextRequest,
     WritingParams,
+    Written,
     stable_prefix,
 )
 
@@ -133,7 +134,8 @@ class LocalWriter:
             with self.lock:
                 weights = self._activate(wanted)
                 masks = self.engine.verse_masks([prompt], sampling.max_new_tokens)
-                verse = VerseRows(masks, sampling.max_new_tokens) if masks else None
+                limit = sampling.max_new_tokens
+                verse = VerseRows(masks, limit, watch=True) if masks else None
                 ((_, answer),) = decode(
                     weights, [tokens], [prompt.seed], sampling, self.ends, is_over, verse=verse
                 )
@@ -143,9 +145,18 @@ class LocalWriter:
             raise UserError("out of memory; lower generate.sampling.max_new_tokens") from None
         ended = answer[-1] in self.ends
         whole = completion(prompt, answer, ended, self.tokenizer, sampling.stop)
-        if going_on:
+        if not going_on:
+            whole = Completion(prompt.id, stable_prefix(whole.text, []), STOPPED, len(answer))
+        if not verse:
             return whole
-        return Completion(prompt.id, stable_prefix(whole.text, []), STOPPED, len(answer))
+        forced = self._places(answer, verse.forced[0])
+        return Written(**vars(whole), forced=forced)
+
+    def _places(self, answer: list[int], forced: list[bool]) -> frozenset[int]:
+        """The places of the characters that forced tokens have added to a poem."""
+        lengths = [len(unfinished_text(answer[:n], self.tokenizer)) for n in range(len(answer) + 1)]
+        pieces = zip(forced, lengths, lengths[1:], strict=False)
+        return frozenset(at for was, start, end in pieces if was for at in range(start, end))
 
     def _activate(self, model: Model) -> "PreTrainedModel":
         """The weights with that model's adapter on, or none. The caller holds the lock."""

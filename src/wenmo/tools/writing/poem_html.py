@@ -1,18 +1,22 @@
 """Texts as escaped HTML: a poem with its tones and rhyme in colours, and the facts below a text."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
+from functools import partial
 
 from markupsafe import Markup
 
 from wenmo.core.language import gettext, ngettext
 from wenmo.scoring.repetition import sequence_repetition
 from wenmo.text.faults import Analysis, Rule
+from wenmo.text.patterns import Pattern, is_tune, tune_lines, without_letters
 from wenmo.text.prosody import analyse
 from wenmo.text.verse import verse_lines
 from wenmo.tools.prosody import tone_mark
 from wenmo.tools.writing.writer import STOPPED
 
 NGRAM = 4
+_NONE: tuple[str, Callable[[bool], Markup]] = ("", lambda forced: Markup(""))
+_PLACES = "平仄中"
 _CLASSES = {"平": "level", "仄": "oblique"}
 
 
@@ -22,21 +26,33 @@ def text_html(text: str) -> Markup:
     return Markup('<div class="text">{}</div>').format(paragraphs)
 
 
-def poem_html(text: str) -> Markup:
-    """A poem by lines, each character above its tone; rhyme words and faults are marked."""
-    verses = verse_lines(text)
-    if not verses:
+def poem_html(
+    text: str, asked: Pattern = "", forced: Collection[int] = (), *, is_open: bool = False
+) -> Markup:
+    """A poem by lines, each character above its tone; rhyme words and faults are marked.
+
+    A poem to a tune is judged by the pattern that is `asked` for. While it `is_open`, the places
+    to come stand behind the text. `forced` are the places of characters to be marked, from 0.
+    """
+    tune = asked if is_tune(asked) else ""
+    verses = tune_lines(text) if tune else verse_lines(text)
+    if not verses and not is_open:
         return text_html(text)
-    analysis, rest = analyse(verses), text
-    pieces = []
-    for number, verse in enumerate(verses, 1):
-        between, _, rest = rest.partition(verse)
-        pieces += [_between(between), *_characters(analysis, number)]
-    poem = Markup("").join([*pieces, _between(rest)])
-    return Markup('<div class="text poem"><p>{}</p></div>').format(poem)
+    analysis = analyse(verses, tune)
+    pieces, characters = [], iter(_characters(analysis))
+    verse, html = next(characters, _NONE)
+    for place, character in enumerate(text):
+        if character == verse:
+            pieces.append(html(place in forced))
+            verse, html = next(characters, _NONE)
+        else:
+            pieces.append(_between(character))
+    to_come = without_letters(asked)[len(text) :] if is_open else ""
+    pieces += [_open(each, is_toned=bool(tune)) for each in to_come]
+    return Markup('<div class="text poem"><p>{}</p></div>').format(Markup("").join(pieces))
 
 
-def facts(text: str, finish_reason: str, seed: int, task: str) -> Markup:
+def facts(text: str, finish_reason: str, seed: int, task: str, tune: Pattern = "") -> Markup:
     """Length, repetition, for a poem rhyme and faults, seed, and whether it was cut or stopped.
 
     An empty `finish_reason` means that the text still grows.
@@ -46,8 +62,9 @@ def facts(text: str, finish_reason: str, seed: int, task: str) -> Markup:
     if len(text) >= NGRAM:
         share = f"{sequence_repetition(text, NGRAM):.0%}"
         found.append(gettext("{share} repeated", share=share))
-    if task == "poetry" and (lines := verse_lines(text)):
-        analysis = analyse(lines)
+    lines = tune_lines(text) if tune else verse_lines(text)
+    if task == "poetry" and lines:
+        analysis = analyse(lines, tune)
         rhyme = analysis.rhyme_names
         found.append(gettext("rhyme {rhyme}", rhyme=rhyme) if rhyme else gettext("no rhyme"))
         found.append(ngettext("{count} fault", "{count} faults", len(analysis.faults)))
@@ -60,24 +77,37 @@ def facts(text: str, finish_reason: str, seed: int, task: str) -> Markup:
     return Markup('<p class="{}">{}</p>').format(classes, " · ".join(found))
 
 
-def _characters(analysis: Analysis, number: int) -> Iterator[Markup]:
-    """The characters of verse line `number` (from 1); one that is not Chinese has no tone."""
-    line, readings = analysis.lines[number - 1], analysis.readings[number - 1]
-    faults = [fault for fault in analysis.faults if fault.line == number]
-    faulty = {fault.character for fault in faults}
-    not_chinese = {fault.character for fault in faults if fault.rule is Rule.CHARACTER}
-    for at, (character, found) in enumerate(zip(line, readings, strict=True), 1):
-        mark = tone_mark(found)
-        is_rhyme = at == len(line) and number in analysis.rhyme_words
-        classes = [_CLASSES.get(mark, "either")]
-        classes += ["rhyme"] if is_rhyme else []
-        classes += ["fault"] if at in faulty else []
-        if at in not_chinese:
-            yield Markup('<span class="fault">{}</span>').format(character)
-        else:
-            yield Markup('<ruby class="{}">{}<rt>{}</rt></ruby>').format(
-                " ".join(classes), character, mark
-            )
+def _characters(analysis: Analysis) -> Iterator[tuple[str, Callable[[bool], Markup]]]:
+    """Each character of the verse lines with its HTML, by whether it is forced."""
+    rhyming = analysis.rhyme_words
+    faults = {(each.line, each.character): each.rule for each in analysis.faults}
+    for number, line in enumerate(analysis.lines, 1):
+        for at, character in enumerate(line, 1):
+            mark = tone_mark(analysis.readings[number - 1][at - 1])
+            classes = [_CLASSES.get(mark, "either")]
+            classes += ["rhyme"] if at == len(line) and number in rhyming else []
+            classes += ["fault"] if (number, at) in faults else []
+            if faults.get((number, at)) is Rule.CHARACTER:
+                # One that is not Chinese has no tone.
+                yield character, partial(_strange, character)
+            else:
+                yield character, partial(_toned, character, mark, classes)
+
+
+def _strange(character: str, forced: bool) -> Markup:
+    return Markup('<span class="fault">{}</span>').format(character)
+
+
+def _toned(character: str, mark: str, classes: list[str], forced: bool) -> Markup:
+    names = " ".join([*classes, "forced"] if forced else classes)
+    return Markup('<ruby class="{}">{}<rt>{}</rt></ruby>').format(names, character, mark)
+
+
+def _open(place: str, *, is_toned: bool) -> Markup:
+    """A place to come: a mark, a line break or a character, in a tune with the tone asked for."""
+    if place not in _PLACES:
+        return _between(place)
+    return Markup('<ruby class="open">□<rt>{}</rt></ruby>').format(place if is_toned else "")
 
 
 def _between(text: str) -> Markup:

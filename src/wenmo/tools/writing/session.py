@@ -17,16 +17,13 @@ from wenmo.core.system_words import system_words
 from wenmo.engines.engine import Completion
 from wenmo.text.asked_verse import (
     FORMS,
-    Verse,
-    asked_first_line,
     asked_form,
-    asked_pattern,
     asked_tune,
 )
 from wenmo.text.certain_readings import named_rhyme
-from wenmo.text.patterns import Pattern, is_tune
+from wenmo.text.patterns import Pattern
 from wenmo.tools.writing.screen import GrowingText, Screen, poem_facts
-from wenmo.tools.writing.wording import checked_form, task_prompt
+from wenmo.tools.writing.wording import checked_form, task_prompt, verse_of
 from wenmo.tools.writing.writer import (
     MODELS,
     STOPPED,
@@ -160,10 +157,12 @@ class Session:
         """Write with base, tuned or both, and show the text as it grows; Ctrl-C ends it."""
         now = self.settings
         prompt = task_prompt(now.task, typed, now.form, self.poem_prompts)
-        request = TextRequest(now.task, prompt, now.seed, self._sampling(), self._verse(prompt))
+        is_poem = now.task == "poetry"
+        verse = verse_of(prompt, self._rule(), now.rhyme or "") if is_poem else None
+        request = TextRequest(now.task, prompt, now.seed, self._sampling(), verse)
         self.request, self.typed, self.texts = request, typed, {}
         self.screen.note(prompt)
-        asked = asked_form(prompt) if now.task == "poetry" and prompt != typed else None
+        asked = asked_form(prompt) if is_poem and prompt != typed else None
         if asked and asked != FORMS.get(now.form):
             self.screen.note(
                 gettext(
@@ -214,24 +213,6 @@ class Session:
     def _rule(self) -> VerseRule:
         """The session's rule of verse, or the task's."""
         return self.settings.verse or WritingParams.load(self.settings.task).generate.verse
-
-    def _verse(self, prompt: str) -> Verse | None:
-        """What the poem must keep. Raises ParamsError if it is impossible."""
-        rule, now = self._rule(), self.settings
-        if now.task == "poetry" and now.rhyme and rule in ("free", "form"):
-            raise ParamsError("rhyme: verse is {rule}; set it to rhyme or full", rule=rule)
-        if now.task != "poetry" or rule == "free":
-            return None
-        pattern = asked_pattern(prompt)
-        if pattern is None:
-            raise ParamsError(
-                "verse: {prompt!r} names no form such as 五言绝句 and no known tune", prompt=prompt
-            )
-        rhyme = named_rhyme(now.rhyme, of_tune=is_tune(pattern)) if now.rhyme else None
-        verse = Verse(rule, pattern, first_line=asked_first_line(prompt) or "", rhyme=rhyme)
-        if fault := verse.fault():
-            raise ParamsError("verse: {fault}", fault=fault)
-        return verse
 
     def _show_text(self, model: ModelName, request: TextRequest) -> Completion:
         with_tones = self.with_tones and request.task == "poetry"

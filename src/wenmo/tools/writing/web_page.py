@@ -71,7 +71,7 @@ def _on_load(context: PageContext, tabs: Mapping[str, Tab]) -> Callable[[gr.Requ
             numbers = [getattr(link.sampling, name) for name in NUMBERS]
             new_seed = False
             filled_in[link.task] = [
-                *(link.typed, link.form, link.seed),
+                *(link.typed, link.form, link.verse, link.rhyme, link.seed),
                 *numbers,
                 *(new_seed, link.query()),
             ]

@@ -8,21 +8,24 @@ from typing import Any
 import gradio as gr
 from markupsafe import Markup, escape
 
-from wenmo.config.generate import Sampling
+from wenmo.config.generate import VERSE_RULES, Sampling, VerseRule
 from wenmo.core.errors import UserError
 from wenmo.core.language import gettext, in_language, language_of
-from wenmo.text.asked_verse import FORMS
+from wenmo.text.asked_verse import FORMS, asked_tune
+from wenmo.text.certain_readings import rhyme_names
+from wenmo.text.patterns import tunes
 from wenmo.tools.writing.both_models import ModelText, StopEvents, write_both
-from wenmo.tools.writing.link import MAX_TYPED, NUMBERS, RANGES, PageLink, maximum
+from wenmo.tools.writing.link import DEFAULT_RULE, MAX_TYPED, NUMBERS, RANGES, PageLink, maximum
 from wenmo.tools.writing.poem_html import facts, poem_html, text_html
 from wenmo.tools.writing.web_texts import EXAMPLES, translated
-from wenmo.tools.writing.wording import DEFAULT_FORM, task_prompt
+from wenmo.tools.writing.wording import DEFAULT_FORM, task_prompt, verse_of
 from wenmo.tools.writing.writer import (
     MAX_SEED,
     MODELS,
     ModelName,
     TextRequest,
     Writer,
+    Written,
     sampling_with,
 )
 
@@ -70,7 +73,9 @@ class Tab:
     """The components of a task that event handlers read or write."""
 
     typed: gr.Textbox
-    form: gr.Radio
+    form: gr.Dropdown
+    verse: gr.Dropdown
+    rhyme: gr.Dropdown
     seed: gr.Number
     new_seed: gr.Checkbox
     numbers: dict[str, gr.Slider]
@@ -82,7 +87,8 @@ class Tab:
     @property
     def request(self) -> list[Any]:
         """The components that a text depends on, in the order of the arguments of `_write`."""
-        return [self.typed, self.form, self.seed, *self.numbers.values()]
+        verse = [self.form, self.verse, self.rhyme]
+        return [self.typed, *verse, self.seed, *self.numbers.values()]
 
     @property
     def filled_by_link(self) -> list[Any]:
@@ -105,14 +111,15 @@ def build_tab(context: PageContext, stops: StopEvents, task: str) -> Tab:
             )
             write = gr.Button(translated("write"), variant="primary", scale=0, min_width=112)
             stop = gr.Button(translated("stop"), scale=0, min_width=80)
-        form = gr.Radio(
-            list(FORMS),
-            value=DEFAULT_FORM,
-            label=translated("form"),
-            show_label=False,
-            visible=task == "poetry",
-            elem_classes="form",
-        )
+        with gr.Row(visible=task == "poetry", elem_classes="verse"):
+            form = gr.Dropdown([*FORMS, *tunes()], value=DEFAULT_FORM, label=translated("form"))
+            verse = gr.Dropdown(
+                [(translated(f"verse_{rule}"), rule) for rule in VERSE_RULES],
+                value=DEFAULT_RULE,
+                label=translated("verse"),
+            )
+            rhymes: list[Any] = [(translated("any_rhyme"), ""), *rhyme_names()]
+            rhyme = gr.Dropdown(rhymes, value="", label=translated("rhyme"))
         gr.Examples(
             [[each] for each in EXAMPLES[task]],
             inputs=[typed],
@@ -162,7 +169,7 @@ def build_tab(context: PageContext, stops: StopEvents, task: str) -> Tab:
             buttons=["copy"],
             elem_classes="link",
         )
-        tab = Tab(typed, form, seed, new_seed, numbers, linked, query, texts, panels)
+        tab = Tab(typed, form, verse, rhyme, seed, new_seed, numbers, linked, query, texts, panels)
         outputs = [*texts.values(), *panels.values(), query]
         options: dict[str, Any] = {
             "trigger_mode": "once",
@@ -222,6 +229,8 @@ def _write(
     http: gr.Request,
     typed: str,
     form: str,
+    rule: VerseRule,
+    rhyme: str,
     seed: float,
     *numbers: float,
 ) -> Iterator[list[Any]]:
@@ -239,9 +248,12 @@ def _write(
                 for (name, kind), value in zip(NUMBERS.items(), numbers, strict=True)
             }
             sampling = sampling_with(context.sampling[task], **values)
-            link = PageLink(task, typed, form, int(seed or 0), sampling, context.weights_digest)
+            link = PageLink(
+                task, typed, form, int(seed or 0), sampling, context.weights_digest, rule, rhyme
+            )
             prompt = task_prompt(task, typed, form, context.poem_prompts)
-            request = TextRequest(task, prompt, link.seed, sampling)
+            verse = verse_of(prompt, rule, rhyme) if task == "poetry" else None
+            request = TextRequest(task, prompt, link.seed, sampling, verse)
             for both in write_both(context.writer, request, stop):
                 texts = [each.text for each in both.values()]
                 # No longer than this: Gradio asks for each step from another context.
@@ -254,9 +266,14 @@ def _write(
 
 def _panel_html(text: ModelText, request: TextRequest) -> Markup:
     """A text with its facts below."""
-    html = poem_html(text.text) if request.task == "poetry" else text_html(text.text)
     reason = text.completion.finish_reason if text.completion else ""
-    return html + facts(text.text, reason, request.seed, request.task)
+    if request.task != "poetry":
+        return text_html(text.text) + facts(text.text, reason, request.seed, request.task)
+    tune = asked_tune(request.prompt)
+    forced = text.completion.forced if isinstance(text.completion, Written) else ()
+    filled = request.verse.pattern if request.verse else tune
+    html = poem_html(text.text, filled, forced, is_open=bool(request.verse))
+    return html + facts(text.text, reason, request.seed, request.task, tune)
 
 
 def shown_error(message: str) -> gr.Error:

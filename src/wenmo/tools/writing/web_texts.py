@@ -13,8 +13,15 @@ TEXTS = {
     **NAMES,
     "ask_novel": N_("Theme of the passage"),
     "ask_fairytale": N_("What the tale is about"),
-    "ask_poetry": N_("First line (5 or 7 characters), or a title"),
-    "form": N_("Form"),
+    "ask_poetry": N_("First line, or a title"),
+    "form": N_("Form or tune"),
+    "verse": N_("Rules that it must keep"),
+    "verse_free": N_("none"),
+    "verse_form": N_("lines and characters"),
+    "verse_rhyme": N_("rhyme as well"),
+    "verse_full": N_("tones as well"),
+    "rhyme": N_("Rhyme"),
+    "any_rhyme": N_("any"),
     "examples": N_("Examples"),
     "write": N_("Write"),
     "stop": N_("Stop"),
@@ -33,7 +40,7 @@ TEXTS = {
     "link": N_("Link to these very texts"),
     "legend": N_(
         "平 level, 仄 oblique, 中 either, ？ unknown. Rhyme words are coloured; a wavy line marks a"
-        " fault."
+        " fault, a dotted one a character that the rules forced on the model."
     ),
 }
 

@@ -85,7 +85,7 @@ def _expected(component: Any, value: Any) -> str:
             return "" if fits else f"a number from {least:g} to {most:g}"
         case gr.Checkbox():
             return "" if isinstance(value, bool) else "true or false"
-        case gr.Radio():
+        case gr.Radio() | gr.Dropdown():
             choices = [each for _, each in component.choices]
             return "" if isinstance(value, str) and value in choices else "one of the choices"
         case gr.Textbox():

@@ -2,11 +2,13 @@
 
 import re
 
+from wenmo.config.generate import VerseRule
 from wenmo.config.poetry import PrepareParams
 from wenmo.core.errors import ParamsError
 from wenmo.tasks.poetry import word_prompt
-from wenmo.text.asked_verse import FORMS
-from wenmo.text.patterns import pattern_lines, tunes
+from wenmo.text.asked_verse import FORMS, Verse, asked_first_line, asked_pattern
+from wenmo.text.certain_readings import named_rhyme
+from wenmo.text.patterns import is_tune, pattern_lines, tunes
 from wenmo.text.verse import verse_lines
 
 DEFAULT_FORM = "五言绝句"
@@ -47,6 +49,27 @@ def checked_form(name: str) -> str:
             allowed=", ".join([*FORMS, *tunes()]),
         )
     return name
+
+
+def verse_of(prompt: str, rule: VerseRule, rhyme: str) -> Verse | None:
+    """What the poem of a prompt must keep by a rule; an empty rhyme is the model's to choose.
+
+    Raises ParamsError if it is impossible.
+    """
+    if rhyme and rule in ("free", "form"):
+        raise ParamsError("rhyme: verse is {rule}; set it to rhyme or full", rule=rule)
+    if rule == "free":
+        return None
+    pattern = asked_pattern(prompt)
+    if pattern is None:
+        raise ParamsError(
+            "verse: {prompt!r} names no form such as 五言绝句 and no known tune", prompt=prompt
+        )
+    found = named_rhyme(rhyme, of_tune=is_tune(pattern)) if rhyme else None
+    verse = Verse(rule, pattern, first_line=asked_first_line(prompt) or "", rhyme=found)
+    if fault := verse.fault():
+        raise ParamsError("verse: {fault}", fault=fault)
+    return verse
 
 
 def _poem_prompt(typed: str, form: str, poem_prompts: str) -> str:

@@ -63,6 +63,16 @@ class WritingParams:
         return cls(GenerateParams.load("generate", task), ChatParams.load("chat", task))
 
 
+@dataclass(frozen=True)
+class Written(Completion):
+    """A text with the places, from 0, of the characters that the model did not like best there.
+
+    The rules of its verse did not allow what it would have liked.
+    """
+
+    forced: frozenset[int] = frozenset()
+
+
 class Writer(Protocol):
     """Base and tuned models of some tasks. Several threads may call it at a time."""
 
