@@ -184,7 +184,7 @@ def test_a_browser_shows_a_page_in_its_language_and_keeps_the_readers_choice(
     page, refused = context.new_page(), []
     page.on("console", lambda message: refused.append(message.text))
     page.goto(path.as_uri())
-    assert page.inner_text("h1") == "微调后写得比基座好。"
+    assert page.inner_text("h1") == "微调后的模型比基座更能守住所要求的诗体。"
     assert page.get_attribute("html", "lang") == "zh-Hans"
     assert page.inner_text("#found") == "2 条提示"
     assert page.get_attribute("#search", "placeholder") == "提示和文本"
@@ -196,15 +196,15 @@ def test_a_browser_shows_a_page_in_its_language_and_keeps_the_readers_choice(
     ]
     page.fill("#search", "夜雪")
     page.click("#language")
-    assert page.inner_text("h1") == "Tuned writes better than base."
+    assert page.inner_text("h1") == "Tuned keeps the form more often than base."
     assert page.inner_text("#found") == "1 of 2 prompts"
     page.reload()
-    assert page.inner_text("h1") == "Tuned writes better than base."
+    assert page.inner_text("h1") == "Tuned keeps the form more often than base."
     page.click("#language")
-    assert page.inner_text("h1") == "微调后写得比基座好。"
+    assert page.inner_text("h1") == "微调后的模型比基座更能守住所要求的诗体。"
     assert refused == []
     context.close()
     english = browser.new_page(locale="en-GB")
     english.goto(path.as_uri())
-    assert english.inner_text("h1") == "Tuned writes better than base."
+    assert english.inner_text("h1") == "Tuned keeps the form more often than base."
     english.close()

@@ -39,8 +39,8 @@ def test_the_headline_says_whether_tuned_writes_better_by_how_much_and_how_surel
     tmp_path: Path,
 ) -> None:
     assert (
-        "Tuned writes better than base. Exact form goes from 0.000 to 0.500: an improvement of"
-        " +0.500 , 95% interval +0.250 to +0.750, p = 0.0100. Tuned wins 1 of 2 held-out rows,"
+        "Tuned keeps the form more often than base. Exact form goes from 0.000 to 0.500: an"
+        " improvement of +0.500 , 95% interval +0.250 to +0.750, p = 0.0100. Tuned wins 1 of 2 held-out rows,"
         " ties 1 and loses 0."
     ) in words(written(tmp_path, report()))
 
@@ -48,11 +48,23 @@ def test_the_headline_says_whether_tuned_writes_better_by_how_much_and_how_surel
 @pytest.mark.parametrize(
     ("primary", "low", "high", "p", "said"),
     [
-        (0.3, 0.1, 0.5, 0.01, "Tuned writes better than base."),
-        (-0.3, -0.5, -0.1, 0.01, "Tuned writes worse than base."),
-        (0.3, 0.1, 0.5, 0.06, "Tuned seems to write better than base, but that is not certain."),
-        (-0.3, -0.7, 0.1, 0.04, "Tuned seems to write worse than base, but that is not certain."),
-        (0.0, -0.2, 0.2, 1.0, "Tuned writes neither better nor worse than base."),
+        (0.3, 0.1, 0.5, 0.01, "Tuned keeps the form more often than base."),
+        (-0.3, -0.5, -0.1, 0.01, "Tuned keeps the form less often than base."),
+        (
+            0.3,
+            0.1,
+            0.5,
+            0.06,
+            "Tuned seems to keep the form more often than base, but that is not certain.",
+        ),
+        (
+            -0.3,
+            -0.7,
+            0.1,
+            0.04,
+            "Tuned seems to keep the form less often than base, but that is not certain.",
+        ),
+        (0.0, -0.2, 0.2, 1.0, "Tuned keeps the form neither more nor less often than base."),
     ],
 )
 def test_a_verdict_is_sure_only_if_test_and_interval_are(
@@ -109,18 +121,31 @@ def test_the_page_names_what_changed_where_the_primary_score_does_not(tmp_path: 
 @pytest.mark.parametrize(
     ("primary", "scores", "said"),
     [
-        (0.3, of_rows(4, 1, 0), "Tuned seems to write better than base, but 5 rows are too few to"),
-        (-0.3, of_rows(0, 0, 2), "Tuned seems to write worse than base, but 2 rows are too few to"),
-        (0.3, of_rows(6, 0, 0), "Tuned seems to write better than base, but that is not certain."),
+        (
+            0.3,
+            of_rows(4, 1, 0),
+            "Tuned seems to keep the form more often than base, but 5 rows are too few to",
+        ),
+        (
+            -0.3,
+            of_rows(0, 0, 2),
+            "Tuned seems to keep the form less often than base, but 2 rows are too few to",
+        ),
+        (
+            0.3,
+            of_rows(6, 0, 0),
+            "Tuned seems to keep the form more often than base, but that is not certain.",
+        ),
         (
             0.3,
             of_rows(90, 0, 10) | {"books": 5},
-            "Tuned seems to write better than base, but 5 books are too few to be certain.",
+            "Tuned seems to keep the form more often than base, but 5 books are too few to be"
+            " certain.",
         ),
         (
             0.3,
             of_rows(90, 0, 10) | {"books": 1},
-            "Tuned seems to write better than base, but that is not certain.",
+            "Tuned seems to keep the form more often than base, but that is not certain.",
         ),
     ],
 )

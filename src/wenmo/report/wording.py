@@ -14,12 +14,16 @@ FEWEST = 6
 
 
 _CERTAIN = {
+    ("keeps", True): N_("Tuned keeps the form more often than base."),
+    ("keeps", False): N_("Tuned keeps the form less often than base."),
     ("writes", True): N_("Tuned writes better than base."),
     ("writes", False): N_("Tuned writes worse than base."),
     ("predicts", True): N_("Tuned predicts the held-out texts better than base."),
     ("predicts", False): N_("Tuned predicts the held-out texts worse than base."),
 }
 _LIKELY = {
+    ("keeps", True): N_("Tuned seems to keep the form more often than base, but {doubt}."),
+    ("keeps", False): N_("Tuned seems to keep the form less often than base, but {doubt}."),
     ("writes", True): N_("Tuned seems to write better than base, but {doubt}."),
     ("writes", False): N_("Tuned seems to write worse than base, but {doubt}."),
     ("predicts", True): N_(
@@ -30,9 +34,13 @@ _LIKELY = {
     ),
 }
 _NEITHER = {
+    "keeps": N_("Tuned keeps the form neither more nor less often than base."),
     "writes": N_("Tuned writes neither better nor worse than base."),
     "predicts": N_("Tuned predicts the held-out texts neither better nor worse than base."),
 }
+_DOES = {"form": "keeps", "loss_per_character": "predicts"}
+"""What the model does more or less of by a primary score that does not judge the writing itself."""
+
 _TIES = {
     (True, True): N_(
         "{name} is the same for base and tuned in all {count} rows, too few to tell them apart."
@@ -74,8 +82,7 @@ def verdict(scores: Mapping[str, Any], primary: str) -> str:
         name = opening_name(primary)
         message = _TIES[bool(scores["base"][primary]), bool(few)]
         return gettext(message, name=name, count=delta["ties"])
-    # A held-out loss measures how well the model predicts given texts, not what it writes.
-    does = "predicts" if primary == "loss_per_character" else "writes"
+    does = _DOES.get(primary, "writes")
     if not delta["primary"]:
         return gettext(_NEITHER[does])
     is_better = delta["primary"] > 0
