@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
+from threading import Event
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ from wenmo.core.errors import UserError
 from wenmo.core.language import in_language
 from wenmo.tools import cli
 from wenmo.tools.catalogue import ERRORS, SOURCE
+from wenmo.tools.writing.both_models import write_both
+from wenmo.tools.writing.writer import TextRequest, WritingParams
 
 PARAMS = (ROOT / "params.yaml").read_text("utf-8")
 PROJECT = (ROOT / "pyproject.toml").read_text("utf-8")
@@ -252,3 +255,17 @@ def test_the_language_is_an_option_anywhere(
 
 def test_what_follows_two_dashes_is_no_option() -> None:
     assert cli.language_first(["write", "--", "--lang", "zh"]) == ["write", "--", "--lang", "zh"]
+
+
+def test_a_text_that_fails_on_the_page_says_why_in_the_browsers_language(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(ROOT)
+
+    class Failing:
+        def write(self, *_: object) -> None:
+            raise UserError("{url}: no text came, and no error", url="http://localhost/v1")
+
+    request = TextRequest("novel", "写雪。", 1, WritingParams.load("novel").generate.sampling)
+    with pytest.raises(UserError, match="http://localhost/v1：没有返回文本，也没有报错"):
+        list(write_both(Failing(), request, Event(), "zh"))  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
 
+from wenmo.core.language import Language, in_language
 from wenmo.engines.engine import Completion
 from wenmo.tools.writing.writer import MODELS, ModelName, TextRequest, Writer
 
@@ -24,11 +25,11 @@ class ModelText:
 
 
 def write_both(
-    writer: Writer, request: TextRequest, stop: Event
+    writer: Writer, request: TextRequest, stop: Event, language: Language
 ) -> Iterator[dict[ModelName, ModelText]]:
     """Both texts as they grow, and whole at last. Setting `stop`, or closing this, ends them early.
 
-    Raises UserError if a model cannot write.
+    Raises UserError, in that language, if a model cannot write.
     """
     texts: dict[ModelName, ModelText] = {model: ModelText() for model in MODELS}
     news = Event()
@@ -40,7 +41,8 @@ def write_both(
             return not stop.is_set()
 
         try:
-            shown.completion = writer.write(model, request, on_text)
+            with in_language(language):
+                shown.completion = writer.write(model, request, on_text)
             shown.text = shown.completion.text
         except Exception as error:  # raised below, in the thread that shows the texts
             shown.error = error

@@ -243,20 +243,21 @@ def _write(
             raise shown_error(gettext("At most {count} characters, please.", count=MAX_TYPED))
     with stops.registered(http.session_hash or "") as stop:
         try:
-            values = {
-                name: kind(value)
-                for (name, kind), value in zip(NUMBERS.items(), numbers, strict=True)
-            }
-            sampling = sampling_with(context.sampling[task], **values)
-            link = PageLink(
-                task, typed, form, int(seed or 0), sampling, context.weights_digest, rule, rhyme
-            )
-            prompt = task_prompt(task, typed, form, context.poem_prompts)
-            verse = verse_of(prompt, rule, rhyme) if task == "poetry" else None
-            request = TextRequest(task, prompt, link.seed, sampling, verse)
-            for both in write_both(context.writer, request, stop):
+            # No longer than this: Gradio asks for each step from another context.
+            with in_language(language):
+                values = {
+                    name: kind(value)
+                    for (name, kind), value in zip(NUMBERS.items(), numbers, strict=True)
+                }
+                sampling = sampling_with(context.sampling[task], **values)
+                link = PageLink(
+                    task, typed, form, int(seed or 0), sampling, context.weights_digest, rule, rhyme
+                )
+                prompt = task_prompt(task, typed, form, context.poem_prompts)
+                verse = verse_of(prompt, rule, rhyme) if task == "poetry" else None
+                request = TextRequest(task, prompt, link.seed, sampling, verse)
+            for both in write_both(context.writer, request, stop, language):
                 texts = [each.text for each in both.values()]
-                # No longer than this: Gradio asks for each step from another context.
                 with in_language(language):
                     panels = [_panel_html(each, request) for each in both.values()]
                 yield [*texts, *panels, link.query()]
