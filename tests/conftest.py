@@ -195,6 +195,10 @@ def run_stages(folder: Path, *lines: str) -> str:
     return done.stderr
 
 
+STAGE_RUN = re.compile(r"Running stage '(.+)'")
+"""What DVC says as it starts a stage."""
+
+
 def git(folder: Path, *arguments: str) -> str:
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
     run = subprocess.run(
@@ -264,18 +268,41 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def kill_in_training(folder: Path, task: str) -> set[str]:
+    """Kill `dvc repro` and its stage past the training's first checkpoint. Returns what it ran."""
+    with (
+        (folder.parent / "run").open("w+") as ran,
+        start_dvc(folder, "repro", f"train@{task}", stdout=ran, stderr=subprocess.PIPE) as process,
+    ):
+        assert process.stderr is not None
+        read = ""
+        while not re.search(r"\b(?:5[5-9]|[6-9]\d)/100 \[", read):
+            character = process.stderr.read(1)
+            assert character, f"ended before it was killed: {read}"
+            read = (read + character)[-3000:]
+        os.killpg(process.pid, signal.SIGKILL)
+        ran.seek(0)
+        stages = set(STAGE_RUN.findall(ran.read()))
+    assert not (folder / f"models/adapters/{task}/adapter_model.safetensors").exists()
+    assert list((folder / f"checkpoints/{task}").glob("*/checkpoint-50"))
+    return stages
+
+
 @pytest.fixture(scope="session")
 def built(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of that in which `wenmo verify` has built everything; its hashes were the same."""
+    """A newcomer's clone of that, in which `dvc repro` built everything.
+
+    It was killed in the training of poetry, and the same command went on from there.
+    """
     folder = tmp_path_factory.mktemp("built") / "wenmo"
-    command = Path(sys.executable).with_name("wenmo")
-    run = subprocess.run(
-        [command, "verify", "--folder", folder], cwd=clone, capture_output=True, text=True
-    )
+    git(clone, "clone", "--quiet", str(clone), str(folder))
+    killed = kill_in_training(folder, "poetry")
+    run = dvc(folder, "repro")
     assert run.returncode == 0, run.stdout[-3000:] + run.stderr[-3000:]
+    ran = STAGE_RUN.findall(run.stdout)
     stages = {f"{stage}@{task}" for stage in TASK_STAGES for task in TASKS}
-    ran = set(re.findall(r"Running stage '(.+)'", run.stdout))
-    assert ran == {"check", "base_model", "overview"} | stages
+    assert killed | set(ran) == {"check", "base_model", "overview"} | stages
+    assert killed & set(ran) == {"train@poetry"}
     return folder
 
 
