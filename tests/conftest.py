@@ -72,8 +72,19 @@ SHARE_THE_BUILT_CLONE = {
     "test_trace",
 }
 """Files that one process has to run, or else the clone is built once more."""
-FIRST = ("built", "test_killed", "test_first_hour", "test_isolated_stages")
-"""What takes the longest, so that it is begun first."""
+FIRST = (
+    "built",
+    "test_killed",
+    "test_first_hour",
+    "test_isolated_stages",
+    "test_serving",
+    "test_web",
+    "test_training",
+    "test_chat_contract",
+    "test_vllm_engine",
+    "test_interruption",
+)
+"""What takes the longest, so that it is begun first and short files end the run."""
 
 
 def group(nodeid: str) -> str:
