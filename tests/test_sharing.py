@@ -111,6 +111,7 @@ class WebServer(LoopbackServer):
         return application
 
 
+@pytest.mark.full
 def test_a_web_server_is_enough_to_read(built: Path, pushed: Path, tmp_path: Path) -> None:
     """Pushed into the server's folder; pulled in a clone, copied and followed from elsewhere."""
     (tmp_path / "served").mkdir()
@@ -137,6 +138,7 @@ def test_a_web_server_is_enough_to_read(built: Path, pushed: Path, tmp_path: Pat
         assert "didn't change" in succeed(other, "update", "poetry.dvc")
 
 
+@pytest.mark.full
 def test_raw_texts_from_elsewhere_are_imported_used_and_followed(
     pushed: Path, server: S3Server, tmp_path: Path
 ) -> None:

@@ -325,6 +325,7 @@ def test_the_key_is_in_no_file_and_no_output(server: FaultServer, tmp_path: Path
     assert not [path for path in files if CANARY.encode() in path.read_bytes()]
 
 
+@pytest.mark.full
 def test_an_experiment_in_a_folder_of_its_own_pays_for_nothing_again(
     restored: Path, server: FaultServer
 ) -> None:
