@@ -4,6 +4,7 @@ Against a real server: tests/test_serving.py.
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,54 @@ def answers(
     with load(params, [BASE, TUNED]) as engine:
         found = list(engine.generate(model, asked, params.sampling))
         return found, engine.cost
+
+
+@pytest.fixture
+def replica() -> Iterator[FaultServer]:
+    with FaultServer() as server:
+        yield server
+
+
+def test_servers_of_one_model_are_asked_in_turn(server: FaultServer, replica: FaultServer) -> None:
+    write_limits(replicas=[replica.url])
+    found, cost = answers(server, prompts(20))
+    assert (server.calls, replica.calls, cost["calls"]) == (10, 10, 20)
+    write_limits()
+    alone, _ = answers(server, prompts(20))
+    assert {each.id: each for each in found} == {each.id: each for each in alone}
+
+
+def test_what_a_server_had_when_it_was_lost_is_asked_of_the_others(
+    server: FaultServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    replica = FaultServer()
+    lost = ExitStack()
+    lost.enter_context(replica)
+    write_limits(replicas=[replica.url], concurrency=4, max_retries=1)
+    server.faults = replica.faults = Faults(latency=0.01)
+    asked, found = prompts(60), list[Completion]()
+    params = settings(server.url)
+    with load(params, [BASE, TUNED]) as engine:
+        for completion in engine.generate(BASE, asked, params.sampling):
+            found.append(completion)
+            if len(found) == 15:
+                lost.close()
+    assert sorted(each.id for each in found) == sorted(prompt.id for prompt in asked)
+    assert server.paid_twice() == replica.paid_twice() == []
+    told = [line for line in capsys.readouterr().err.splitlines() if line]
+    assert told == [f"{replica.url}: Connection error; the other servers take its share"]
+
+
+def test_a_request_that_one_server_fails_goes_to_another_and_all_fail_in_one_line(
+    server: FaultServer, replica: FaultServer
+) -> None:
+    write_limits(replicas=[replica.url], max_retries=0)
+    server.faults = Faults(status=500)
+    found, _ = answers(server, prompts(10))
+    assert len(found) == 10 == len(replica.paid)
+    replica.faults = Faults(status=503)
+    with pytest.raises(UserError, match=r"is that the endpoint to ask"):
+        answers(server, prompts(11)[10:])
 
 
 def test_every_prompt_is_answered_once_whatever_goes_wrong_on_the_way(server: FaultServer) -> None:

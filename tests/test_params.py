@@ -231,6 +231,7 @@ def test_an_entry_of_endpoints_yaml_is_laid_over_the_defaults(tmp_path: Path) ->
         ({"base_url": "http://localhost/v1"}, "vllm.base_url: unknown key; known are api_key_env"),
         ({"max_retries": -1}, "vllm.max_retries: -1: "),
         ({"input_price": "1.0"}, "vllm.input_price: '1.0': "),
+        ({"replicas": ["10.0.0.2:8000/v1"]}, "vllm.replicas.0: '10.0.0.2:8000/v1': "),
         (None, "vllm: expected a section, found None"),
     ],
 )

@@ -9,7 +9,7 @@ so it is read only when an endpoint is about to be asked.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, JsonValue, ValidationInfo, field_validator
 
@@ -30,6 +30,8 @@ ENDPOINTS_FILE = Path("endpoints.yaml")
 DEFAULTS = "defaults"
 RESERVED = ("offline", "none", DEFAULTS)
 """Names with a meaning of their own, which no endpoint may have."""
+
+URL = r"^https?://"
 
 OWN_FIELDS = ("messages", "model", "n", "stream", "max_tokens", "max_completion_tokens")
 """Fields of a request that no `extra_body` may have."""
@@ -56,7 +58,7 @@ class RequestFields(Section):
 class Address(Section):
     """The address of an API, and the name of a model there."""
 
-    base_url: str = Field(pattern=r"^https?://")
+    base_url: str = Field(pattern=URL)
     model: str = Field(min_length=1)
 
 
@@ -75,7 +77,10 @@ class Endpoint(Entry):
 
 
 class Access(Section):
-    """An entry of endpoints.yaml: key, limits, prices, concurrency, timeout and retries."""
+    """An entry of endpoints.yaml: key, limits, prices, concurrency, timeout and retries.
+
+    `replicas` are base URLs of further servers of the same model.
+    """
 
     api_key_env: str
     requests_per_minute: PositiveInt
@@ -85,6 +90,7 @@ class Access(Section):
     concurrency: PositiveInt
     timeout_seconds: PositiveFloat
     max_retries: Count
+    replicas: list[Annotated[str, Field(pattern=URL)]] = Field(default_factory=list)
 
     def price(self, prompt_tokens: int, completion_tokens: int) -> float:
         """The price of these tokens, in the currency of the two prices per million."""

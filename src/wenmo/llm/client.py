@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import sys
 from dataclasses import dataclass
 
 from aiolimiter import AsyncLimiter
@@ -26,7 +27,10 @@ class Usage:
 
 
 class Client:
-    """An endpoint behind the official client; answers go into the store."""
+    """An endpoint behind the official client; answers go into the store.
+
+    If it has replicas, requests are sent to all of its servers in turn.
+    """
 
     def __init__(self, endpoint: Endpoint, access: Access, store: Store, usage: Usage) -> None:
         from openai import AsyncOpenAI, DefaultAsyncHttpxClient
@@ -36,13 +40,17 @@ class Client:
         self.store = store
         self.usage = usage
         self.key = api_key(endpoint.base_url, access)
-        self.openai: AsyncOpenAI = AsyncOpenAI(
-            base_url=endpoint.base_url,
-            api_key=self.key or "none",
-            timeout=access.timeout_seconds,
-            max_retries=access.max_retries,
-            http_client=DefaultAsyncHttpxClient(event_hooks={"response": [show_hidden_status]}),
-        )
+        self.servers = {
+            url: AsyncOpenAI(
+                base_url=url,
+                api_key=self.key or "none",
+                timeout=access.timeout_seconds,
+                max_retries=access.max_retries,
+                http_client=DefaultAsyncHttpxClient(event_hooks={"response": [show_hidden_status]}),
+            )
+            for url in (endpoint.base_url, *access.replicas)
+        }
+        self.reachable = [*self.servers]
         self.requests_limit = AsyncLimiter(access.requests_per_minute)
         self.tokens_limit = AsyncLimiter(access.tokens_per_minute)
         self.in_flight: dict[str, asyncio.Future[Reply]] = {}
@@ -63,7 +71,8 @@ class Client:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.openai.close()
+        for server in self.servers.values():
+            await server.close()
 
     async def _ask(self, key: str, request: Request) -> Reply:
         await self.requests_limit.acquire()
@@ -78,7 +87,20 @@ class Client:
         return reply
 
     async def _reply(self, request: Request) -> Reply:
-        """The endpoint's answer.
+        """The answer of the first server that gives one; each request begins with another."""
+        self.reachable.append(self.reachable.pop(0))
+        tried = list[str]()
+        while True:
+            url = next(url for url in self.reachable if url not in tried)
+            try:
+                return await self._reply_of(url, request)
+            except UnreachableError:
+                tried.append(url)
+                if not {*self.reachable} - {*tried}:
+                    raise
+
+    async def _reply_of(self, url: str, request: Request) -> Reply:
+        """A server's answer.
 
         The official client retries what passes, with back-off and jitter, and obeys Retry-After.
         """
@@ -86,15 +108,27 @@ class Client:
 
         self.usage.calls += 1
         try:
-            raw = await self.openai.chat.completions.with_raw_response.create(**request)
+            completions = self.servers[url].chat.completions
+            raw = await completions.with_raw_response.create(**request)
         except openai.APIStatusError as error:
-            found = failure(self.endpoint.base_url, error, self.key)
+            found = failure(url, error, self.key)
             if isinstance(found, UnreachableError):
                 self.usage.retries += self.access.max_retries
             self.usage.refused += isinstance(found, RefusedError)
             raise found from None
         except openai.APIConnectionError as error:
             self.usage.retries += self.access.max_retries
-            raise UnreachableError(one_line(str(error), self.key)) from None
+            told = one_line(str(error), self.key)
+            self._set_aside(url, told)
+            raise UnreachableError(told) from None
         self.usage.retries += raw.retries_taken
         return parsed_reply(json.loads(raw.text))
+
+    def _set_aside(self, url: str, fault: str) -> None:
+        """Ask a server no more that cannot be reached, if there is another one."""
+        if url in self.reachable and len(self.reachable) > 1:
+            self.reachable.remove(url)
+            # A progress bar has left its line open.
+            print(
+                f"\n{url}: {fault.rstrip('.')}; the other servers take its share", file=sys.stderr
+            )
