@@ -8,7 +8,7 @@ import pytest
 from bench import tunes as bench_tunes
 from typer.testing import CliRunner
 
-from tests.test_verse_state import COMMON, alphabet, written
+from tests.test_verse_state import COMMON, LISTED, alphabet, written
 from wenmo.core.records import Generation
 from wenmo.scoring.copying import copied
 from wenmo.scoring.poetry import exact_form, rhymed, tone_share, tones_kept
@@ -198,6 +198,17 @@ def test_what_no_tune_can_have_is_told_beforehand(verse: Verse, told: str) -> No
         lenient = VerseMachine(replace(verse, lenient=True), words)
         assert not lenient.fault()
         assert exact_form(written(lenient, 3), "", verse.pattern)
+
+
+def test_a_first_line_that_repeats_itself_leaves_fewer_repetitions_to_the_rest() -> None:
+    # Eight lines rhyme, and eight of 44 characters may be repeated.
+    verse = Verse("rhyme", tunes()["菩萨蛮"], "山山水水人人月")
+    assert not verse.breaks_rules()
+    machine = VerseMachine(verse, Alphabet(frozenset(LISTED)))
+    assert not machine.fault()
+    for seed in range(5):
+        assert rhymed(written(machine, seed), verse.pattern)
+    assert "fewer than 44 words" in VerseMachine(verse, alphabet(300, 1)).fault()
 
 
 def test_a_first_line_that_rhymes_sets_the_rhyme() -> None:

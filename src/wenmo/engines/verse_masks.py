@@ -180,14 +180,14 @@ class VerseMasks:
         mask, slack = self._by_kind_and_rhyme(state, may_spell), self.machine.slack(state)
         if slack >= self.words.longest:
             return mask
-        mask = mask.copy()
+        mask, exempt = mask.copy(), self.machine.is_foot_that_may_repeat(state)
         seen = np.zeros(_CODES, dtype=bool)
         # A given line may hold rarer characters, which the model cannot repeat.
         seen[[code for each in state.seen if (code := ord(each)) < _CODES]] = True
-        codes = self.words.codes[:, 1:] if self.machine.is_foot(state) else self.words.codes
+        codes = self.words.codes[:, 1:] if exempt else self.words.codes
         repeats = seen[codes].sum(axis=1) + self.words.repeats
         mask[self.words.verse_tokens[repeats > slack]] = False
-        if not slack and not self.machine.is_foot(state):
+        if not slack and not exempt:
             # Perhaps all characters that begin with some bytes stand in the poem already.
             for tail, tokens in self.words.tails:
                 mask[tokens] &= self.machine.may_begin(state, tail)

@@ -115,8 +115,18 @@ class Verse:
 
     @cached_property
     def _first_repeats(self) -> int:
-        """The repetitions that the first line leaves no way around; rhyme words may be some."""
-        return len(self.first_line) - len(set(self.first_line)) + self.feet
+        """The repetitions in the given first line."""
+        return len(self.first_line) - len(set(self.first_line))
+
+    @cached_property
+    def feet_may_repeat(self) -> bool:
+        """Whether every rhyme word may stand in the poem already."""
+        return self._first_repeats + self.feet <= self.repeats
+
+    @cached_property
+    def least_words(self) -> int:
+        """How many words a rhyme must have, so that one is left for every foot."""
+        return self.feet if self.feet_may_repeat else self.characters
 
     @cached_property
     def is_tune(self) -> bool:

@@ -105,11 +105,12 @@ class VerseMachine:
         if not all(self.start.rhymes):
             if not verse.rhyme:
                 return gettext(
-                    "the tokenizer has fewer than {count} words in any rhyme", count=verse.feet
+                    "the tokenizer has fewer than {count} words in any rhyme",
+                    count=verse.least_words,
                 )
             return gettext(
                 "the tokenizer has fewer than {count} words in {rhyme}",
-                count=verse.feet,
+                count=verse.least_words,
                 rhyme=rhyme_name(verse.rhyme),
             )
         if verse.first_line and self.text(self.start, verse.first_line) is None:
@@ -128,7 +129,7 @@ class VerseMachine:
         words = {
             reading: found
             for reading, found in self.alphabet.rhyming.items()
-            if (reading[0] in TUNE_GROUPS) is verse.is_tune and len(found) >= verse.feet
+            if (reading[0] in TUNE_GROUPS) is verse.is_tune and len(found) >= verse.least_words
         }
         found = lines[0].rhymes(frozenset(words))
         found = frozenset(
@@ -190,7 +191,8 @@ class VerseMachine:
         if self.is_given(state):
             return self.verse.first_line[state.place].encode().startswith(start)
         if self.is_foot(state):
-            words = self.rhyme_words(state) - state.feet
+            may_repeat = self.verse.feet_may_repeat or self.slack(state)
+            words = self.rhyme_words(state) - (state.feet if may_repeat else state.seen)
             return any(word.encode().startswith(start) for word in words)
         avoided = frozenset() if self.slack(state) else state.seen
         kinds = self.alphabet.by_start.get(start, {}).values()
@@ -212,6 +214,10 @@ class VerseMachine:
         line = self.lines[state.line]
         return bool(line.rhyme) and state.place == line.length - 1
 
+    def is_foot_that_may_repeat(self, state: State) -> bool:
+        """Whether the next character is a rhyme word that may stand in the poem in any case."""
+        return self.verse.feet_may_repeat and self.is_foot(state)
+
     def rhymes(self, state: State) -> frozenset[Reading]:
         """The readings that the next rhyme word may have; none if there is none to come."""
         first = state.line + (state.place >= self.lines[state.line].length)
@@ -226,7 +232,8 @@ class VerseMachine:
 
     def slack(self, state: State) -> int:
         """How many more characters may be repeated besides the rhyme words that are to come."""
-        return self.verse.repeats - state.repeats - (self.verse.feet - len(state.feet))
+        slack = self.verse.repeats - state.repeats
+        return slack - (self.verse.feet - len(state.feet)) * self.verse.feet_may_repeat
 
     def characters_left(self, state: State) -> int:
         """The number of characters that the poem still lacks, without marks and line breaks."""
@@ -259,13 +266,13 @@ class VerseMachine:
     def _remembering(self, state: State, character: str) -> State | None:
         """The state with a character as rhyme word or as another one; None if it may be neither."""
         repeats = character in state.seen
+        if repeats and not self.slack(state) and not self.is_foot_that_may_repeat(state):
+            return None
         if self.is_foot(state):
             after = self._rhyming(state, character)
             if after is None:
                 return None
             state = after
-        elif repeats and not self.slack(state):
-            return None
         return state._replace(seen=state.seen | {character}, repeats=state.repeats + repeats)
 
     def _rhyming(self, state: State, word: str) -> State | None:
