@@ -40,8 +40,8 @@ def test_the_headline_says_whether_tuned_writes_better_by_how_much_and_how_surel
 ) -> None:
     assert (
         "Tuned keeps the form more often than base. Exact form goes from 0.000 to 0.500: an"
-        " improvement of +0.500 , 95% interval +0.250 to +0.750, p = 0.0100. Tuned wins 1 of 2 held-out rows,"
-        " ties 1 and loses 0."
+        " improvement of +0.500 , 95% interval +0.250 to +0.750, p = 0.0100. Tuned wins 1 of 2"
+        " held-out rows, ties 1 and loses 0."
     ) in words(written(tmp_path, report()))
 
 
