@@ -13,6 +13,7 @@ from wenmo.core.records import Generation
 from wenmo.scoring.copying import copied
 from wenmo.scoring.poetry import exact_form, rhymed, tone_share, tones_kept
 from wenmo.scoring.scorecard import Setting, score
+from wenmo.text.alphabet import Alphabet
 from wenmo.text.asked_verse import Verse, asked_pattern, asked_tune
 from wenmo.text.certain_readings import named_rhyme
 from wenmo.text.faults import Rule
@@ -20,7 +21,7 @@ from wenmo.text.patterns import EITHER, couplets, pattern_lines, tune_lines, tun
 from wenmo.text.prosody import analyse
 from wenmo.text.readings import line_readings, own_sounds, readings
 from wenmo.text.tune_rhymes import TUNE_GROUPS, tune_rhyme
-from wenmo.text.verse_state import Alphabet, VerseMachine
+from wenmo.text.verse_state import VerseMachine
 from wenmo.tools import cli
 from wenmo.tools.writing.wording import task_prompt
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tests.conftest import ROOT
 from wenmo.core.errors import UserError
 from wenmo.scoring.poetry import exact_form, first_line_kept, rhymed, tones_kept
+from wenmo.text.alphabet import Alphabet
 from wenmo.text.asked_verse import Verse, asked_first_line, asked_form
 from wenmo.text.certain_readings import CHARACTERS, certain_readings, certain_tones, named_rhyme
 from wenmo.text.faults import Rule
@@ -17,7 +18,7 @@ from wenmo.text.patterns import couplets, tunes
 from wenmo.text.prosody import analyse
 from wenmo.text.readings import line_readings, tones
 from wenmo.text.verse import verse_lines
-from wenmo.text.verse_state import Alphabet, VerseMachine
+from wenmo.text.verse_state import VerseMachine
 
 FORMS = [couplets(*each) for each in ((4, 5), (4, 7), (8, 5), (8, 7), (12, 5), (4, 6), (2, 7))]
 PATTERNS = [*FORMS, *tunes().values()]

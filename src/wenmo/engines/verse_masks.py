@@ -15,9 +15,10 @@ import numpy as np
 
 from wenmo.core.language import gettext
 from wenmo.engines.verse_vocabulary import SPELT, Group, VerseVocabulary, parted
+from wenmo.text.alphabet import starts
 from wenmo.text.asked_verse import Verse
 from wenmo.text.readings import Reading
-from wenmo.text.verse_state import State, VerseMachine, starts
+from wenmo.text.verse_state import State, VerseMachine
 
 MOST_KEPT = 4096
 """So many masks are kept."""

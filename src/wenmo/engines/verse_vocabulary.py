@@ -9,10 +9,11 @@ from functools import cached_property
 
 import numpy as np
 
+from wenmo.text.alphabet import Alphabet, rhymes_in_any_line
 from wenmo.text.certain_readings import CHARACTERS, certain_readings, certain_tones
 from wenmo.text.patterns import EVEN_MARKS, LAST_MARKS, ODD_MARKS
 from wenmo.text.readings import Reading
-from wenmo.text.verse_state import LINE_BREAK, Alphabet, rhymes_in_any_line
+from wenmo.text.verse_state import LINE_BREAK
 
 FEW_SINGLES = 1000
 """A tokenizer with fewer Chinese characters of a single token spells them in bytes."""

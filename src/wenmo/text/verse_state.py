@@ -12,15 +12,14 @@ asks besides, in regulated forms, for a level rhyme and for tones without any fa
 included, and in tunes for the tones of the tune.
 """
 
-from collections.abc import Iterator
-from functools import cached_property
 from typing import NamedTuple
 
 from wenmo.core.language import gettext
+from wenmo.text.alphabet import Alphabet, rhymes_in_any_line
 from wenmo.text.asked_verse import Verse
-from wenmo.text.certain_readings import CHARACTERS, certain_readings, certain_tones
-from wenmo.text.readings import LEVEL, OBLIQUE, Reading, pingshui, rhyme_name
-from wenmo.text.tune_rhymes import TUNE_GROUPS, tune_rhyme
+from wenmo.text.certain_readings import CHARACTERS, certain_tones
+from wenmo.text.readings import Reading, rhyme_name
+from wenmo.text.tune_rhymes import TUNE_GROUPS
 from wenmo.text.verse_tones import Tones, Ways, following, nearest, outlook, ways_left
 
 LINE_BREAK = "\n"
@@ -28,39 +27,6 @@ FAR = 3
 """More characters ahead are not looked at one by one."""
 
 _CHARACTERS = frozenset(CHARACTERS)
-
-
-class Alphabet:
-    """The characters that a writer has, by reading, tones and the bytes that they begin with."""
-
-    def __init__(self, characters: frozenset[str]) -> None:
-        self.characters = characters & _CHARACTERS
-        rhyming: dict[Reading, set[str]] = {}
-        self.by_start: dict[bytes, dict[frozenset[str], list[str]]] = {}
-        for character in sorted(self.characters):
-            for reading in rhymes_in_any_line(character):
-                rhyming.setdefault(reading, set()).add(character)
-            for start in starts(character):
-                kinds = self.by_start.setdefault(start, {})
-                kinds.setdefault(certain_tones(character), []).append(character)
-        self.rhyming = {reading: frozenset(found) for reading, found in rhyming.items()}
-
-    @cached_property
-    def fewest(self) -> int:
-        """The number of characters for a level place or for an oblique one, whichever is less."""
-        has = [certain_tones(each) for each in self.characters]
-        return min(sum(tone in each for each in has) for tone in (LEVEL, OBLIQUE))
-
-
-def rhymes_in_any_line(character: str) -> frozenset[Reading]:
-    """The readings that a character has in every line, by the rhymes of poems and of tunes."""
-    return certain_readings(character, pingshui) | certain_readings(character, tune_rhyme)
-
-
-def starts(character: str) -> Iterator[bytes]:
-    """The bytes that a character begins with, without its last one."""
-    encoded = character.encode()
-    return (encoded[:length] for length in range(1, len(encoded)))
 
 
 class State(NamedTuple):
