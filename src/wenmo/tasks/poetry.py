@@ -139,7 +139,8 @@ def _poems(
 ) -> Iterator[tuple[str, str, str, str]]:
     """The place, title, tune and content of each poem in a file."""
     verse_keys, title_keys = (columns.content, *_VERSE_KEYS), (columns.title, *_TITLE_KEYS)
-    for place, row in read_table(path, (*verse_keys, *title_keys, "rhythmic"), malformed):
+    known = (columns.title, columns.content, *verse_keys, *title_keys, "rhythmic")
+    for place, row in read_table(path, known, malformed):
         if path.suffix.lower() == ".csv" and not row.keys() & {*verse_keys}:
             raise _no_verse(path, row, columns)
         try:

@@ -38,6 +38,10 @@ Located = Iterator[tuple[str, dict[str, Any]]]
 # UTF-8 cannot encode half of a surrogate pair, and many programs end a text at a NUL.
 _UNWRITABLE = re.compile("[\x00\ud800-\udfff]")
 
+# What parts names of columns by mistake, and what only texts have.
+_OTHER_COMMA, _IN_TEXT = re.compile("[，、；;\t|]"), re.compile("[。！？：“”\n]")
+_LONGEST_HEADER = 200
+
 
 class MalformedRows:
     """What happens to malformed rows: the first one is raised, or all are skipped and counted."""
@@ -84,7 +88,7 @@ def read_table(path: Path, columns: Collection[str], malformed: MalformedRows) -
     """
     match path.suffix.lower():
         case ".csv":
-            return read_csv(path, (), malformed)
+            return read_csv(path, columns, malformed)
         case ".parquet":
             return read_parquet(path, columns)
         case _ if _is_array(path):
@@ -106,11 +110,11 @@ def read_json_array(path: Path, malformed: MalformedRows) -> Located:
         raise damaged_utf8(path) from None
 
 
-def read_csv(path: Path, columns: tuple[str, ...], malformed: MalformedRows) -> Located:
-    """The rows by column; `columns` are those that must be there.
+def read_csv(path: Path, columns: Collection[str], malformed: MalformedRows) -> Located:
+    """The rows by column, of which the header should have some of `columns`, the commonest first.
 
     The encoding may be any that `text_encoding` knows, such as GB18030, in which Excel saves.
-    Raises UserError for a missing column, another encoding or wrong quotes, even if malformed rows
+    Raises UserError for a missing header, another encoding or wrong quotes, even if malformed rows
     are to be skipped, since the rows after it cannot be found.
     """
     line = 1
@@ -120,14 +124,8 @@ def read_csv(path: Path, columns: tuple[str, ...], malformed: MalformedRows) -> 
             lines = (text for _, text in bounded_lines(file, path, stop))
             reader = csv.DictReader(lines, strict=True)
             found = list(reader.fieldnames or ())
-            missing = [column for column in columns if column not in found]
-            if missing:
-                raise UserError(
-                    "{path}:1: no column {column!r}; found {found}",
-                    path=path,
-                    column=missing[0],
-                    found=found,
-                )
+            if not {*columns} & {*found}:
+                _refuse_text_as_header(path, found, [*columns][:2])
             line = reader.line_num + 1
             for content in reader:
                 if None in content or None in content.values():
@@ -227,6 +225,25 @@ def check_writable(text: str, place: str) -> None:
         else:
             complaint = N_("{place} holds half a character ({half!r}) at position {position}")
         raise UserError(complaint, place=place, half=found[0], position=found.start())
+
+
+def _refuse_text_as_header(path: Path, found: list[str], names: list[str]) -> None:
+    """Raise UserError for a first line of CSV that does not name columns."""
+    header, example = "".join(found), ",".join(names)
+    if len(found) == 1 and _OTHER_COMMA.search(header) and not _IN_TEXT.search(header):
+        raise UserError(
+            "{path}:1: one column, {header!r}; put half-width commas between the names of columns:"
+            " {example}",
+            path=path,
+            header=header,
+            example=example,
+        )
+    if _IN_TEXT.search(header) or _OTHER_COMMA.search(header) or len(header) > _LONGEST_HEADER:
+        raise UserError(
+            "{path}:1: the first line does not name columns; add one above it: {example}",
+            path=path,
+            example=example,
+        )
 
 
 @contextmanager

@@ -22,7 +22,7 @@ from wenmo.text.quality import fault
 from wenmo.text.thinking import without_thinking
 
 CONVERSATIONS = ("messages", "conversations")
-COLUMNS = ("instruction", "input", "output", "history", "system", *CONVERSATIONS)
+COLUMNS = ("instruction", "output", "input", "history", "system", *CONVERSATIONS)
 
 ROLES = {
     "system": "system",
