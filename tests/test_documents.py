@@ -220,7 +220,7 @@ def test_a_command_is_one_that_its_program_takes(path: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
 def test_a_run_that_a_document_shows_goes_to_its_end(path: Path) -> None:
-    """`overview` tells what was found and read, and the next command; a look at texts needs none."""
+    """`overview` tells what was found and read, and the next command; a look needs none."""
     blocks = "\n".join(body for language, body in fences(path) if language == "sh")
     for words in split(blocks):
         if words[:2] == ["dvc", "repro"] or words[:3] == ["dvc", "exp", "run"]:
