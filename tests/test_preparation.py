@@ -178,7 +178,11 @@ def test_the_raw_texts_are_told_before_they_are_prepared(workspace: Path) -> Non
             " *.parquet",
         ),
         (b"\n", "raw: its files hold no text"),
-        (b'{"name": "a", "text": "b"}\n', "raw: no text can be used; dropped {'short': 1}"),
+        (
+            b'{"name": "a", "text": "b"}\n',
+            "raw: no text can be used; left out: 1 short; the bounds are in the sections `prepare`"
+            " of params.yaml",
+        ),
     ],
     ids=["a malformed row", "an empty folder", "an empty file", "no text that can be used"],
 )

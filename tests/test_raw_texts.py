@@ -131,6 +131,16 @@ def test_an_empty_folder_is_named_with_what_is_expected(tmp_path: Path, task: st
         read(task, tmp_path)
 
 
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", ["书.docx", "poems.xlsx", "a.PDF"])
+def test_a_file_of_another_format_is_named_with_what_to_do(
+    tmp_path: Path, task: str, name: str
+) -> None:
+    write(tmp_path, name, "PK")
+    with pytest.raises(UserError, match=rf"no raw texts; expected .*: save {name} as one of these"):
+        read(task, tmp_path)
+
+
 def test_tales_are_read_alike_from_json_json_lines_and_csv(tmp_path: Path) -> None:
     write(tmp_path, "a.json", json.dumps([TALE], indent=2))
     write(tmp_path, "b.jsonl", json.dumps(TALE) + "\n")

@@ -103,8 +103,15 @@ def prepare_texts(
                     rejected.write(json_line(place | asdict(each)))
     if not account.lengths:
         dropped = metrics(account.ledgers, raw.malformed)["dropped_rows"]
+        reasons = (
+            gettext("{count:,} {reason}", count=count, reason=gettext(reason))
+            for reason, count in dropped.items()
+        )
         raise UserError(
-            "{folder}: no text can be used; dropped {dropped}", folder=raw.folder, dropped=dropped
+            "{folder}: no text can be used; left out: {reasons}; the bounds are in the sections"
+            " `prepare` of params.yaml",
+            folder=raw.folder,
+            reasons=gettext(", ").join(reasons),
         )
     return account
 

@@ -72,10 +72,18 @@ def raw_files(folder: Path, *patterns: str, deep: bool = False) -> list[Path]:
         and path.is_file()
     ]
     if not files:
+        others = [path.name for path in found if path.is_file() and path.suffix]
+        others = [name for name in others if name not in NO_TEXTS and not name.startswith(".")]
+        complaint = N_("{folder}: no raw texts; expected {patterns}")
+        if others:
+            complaint = N_(
+                "{folder}: no raw texts; expected {patterns}: save {other} as one of these"
+            )
         raise UserError(
-            "{folder}: no raw texts; expected {patterns}",
+            complaint,
             folder=folder,
             patterns=gettext(" or ").join(patterns),
+            other=next(iter(others), ""),
         )
     return files
 
