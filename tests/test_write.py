@@ -23,8 +23,10 @@ from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError
 from wenmo.engines.engine import Completion
 from wenmo.engines.transformers import TransformersEngine
-from wenmo.scoring.poetry import rhymed, tones_kept
+from wenmo.scoring.poetry import exact_form, rhymed, tones_kept
+from wenmo.text.patterns import tune_lines, tunes
 from wenmo.text.readings import line_readings
+from wenmo.text.tune_rhymes import tune_rhyme
 from wenmo.text.verse import verse_lines
 from wenmo.tools import cli
 from wenmo.tools.writing.endpoint import EndpointWriter, access_at
@@ -483,9 +485,20 @@ def test_a_poem_by_rule_has_the_form_the_first_line_and_the_rhyme(form: str) -> 
     assert all(("東", "平") in line_readings(line)[-1] for line in lines[1::2])
 
 
+def test_a_poem_to_a_tune_keeps_it() -> None:
+    arguments = ["write", "雪夜", "--task", "poetry", "--form", "点绛唇", "--verse", "full"]
+    result = CliRunner().invoke(cli.app, [*arguments, "--rhyme", "第四部", "--no-tones"])
+    assert result.exit_code == 0, result.output
+    text, tune = result.stdout.strip(), tunes()["点绛唇"]
+    assert exact_form(text, "", tune) and rhymed(text, tune) and tones_kept(text, tune)
+    assert ("第四部", "仄") in line_readings(tune_lines(text)[-1], tune_rhyme)[-1]
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
+        (["--form", "蝶恋花", "--verse", "full", "--rhyme", "东"], "no rhyme such as 第一部平聲"),
+        (["--form", "雪花飘"], "form: '雪花飘': allowed are 五言绝句"),
         (["--verse", "sonnet"], "verse: 'sonnet': allowed are free, form, rhyme, full"),
         (["--verse", "full", "--rhyme", "x"], "rhyme: 'x': allowed are the 平水 rhymes"),
         (["--verse", "full", "--rhyme", "入声四质"], "入聲四質 is oblique"),
