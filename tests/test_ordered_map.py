@@ -11,7 +11,7 @@ import pytest
 
 from wenmo.core.cluster import VARIABLE
 from wenmo.core.errors import UserError, WrongArgumentsError
-from wenmo.core.ordered_map import ordered_map
+from wenmo.core.ordered_map import DEATHS, ordered_map
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 100])
@@ -54,7 +54,7 @@ def test_work_of_a_process_that_died_is_done_again(tmp_path: Path, fatal: tuple[
 
 
 def test_an_item_that_ends_every_process_is_told_with_the_way_out() -> None:
-    with pytest.raises(UserError, match=r"ended from outside 4 times.*; set prepare\.processes"):
+    with pytest.raises(UserError, match=rf"outside {DEATHS + 1} times.*; set prepare\.processes"):
         list(ordered_map(dies, range(10), processes=2))
 
 

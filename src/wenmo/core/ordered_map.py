@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 WAITING = 2
 """Items that wait for each process, so that none is idle and few are in memory."""
 
-DEATHS = 3
+DEATHS = 10
 """Ended processes between two results, after which memory is short rather than luck."""
 
 
