@@ -13,6 +13,7 @@ from tests.account import write_limits
 from tests.conftest import ROOT, run_python
 from wenmo.config import all_sections, params_file
 from wenmo.config.endpoints import access, endpoints
+from wenmo.config.params_file import read
 from wenmo.config.train import TrainParams
 from wenmo.core.errors import ParamsError
 
@@ -268,3 +269,23 @@ def test_merging_keeps_own_values_and_loses_no_key(
     assert merged.keys() == shared.keys() | own.keys()
     assert params_file.deep_merge(merged, own) == merged
     assert params_file.deep_merge(shared, {}) == shared
+
+
+@pytest.mark.parametrize(
+    ("content", "line"),
+    [
+        ("tasks: []\nseed：42\ndata_dir: x\n", 2),
+        ("tasks: []\nseed:42\ndata_dir: x\n", 2),
+        ("seed：42\ndata_dir: x\n", 1),
+        ("train：\n  max_steps: 5\n", 1),
+        ("train:\n  max_steps：5\n  seed: 1\n", 2),
+        ("train:\n  seed: 1\n  max_steps ： 5\n", 3),
+    ],
+)
+def test_a_colon_of_full_width_or_without_a_space_is_told_at_its_line(
+    tmp_path: Path, content: str, line: int
+) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(content, "utf-8")
+    with pytest.raises(ParamsError, match=rf"params\.yaml:{line}: .*: expected a half-width colon"):
+        read(path)

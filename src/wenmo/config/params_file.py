@@ -5,6 +5,7 @@ section, lays the task's own values over the shared ones and reports what is wro
 ruamel.yaml reads YAML 1.2, in which 1e-05 is a number.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
@@ -29,6 +30,9 @@ EXPECTED = {
     list: N_("expected a list, such as [poetry]"),
 }
 """What is said of a top-level value of another type."""
+
+# A key with a colon of full width, or without a space after it.
+_NO_COLON = re.compile(r"\s*(- )?\w+\s*(：|:[^\s:])")
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveInt = Annotated[int, Field(gt=0)]
@@ -61,10 +65,7 @@ def read(path: Path = PARAMS_FILE) -> dict[str, Any]:
     except FileNotFoundError:
         raise ParamsError("{path}: no such file; run in the repository's root", path=path) from None
     except MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ParamsError(
-            "{place}: {error}", place=f"{path}:{line}", error=gettext(error.problem or str(error))
-        ) from None
+        raise _no_yaml(error, path) from None
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ParamsError(
@@ -165,6 +166,22 @@ def mapping(
             "{path}: {key}: expected a section, found {found!r}", path=path, key=key, found=found
         )
     return found
+
+
+def _no_yaml(error: MarkedYAMLError, path: Path) -> ParamsError:
+    """The error about wrong syntax, at the line of the slip, which YAML finds a line later."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    found = error.problem_mark.line if error.problem_mark else 0
+    for at in (error.context_mark.line if error.context_mark else found, found - 1, found):
+        if 0 <= at < len(lines) and _NO_COLON.match(lines[at]):
+            return ParamsError(
+                "{path}:{line}: {text!r}: expected a half-width colon and a space after the key",
+                path=path,
+                line=at + 1,
+                text=lines[at].strip(),
+            )
+    told = gettext(error.problem or str(error))
+    return ParamsError("{place}: {error}", place=f"{path}:{found + 1}", error=told)
 
 
 def _explained(
