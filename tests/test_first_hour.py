@@ -94,8 +94,8 @@ def test_own_texts_are_trained_on_compared_traced_and_written_with(
         end = run[run.rindex("Running stage 'overview'") :]
         assert re.search(r"novel: Tuned .*\n.*95% interval", end)
         assert re.search(r"poetry: Tuned .*\n.*95% interval", end)
-        assert "2 books read, 2 used" in end
-        assert "300 poems read, 300 used" in end
+        assert "2 books read and used" in end
+        assert "300 poems read and used" in end
         assert "reports/novel.html" in end and "reports/poetry.html" in end
         assert "`wenmo write --task poetry`" in end
     assert re.search("^mine ", show, re.M) and re.search("^longer ", show, re.M)
@@ -109,9 +109,9 @@ def test_own_texts_are_trained_on_compared_traced_and_written_with(
 ALONE = {
     "novel": (
         "All rows are from one book, and the result holds for that book alone.",
-        "1 book read, 1 used",
+        "1 book read and used",
     ),
-    "fairytale": ("2 rows are too few to be certain", "3 tales read, 3 used"),
+    "fairytale": ("2 rows are too few to be certain", "3 tales read and used"),
     "poetry": ("rows( are|,) too few to (be certain|tell them apart)", "10 poems read, 10 used"),
 }
 

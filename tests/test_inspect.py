@@ -116,7 +116,7 @@ def test_a_browser_shows_the_page_in_its_language(books: Path, browser: "Browser
     assert page.get_by_role("img", name="字中留下").count() == 3
     assert not re.search("[a-z]{3,} [a-z]{3,}", page.inner_text("main"))
     page.click("#language")
-    assert page.inner_text("h1") == "3 books read, 3 used"
+    assert page.inner_text("h1") == "3 books read and used"
     assert "raw has changed since prepare@novel read it" in page.inner_text("header")
     page.close()
 

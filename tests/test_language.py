@@ -30,7 +30,16 @@ def test_the_catalogue_translates_every_message_of_the_source() -> None:
 
 ONE_WORD = (
     *("raw text", "row", "prompt", "reference", "held-out rows", "held-out loss", "sampling"),
-    *("seed", "primary score", "exact form", "interval", "floor", "judge", "preset"),
+    *(
+        "seed",
+        "primary score",
+        "exact form",
+        "interval",
+        "floor",
+        "judge",
+        "preset",
+        "system prompt",
+    ),
 )
 """Terms that mean the same in every message."""
 

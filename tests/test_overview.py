@@ -51,7 +51,7 @@ def test_a_run_tells_verdict_interval_page_and_what_to_do_next(folder: Path) -> 
     text = told("poetry")
     assert "poetry: Tuned" in text
     assert "exact form ↑ 0.000 → 0.500, gain +0.500 (95% interval +0.250 to +0.750)" in text
-    assert "124 poems read, 124 used" in text and "left out" not in text
+    assert "124 poems read and used" in text and "left out" not in text
     assert "reports/poetry.html" in text
     assert "`wenmo write --task poetry`" in text and "`wenmo show`" in text
 
@@ -94,7 +94,7 @@ def test_training_for_too_long_is_told_with_the_way_out(folder: Path) -> None:
 def test_one_book_is_one_book(folder: Path) -> None:
     write_metrics("novel", {"雪": (1, 124)})
     text = told("novel")
-    assert "1 book read, 1 used" in text
+    assert "1 book read and used" in text
     assert "All rows are from one book, and the result holds for that book alone." in text
 
 

@@ -130,7 +130,7 @@ def test_on_a_phone_only_tables_scroll_sideways(browser: Browser, tmp_path: Path
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     for text in page.locator(".text, h3").all():
         assert text.evaluate("(each) => each.scrollWidth <= each.clientWidth")
-    table = page.get_by_role("region", name="Scores")
+    table = page.get_by_role("region", name="Comparison")
     assert table.evaluate("(each) => each.scrollWidth > each.clientWidth")
     left = [each.bounding_box() for each in page.locator(".written").all()]
     assert len({round(box["x"]) for box in left if box}) == 1

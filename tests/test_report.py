@@ -244,7 +244,7 @@ def test_several_generations_of_a_row_stand_in_one_article(tmp_path: Path) -> No
     assert page.count("<article") == 1
     assert "1 prompt</output>" in page
     assert re.search(
-        "base 1 一稿 24 tokens · stop.* tuned 1 三稿.* base 2 二稿 512 tokens · length, cut off"
+        "base 1 一稿 24 tokens · ended by itself.* tuned 1 三稿.* base 2 二稿 512 tokens · cut off"
         ".* tuned 2 （空）.* reference 夜雪压柴门",
         words(page),
     )

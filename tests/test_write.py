@@ -347,7 +347,7 @@ def test_a_stopped_text_ends_the_servers_request() -> None:
     [
         ({"status": 401}, "401: "),
         ({"status": 500}, "500: "),
-        ({"breaks_off": True}, "Does the server run?"),
+        ({"breaks_off": True}, "Does the endpoint run?"),
     ],
 )
 def test_a_failing_server_is_one_line_without_the_key(faults: dict[str, int], error: str) -> None:
@@ -368,7 +368,7 @@ def test_a_key_is_sent_to_the_address_of_its_endpoint_alone() -> None:
 
 
 def test_a_server_that_does_not_run_is_one_line() -> None:
-    with pytest.raises(UserError, match="Does the server run"):
+    with pytest.raises(UserError, match="Does the endpoint run"):
         whole(EndpointWriter(ENDPOINT[1], TASKS), "base", text_request())
 
 

@@ -42,7 +42,10 @@ SCORE_NAMES = {
 """Names by score, in the order of tables."""
 
 SCORE_MEANINGS = {
-    "loss_per_character": N_("How surprised the model is by the reference, per character."),
+    "loss_per_character": N_(
+        "How surprised the model is by the reference, which it has not seen, per character. A lower"
+        " loss tells of better guesses at the next character, not of better writing."
+    ),
     "form": N_("Poems with the reference's number of lines and of characters per line."),
     "rhyme": N_("Poems whose even lines all share a rhyme of the 平水 rhyme book."),
     "tones": N_("Poems of a regulated form that break no rule of level and oblique tones."),

@@ -70,9 +70,11 @@ def texts_read(task: str) -> Iterator[str]:
     if task == "novel" and prepared["documents"] == len(rows):
         unused = [source for source, count in rows.items() if not count]
         unit, used = TEXTS[task], f"{len(rows) - len(unused):,}"
-    read = gettext(
-        "{texts} read, {used} used", texts=counted(prepared["documents"], unit), used=used
-    )
+    texts = counted(prepared["documents"], unit)
+    if used == f"{prepared['documents']:,}":
+        read = gettext("{texts} read and used", texts=texts)
+    else:
+        read = gettext("{texts} read, {used} used", texts=texts, used=used)
     yield read + (gettext(" (not {books})", books=gettext(", ").join(unused)) if unused else "")
     if dropped := prepared["dropped_rows"]:
         path = Path(f"data/rejected/{task}.jsonl")

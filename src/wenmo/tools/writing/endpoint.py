@@ -68,7 +68,7 @@ class EndpointWriter:
         import openai
 
         if request.verse:
-            raise UserError("verse: a server decodes by itself; set it to free")
+            raise UserError("verse: an endpoint decodes by itself; set it to free")
         params = self.params[request.task]
         names = params.generate.openai
         prompt = request.engine_prompt(params.chat)
@@ -92,7 +92,7 @@ class EndpointWriter:
         except openai.APIConnectionError as error:
             said = one_line(str(error), self.key)
             raise UserError(
-                "{url}: {error} Does the server run?", url=self.url, error=said
+                "{url}: {error} Does the endpoint run?", url=self.url, error=said
             ) from None
         except openai.APIError as error:
             # An error that comes within the stream.
