@@ -178,7 +178,7 @@ CASES = {
         ("-c", "from wenmo.tools.cli import app; app()", "preset", "haiku"),
         {"presets/embedded.yaml": "{}"},
         2,
-        "preset：没有 'haiku' 这个预设；现有 embedded",
+        "preset：没有 'haiku' 这个预设；可用的有 embedded",
     ),
 }
 

@@ -194,4 +194,4 @@ def test_without_rejects_the_counts_stand_alone(books: Path) -> None:
 def test_inspect_refuses_an_unknown_task_in_one_line() -> None:
     run = run_python("-c", "from wenmo.tools.cli import app; app()", "inspect", "poetri")
     assert run.returncode == 2
-    assert run.stderr == "inspect: 'poetri' is no task; allowed are novel, fairytale, poetry\n"
+    assert run.stderr == "inspect: 'poetri' is no task; did you mean poetry?\n"

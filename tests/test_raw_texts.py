@@ -194,7 +194,7 @@ def test_test_prompts_are_optional_but_never_empty(tmp_path: Path) -> None:
 
 
 def test_an_unknown_task_is_refused() -> None:
-    with pytest.raises(ParamsError, match="'poetri': allowed are novel, fairytale, poetry"):
+    with pytest.raises(ParamsError, match="'poetri': did you mean poetry\\?"):
         load_task("poetri")
 
 

@@ -24,6 +24,7 @@ from wenmo.core.errors import UserError
 from wenmo.engines.engine import Completion
 from wenmo.engines.transformers import TransformersEngine
 from wenmo.scoring.poetry import exact_form, rhymed, tones_kept
+from wenmo.text.asked_verse import FORMS
 from wenmo.text.patterns import tune_lines, tunes
 from wenmo.text.readings import line_readings
 from wenmo.text.tune_rhymes import tune_rhyme
@@ -33,7 +34,7 @@ from wenmo.tools.writing.endpoint import EndpointWriter, access_at
 from wenmo.tools.writing.local import LocalWriter, model_of
 from wenmo.tools.writing.screen import Screen, printable, tones_under
 from wenmo.tools.writing.session import Session, Settings
-from wenmo.tools.writing.wording import task_prompt
+from wenmo.tools.writing.wording import checked_form, task_prompt
 from wenmo.tools.writing.writer import (
     MODELS,
     ModelName,
@@ -288,6 +289,11 @@ ENDPOINT = ["--endpoint", "http://127.0.0.1:9/v1"]
         (["--task", "fairytale", "雪"], "", "models/adapters/fairytale: no model there; `make", 1),
         (["--task", "essay", "雪"], "", "'essay' is no task; allowed are novel, fair", 2),
         (["--form", "俳句", "雪"], "", "form: '俳句': allowed are 五言绝句, ", 2),
+        (["--task", "诗", "雪"], "", "'诗' is no task; did you mean poetry?", 2),
+        (["--task", "童话", "雪"], "", "'童话' is no task; did you mean fairytale?", 2),
+        (["--form", "浣溪纱", "雪"], "", "form: '浣溪纱': did you mean 浣溪沙?", 2),
+        (["--form", "六言绝句", "雪"], "", "form: '六言绝句': did you mean ", 2),
+        (["--verse", "ful", "雪"], "", "verse: 'ful': did you mean full?", 2),
         (["--model", "mine", "雪"], "", "model: 'mine': allowed are base, tuned, both", 2),
         (["--temperature", "-1", "雪"], "", "temperature: -1.0: Input should be greater", 2),
         (["--endpoint", "127.0.0.1", "雪"], "", "--endpoint: '127.0.0.1': expected http", 2),
@@ -510,3 +516,8 @@ def test_a_poem_that_cannot_be_is_one_line(options: list[str], said: str) -> Non
     assert result.exit_code in (1, 2)
     assert said in result.stderr
     assert not result.stdout
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_may_be_named_in_two_characters(form: str) -> None:
+    assert checked_form(form) == checked_form(form[::2]) == form

@@ -20,6 +20,7 @@ from wenmo.config.merge_weights import MergeWeightsParams
 from wenmo.config.params_file import PARAMS_FILE, TASKS, Section, section, unknown_key, value
 from wenmo.config.summarize import SummarizeParams
 from wenmo.config.train import TrainParams
+from wenmo.core.choices import choices
 from wenmo.core.errors import ParamsError
 from wenmo.core.language import N_
 
@@ -91,16 +92,15 @@ def _holds(content: Mapping[str, Any], dotted: str) -> bool:
 
 
 def _check_tasks(tasks: list[Any], path: Path) -> None:
-    allowed = ", ".join(TASKS)
     if not tasks:
-        raise ParamsError("{path}: tasks: empty; allowed are {allowed}", path=path, allowed=allowed)
+        raise ParamsError("{path}: tasks: empty; {choices}", path=path, choices=choices("", TASKS))
     for task in tasks:
         if task not in TASKS:
             raise ParamsError(
-                "{path}: tasks: {task!r} is no task; allowed are {allowed}",
+                "{path}: tasks: {task!r} is no task; {choices}",
                 path=path,
                 task=task,
-                allowed=allowed,
+                choices=choices(task, TASKS),
             )
         if tasks.count(task) > 1:
             raise ParamsError("{path}: tasks: {task!r} is listed twice", path=path, task=task)

@@ -1,7 +1,10 @@
 """What pydantic says of a value, in the reader's language."""
 
+import re
+
 from pydantic_core import ErrorDetails
 
+from wenmo.core.choices import nearest
 from wenmo.core.language import N_, gettext, language
 
 BY_PYDANTIC = {
@@ -30,6 +33,10 @@ def complaint_about(error: ErrorDetails) -> str:
     values = error.get("ctx", {})
     if error["type"] == "value_error":
         return str(values["error"])
+    if error["type"] == "literal_error":
+        allowed = re.findall("'(.*?)'", values["expected"])
+        if near := nearest(error["input"], allowed):
+            return near
     if language() == "en" or error["type"] not in BY_PYDANTIC:
         return error["msg"]
     told = {

@@ -23,6 +23,7 @@ from wenmo.config.params_file import (
     read,
     section,
 )
+from wenmo.core.choices import choices
 from wenmo.core.errors import ParamsError
 from wenmo.core.language import gettext
 
@@ -126,7 +127,7 @@ def named_endpoint(otherwise: str | None = None) -> BeforeValidator:
         if not isinstance(value, str) or value not in known:
             names = [*([otherwise] if otherwise else []), *known]
             raise ValueError(
-                gettext("no entry of endpoints; allowed are {names}", names=", ".join(names))
+                gettext("no entry of endpoints; {choices}", choices=choices(value, names))
             )
         return known[value]
 

@@ -6,7 +6,7 @@ ruamel.yaml reads YAML 1.2, in which 1e-05 is a number.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from wenmo.config.complaints import complaint_about
+from wenmo.core.choices import choices
 from wenmo.core.errors import ParamsError
 from wenmo.core.language import N_, gettext
 from wenmo.core.system_words import system_words
@@ -131,10 +132,13 @@ def seed(path: Path = PARAMS_FILE) -> int:
     return int(value(read(path), "seed", int, path))
 
 
-def unknown_key(key: str, known: Iterable[str], path: Path = PARAMS_FILE) -> ParamsError:
+def unknown_key(key: str, known: Collection[str], path: Path = PARAMS_FILE) -> ParamsError:
     """The error about a key that nothing reads."""
     return ParamsError(
-        "{path}: {key}: unknown key; known are {known}", path=path, key=key, known=", ".join(known)
+        "{path}: {key}: unknown key; {choices}",
+        path=path,
+        key=key,
+        choices=choices(key.rpartition(".")[2], known),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from wenmo.config.params_file import TASKS
 from wenmo.config.prepare import SharedPrepareParams
+from wenmo.core.choices import choices
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.core.records import Row, Turn, read_json_lines, row_id
 from wenmo.tasks.raw import TEST_FILE, MalformedRows, text_fields
@@ -67,7 +68,7 @@ def load_task(name: str) -> Task:
     """The module of a task. Raises ParamsError for an unknown name."""
     if name not in TASKS:
         raise ParamsError(
-            "params.yaml: tasks: {name!r}: allowed are {tasks}", name=name, tasks=", ".join(TASKS)
+            "params.yaml: tasks: {name!r}: {choices}", name=name, choices=choices(name, TASKS)
         )
     return import_module(f"wenmo.tasks.{name}")
 

@@ -18,6 +18,7 @@ from ruamel.yaml.tokens import CommentToken
 from wenmo.config import all_sections, fairytale, novel, params_file
 from wenmo.config.base_model import HUBS, BaseModelParams
 from wenmo.config.params_file import PARAMS_FILE, Section, section
+from wenmo.core.choices import choices
 from wenmo.core.errors import ParamsError, UserError, WrongArgumentsError
 from wenmo.core.language import gettext
 from wenmo.core.records import write_text
@@ -71,7 +72,7 @@ def apply(name: str) -> str:
     known = names()
     if name not in known:
         raise WrongArgumentsError(
-            "{name!r} is no preset; there are {known}", name=name, known=", ".join(known)
+            "{name!r} is no preset; {choices}", name=name, choices=choices(name, known)
         )
     yaml = _round_trip()
     paths = [FOLDER / f"{each}.yaml" for each in dict.fromkeys((DEFAULT, name))]

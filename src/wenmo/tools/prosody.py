@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from wenmo.core.choices import choices
 from wenmo.core.errors import UserError
 from wenmo.core.language import N_, gettext, ngettext
 from wenmo.text.faults import Analysis, Fault, Licence, Rule
@@ -34,9 +35,7 @@ def poem_lines(text: str, tune: str = "") -> list[str]:
     Raises NotVerseError if there are none, the text was not UTF-8 or the tune is not known.
     """
     if tune and not tune_pattern(tune):
-        raise NotVerseError(
-            "tune: {tune!r}: known are {known}", tune=tune, known=", ".join(tunes())
-        )
+        raise NotVerseError("tune: {tune!r}: {choices}", tune=tune, choices=choices(tune, tunes()))
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise NotVerseError("the poem is not in UTF-8; convert it first")
     lines = tune_lines(text) if tune else verse_lines(text)

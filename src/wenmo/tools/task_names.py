@@ -5,11 +5,14 @@ from pathlib import Path
 
 from wenmo.config import params_file
 from wenmo.config.params_file import TASKS
+from wenmo.core.choices import choices
 from wenmo.core.errors import WrongArgumentsError
 from wenmo.core.language import N_, gettext
 
 NAMES = {"novel": N_("Novel"), "fairytale": N_("Fairy tale"), "poetry": N_("Poem")}
 """What a reader calls what is written."""
+
+_IN_CHINESE = {"小说": "novel", "童话": "fairytale", "诗": "poetry", "古诗": "poetry"}
 
 
 def listed_tasks() -> list[str]:
@@ -38,5 +41,7 @@ def refuse_unknown(tasks: Iterable[str]) -> None:
     for task in tasks:
         if task not in TASKS:
             raise WrongArgumentsError(
-                "{task!r} is no task; allowed are {tasks}", task=task, tasks=", ".join(TASKS)
+                "{task!r} is no task; {choices}",
+                task=task,
+                choices=choices(_IN_CHINESE.get(task, task), TASKS),
             )

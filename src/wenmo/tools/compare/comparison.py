@@ -11,13 +11,13 @@ from statistics import fmean
 
 from tqdm import tqdm
 
-from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError, WrongArgumentsError
 from wenmo.core.records import Generation
 from wenmo.report.names import SCORE_NAMES, better_direction
 from wenmo.scoring.catalogue import LOWER_IS_BETTER, forced_scores, primary_score
 from wenmo.scoring.comparison import compare, holm, outcomes
 from wenmo.tools.compare.revisions import WORKSPACE, Revision, ScoredRow, differing, flatten
+from wenmo.tools.task_names import refuse_unknown
 
 LEAST_SHOWN = 0.0005
 """A smaller difference is none in three decimals; the same weights elsewhere differ as much."""
@@ -154,11 +154,7 @@ def compare_revisions(names: Sequence[str], tasks: Sequence[str]) -> Comparison:
             raise WrongArgumentsError(
                 "{name} would stand beside itself; name another revision", name=name
             )
-    for task in tasks:
-        if task not in TASKS:
-            raise WrongArgumentsError(
-                "{task!r} is no task; allowed are {tasks}", task=task, tasks=", ".join(TASKS)
-            )
+    refuse_unknown(tasks)
     revisions = [Revision(name) for name in named]
     for revision in revisions:
         for task in tasks:

@@ -1,10 +1,11 @@
 """A link that shows a text again: its query holds all that the text depends on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from wenmo.config.generate import VERSE_RULES, Sampling, VerseRule
+from wenmo.core.choices import choices
 from wenmo.core.errors import ParamsError
 from wenmo.text.certain_readings import rhyme_names
 from wenmo.tools.writing.wording import DEFAULT_FORM, checked_form
@@ -116,12 +117,12 @@ def _rhyme(name: str) -> str:
     return name
 
 
-def _not_allowed(key: str, value: str, allowed: Iterable[str]) -> ParamsError:
+def _not_allowed(key: str, value: str, allowed: Collection[str]) -> ParamsError:
     return ParamsError(
-        "{key}: {value!r}: allowed are {allowed}",
+        "{key}: {value!r}: {choices}",
         key=key,
         value=value[:MAX_QUOTED],
-        allowed=", ".join(allowed),
+        choices=choices(value[:MAX_QUOTED], allowed),
     )
 
 
