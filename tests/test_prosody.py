@@ -226,6 +226,15 @@ def test_the_command_shows_the_tones_below_each_line_and_marks_the_fault() -> No
     assert "\nline 2 ends in 秋: 下平十一尤\nline 4 ends in 裘: 下平十一尤\n" in run.stdout
 
 
+@pytest.mark.parametrize("text", ["poem.txt", "outputs/saved/a.txt", "a, b"])
+def test_a_file_given_for_a_poem_is_told_how_to_be_read(text: str) -> None:
+    run = CliRunner().invoke(cli.app, ["prosody", text])
+    assert run.exit_code == 2 and run.stdout == ""
+    assert run.stderr.endswith(
+        "no Chinese character; a poem in a file is read by `wenmo prosody - < FILE`\n"
+    )
+
+
 @pytest.mark.parametrize("text", [b"", b" \n", "，。".encode(), b"\xff\xfe"])
 def test_a_text_without_verse_is_one_line(text: bytes) -> None:
     run = CliRunner().invoke(cli.app, ["prosody", "-"], input=text)

@@ -25,14 +25,14 @@ from wenmo.engines.engine import Completion
 from wenmo.engines.transformers import TransformersEngine
 from wenmo.scoring.poetry import exact_form, rhymed, tones_kept
 from wenmo.text.asked_verse import FORMS
-from wenmo.text.patterns import tune_lines, tunes
+from wenmo.text.patterns import tune_lines, tune_pattern, tunes
 from wenmo.text.readings import line_readings
 from wenmo.text.tune_rhymes import tune_rhyme
 from wenmo.text.verse import verse_lines
 from wenmo.tools import cli
 from wenmo.tools.writing.endpoint import EndpointWriter, access_at
 from wenmo.tools.writing.local import LocalWriter, model_of
-from wenmo.tools.writing.screen import Screen, printable, tones_under
+from wenmo.tools.writing.screen import Screen, poem_facts, printable, tones_under
 from wenmo.tools.writing.session import Session, Settings
 from wenmo.tools.writing.wording import checked_form, task_prompt
 from wenmo.tools.writing.writer import (
@@ -223,23 +223,24 @@ class Echo:
 
 
 @pytest.mark.parametrize(
-    ("typed", "form", "is_told"),
+    ("typed", "form", "asked"),
     [
-        ("雨歇长街唤卖花", "五言绝句", True),
-        ("一篙春水绿", "七言律诗", True),
-        ("一篙春水绿", "五言律诗", False),
-        ("秋夜", "五言绝句", False),
-        (POEM_PROMPT, "七言律诗", False),
+        ("雨歇长街唤卖花", "五言绝句", "七言绝句"),
+        ("一篙春水绿", "七言律诗", "五言律诗"),
+        ("一篙春水绿", "五言律诗", ""),
+        ("秋夜", "五言绝句", ""),
+        (POEM_PROMPT, "七言律诗", ""),
     ],
 )
 def test_a_first_line_that_changes_the_form_is_told(
-    typed: str, form: str, is_told: bool, capsys: pytest.CaptureFixture[str]
+    typed: str, form: str, asked: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = Settings("poetry", "tuned", form, seed=1)
-    session = Session(Echo(), Screen(plain=False), settings, "first_line", with_tones=False)  # type: ignore[arg-type]
+    # A pipe has to know, too.
+    session = Session(Echo(), Screen(plain=True), settings, "first_line", with_tones=False)  # type: ignore[arg-type]
     session.answer(typed)
-    told = f"the first line has {len(typed)} characters, so the form is not {form}"
-    assert (told in capsys.readouterr().out) == is_told
+    told = f"the first line has {len(typed)} characters, so the form is {asked}, not {form}"
+    assert (told in capsys.readouterr().err) == bool(asked)
 
 
 def test_poems_that_were_trained_on_titles_or_themes_get_such_prompts() -> None:
@@ -521,3 +522,15 @@ def test_a_poem_that_cannot_be_is_one_line(options: list[str], said: str) -> Non
 @pytest.mark.parametrize("form", FORMS)
 def test_a_form_may_be_named_in_two_characters(form: str) -> None:
     assert checked_form(form) == checked_form(form[::2]) == form
+
+
+@pytest.mark.parametrize(
+    ("text", "tune", "told"),
+    [
+        ("春眠不觉晓，处处闻啼鸟。", "", "no form of regulated verse"),
+        ("春眠不觉晓，处处闻啼。夜来风雨声，花落知多少。", "", "no form of regulated verse"),
+        ("春眠不觉晓，处处闻啼鸟。", "浣溪沙", "not the lines of the tune"),
+    ],
+)
+def test_a_text_that_has_no_form_is_told_as_that_alone(text: str, tune: str, told: str) -> None:
+    assert poem_facts(text, tune_pattern(tune)) == told

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from wenmo.core.choices import choices
 from wenmo.core.errors import UserError
 from wenmo.core.language import N_, gettext, ngettext
-from wenmo.text.faults import Analysis, Fault, Licence, Rule
+from wenmo.text.faults import Analysis, Fault, Licence, Rule, is_chinese
 from wenmo.text.patterns import tune_lines, tune_pattern, tunes
 from wenmo.text.readings import ALL_TONES, LEVEL, OBLIQUE, Reading, rhyme_name, tones
 from wenmo.text.verse import verse_lines
@@ -42,6 +42,11 @@ def poem_lines(text: str, tune: str = "") -> list[str]:
     if not lines:
         raise NotVerseError(
             "there is no verse line; give a poem with punctuation or line breaks between its lines"
+        )
+    if not any(map(is_chinese, "".join(lines))):
+        raise NotVerseError(
+            "{text!r}: no Chinese character; a poem in a file is read by `wenmo prosody - < FILE`",
+            text=lines[0],
         )
     return lines
 

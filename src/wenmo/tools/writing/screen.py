@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.text import Text
 
 from wenmo.core.language import gettext, ngettext
+from wenmo.text.faults import Rule
 from wenmo.text.patterns import Pattern, tune_lines
 from wenmo.text.prosody import analyse
 from wenmo.text.readings import line_readings
@@ -37,6 +38,10 @@ class Screen:
         """A remark; a pipe does not get it."""
         if not self.plain:
             self.console.print(Text(printable(text), style="dim"))
+
+    def warn(self, text: str) -> None:
+        """A remark that a pipe gets too, on standard error."""
+        self.errors.print(Text(printable(text), style="dim"))
 
     def error(self, text: str) -> None:
         """An error, on standard error."""
@@ -114,6 +119,11 @@ def poem_facts(text: str, tune: Pattern = "") -> str:
     if not lines:
         return gettext("no verse")
     analysis = analyse(lines, tune)
+    rules = {fault.rule for fault in analysis.faults}
+    if Rule.FORM in rules:
+        return gettext("no form of regulated verse")
+    if Rule.TUNE_LINES in rules:
+        return gettext("not the lines of the tune")
     rhyme = gettext("no rhyme")
     if names := analysis.rhyme_names:
         rhyme = gettext("rhyme {rhyme}", rhyme=names)

@@ -165,10 +165,11 @@ class Session:
         self.screen.note(prompt)
         asked = asked_form(prompt) if is_poem and prompt != typed else None
         if asked and asked != FORMS.get(now.form):
-            self.screen.note(
+            self.screen.warn(
                 gettext(
-                    "the first line has {count} characters, so the form is not {form}",
+                    "the first line has {count} characters, so the form is {asked}, not {form}",
                     count=asked[1],
+                    asked=next(name for name, measures in FORMS.items() if measures == asked),
                     form=now.form,
                 )
             )
