@@ -381,6 +381,15 @@ def test_a_row_is_found_from_any_folder_and_nothing_is_written(
     assert digests(repository) == before
 
 
+def test_outside_a_repository_a_text_is_answered_with_the_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = CliRunner().invoke(cli.app, ["trace", "床前明月光"])
+    assert run.exit_code == 2
+    assert run.stderr.startswith(f"trace: {tmp_path}: not in a repository")
+
+
 @pytest.mark.parametrize(
     ("argument", "exit_code", "complaint"),
     [
@@ -388,7 +397,8 @@ def test_a_row_is_found_from_any_folder_and_nothing_is_written(
         ("outputs/novel/submit.json:0", 2, "no line 0; the file has 2 rows"),
         ("outputs/novel/submit.json:3", 2, "no line 3; the file has 2 rows"),
         ("dvc.yaml:1", 2, "its lines are no rows; allowed are data/prepared/<task>/*.jsonl"),
-        ("/nowhere/submit.json:1", 2, "its lines are no rows"),
+        ("/nowhere/submit.json:1", 2, "submit.json: no such file\n"),
+        ("outputs/novle/submit.json:1", 2, "outputs/novle/submit.json: no such file\n"),
         ("reports/novel.html:1", 2, "expected PAGE#ARTICLE"),
         ("outputs/novel/submit.json#1", 2, "expected FILE:LINE"),
         ("reports/novel.html#abc-1", 2, "there is no row #abc-1 on the page"),

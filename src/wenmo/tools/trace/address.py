@@ -71,7 +71,7 @@ def parse(argument: str) -> Address:
         )
     name, line, article = found
     root, path = located(name)
-    kind, task = _known(path)
+    kind, task = _known(root, path)
     if (kind == PAGE) != bool(article):
         complaint = N_("{argument}: expected FILE:LINE, as in {example}")
         if kind == PAGE:
@@ -110,7 +110,7 @@ def located(name: str) -> tuple[Path, Path]:
     if root is None:
         raise WrongArgumentsError(
             "{name}: not in a repository: no {pipeline} in a folder above",
-            name=name,
+            name=name or here,
             pipeline=PIPELINE,
         )
     if not path.parent.is_dir():
@@ -127,13 +127,15 @@ def _root_of(path: Path) -> Path | None:
     return next((each for each in (path, *path.parents) if (each / PIPELINE).is_file()), None)
 
 
-def _known(path: Path) -> tuple[str, str]:
-    """Kind and task of a file. Raises WrongArgumentsError if its lines are no rows."""
+def _known(root: Path, path: Path) -> tuple[str, str]:
+    """Kind and task of a file. Raises WrongArgumentsError if it has no rows or does not exist."""
     for kind, (pattern, _, _) in FILES.items():
         for task in TASKS:
             wanted = PurePath(pattern.replace("<task>", task))
             if len(path.parts) == len(wanted.parts) and path.match(str(wanted)):
                 return kind, task
+    if not (root / path).exists():
+        raise WrongArgumentsError("{path}: no such file", path=path)
     allowed = ", ".join(pattern for pattern, _, _ in FILES.values())
     raise WrongArgumentsError(
         "{path}: its lines are no rows; allowed are {allowed}", path=path, allowed=allowed
