@@ -159,6 +159,7 @@ def test_help_is_in_chinese_and_fits_the_terminal(
     lines = CliRunner().invoke(app, [*command, "--help"]).stdout.splitlines()
     assert lines[0].startswith("用法：") and "选项：" in lines
     assert max(map(cell_len, lines)) <= 80
+    assert not re.search(r"\[OPTIONS\]|ARGS|<[a-z ]+[\[>]", "\n".join(lines))
     for line in lines:
         assert not line.lstrip().startswith(tuple("，。；：、）》”"))
 

@@ -13,6 +13,7 @@ import pytest
 from click.testing import Result
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.cells import cell_len, set_cell_size
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
@@ -340,6 +341,20 @@ def test_without_a_name_they_are_listed_with_what_they_are(root: Path) -> None:
     assert all(all(row) for name, row in rows.items() if name != "path")
     embedded = json.loads((ROOT / "metrics/base_model.json").read_text())["parameters"]
     assert rows["embedded"][:2] == ["embedded", f"{embedded / 1e6:.1f}M"]
+
+
+def test_the_list_is_in_chinese_and_its_columns_are_straight(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WENMO_LANG", "zh")
+    head, *lines = wenmo("preset").output.splitlines()
+    assert head.split() == ["预设", "模型", "参数量", "方法", "显存", "许可证"]
+    start = cell_len(head[: head.index("方法")])
+    for line in lines:
+        column = set_cell_size(line, start)
+        assert line.startswith(column) and line[len(column) :].startswith(("LoRA", "QLoRA"))
+        told = re.sub(r"\d+ GB|\S*LoRA", "", line.removeprefix(column))
+        assert not re.search("bits|none|by the model", told)
 
 
 def test_a_preset_of_ones_own_needs_to_tell_nothing_of_itself(root: Path) -> None:

@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from wenmo.core.language import N_, gettext, language
-from wenmo.tools.usage import usage_errors_retold
+from wenmo.tools.usage import pieces_retold, usage_errors_retold
 
 BY_TYPER = (N_("Arguments"), N_("Options"), N_("Commands"), N_("Show this message and exit."))
 
@@ -77,7 +77,9 @@ def _fitted(formatter: Any) -> Any:
     """The formatter, which breaks lines of Chinese as wide as they are shown."""
     if language() == "zh":
         usage = formatter.write_usage
-        formatter.write_usage = lambda *pieces: usage(*pieces, prefix=gettext("Usage: "))
+        formatter.write_usage = lambda program, pieces: usage(
+            program, pieces_retold(pieces), prefix=gettext("Usage: ")
+        )
         formatter.write_heading = lambda name: formatter.write(f"{_translated(name)}：\n")
         formatter.write_text = lambda text: _write_text(formatter, text)
         formatter.write_dl = lambda rows: _write_table(formatter, rows)
@@ -99,8 +101,9 @@ def _write_table(formatter: Any, rows: Sequence[tuple[str, str]]) -> None:
     longest = 30
     indent = " " * formatter.current_indent
     default, required = gettext("default: "), gettext("required")
-    first_width = min(max(cell_len(first) for first, _ in rows), longest) + 2
+    first_width = min(max(cell_len(pieces_retold(first)) for first, _ in rows), longest) + 2
     for first, second in rows:
+        first = pieces_retold(first)
         # Typer writes a default that is told in words in parentheses.
         second = re.sub(r"\[default: \(?(.*?)\)?(?=[];])", rf"[{default}\1", second)
         second = second.replace("required]", f"{required}]")

@@ -20,12 +20,20 @@ from wenmo.config.base_model import HUBS, BaseModelParams
 from wenmo.config.params_file import PARAMS_FILE, Section, section
 from wenmo.core.choices import choices
 from wenmo.core.errors import ParamsError, UserError, WrongArgumentsError
-from wenmo.core.language import gettext
+from wenmo.core.language import N_, gettext
 from wenmo.core.records import write_text
 from wenmo.model.hubs import dataset_commit, is_commit, latest_commit
 
 FOLDER = Path("presets")
 DEFAULT = "embedded"
+
+HEAD = (
+    *(N_("PRESET"), N_("MODEL"), N_("PARAMETERS"), N_("METHOD"), N_("GPU MEMORY"), N_("LICENCE")),
+)
+"""Titles of the list of presets."""
+
+MEMORY = (N_("none (CPU)"), N_("by the model"))
+"""What presets tell of a GPU's memory that is no size."""
 
 DATASET_TASKS: dict[str, type[novel.PrepareParams] | type[fairytale.PrepareParams]] = {
     "novel": novel.PrepareParams,
@@ -55,10 +63,11 @@ def table() -> str:
 
     Raises UserError if there are no presets and ParamsError for one that is no preset.
     """
-    head = ("PRESET", "MODEL", "PARAMETERS", "METHOD", "GPU MEMORY", "LICENCE")
-    rows = [head, *map(_row, names())]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(map(str.ljust, row, widths)) for row in rows)
+    from rich.cells import cell_len, set_cell_size
+
+    rows = [tuple(map(gettext, HEAD)), *map(_row, names())]
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(map(set_cell_size, row, widths)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -142,9 +151,10 @@ def _row(name: str) -> tuple[str, ...]:
     whole = params_file.deep_merge(default, own)
     train = whole["train"]
     base, bits = whole["base_model"], train["quantization"].removesuffix("bit")
-    model = base["name"] or {"path": "your own"}.get(base["source"], base["source"])
-    method = "LoRA" if bits == "none" else f"QLoRA, {bits} bits"
-    return name, model, about.parameters, method, about.memory, about.licence
+    model = base["name"] or {"path": gettext("your own")}.get(base["source"], base["source"])
+    method = "LoRA" if bits == "none" else gettext("QLoRA, {bits} bits", bits=bits)
+    memory = gettext(about.memory) if about.memory else ""
+    return name, model, about.parameters, method, memory, about.licence
 
 
 def _change(yaml: YAML, overlays: list[CommentedMap], preset: Path = PARAMS_FILE) -> str:

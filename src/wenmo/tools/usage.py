@@ -35,6 +35,13 @@ BY_TYPER = (
 """Its messages, the longer before those that they begin with."""
 
 
+PIECES = (
+    *(N_("[OPTIONS]"), N_("COMMAND [ARGS]..."), N_("<str>"), N_("<list[str]>"), N_("<file>")),
+    *(N_("<int>"), N_("<int range>"), N_("<float>"), N_("<path>")),
+)
+"""What it writes in a line of usage and beside an option for what is to be typed."""
+
+
 @contextmanager
 def usage_errors_retold() -> Iterator[None]:
     """Have the errors of typer that pass through here show themselves in the reader's language."""
@@ -57,6 +64,13 @@ def retold(message: str) -> str:
     return message
 
 
+def pieces_retold(usage: str) -> str:
+    """A line of usage, or an option with its type, in the reader's language."""
+    for piece in PIECES:
+        usage = usage.replace(piece, gettext(piece))
+    return usage
+
+
 def _pattern(template: str) -> str:
     parts = Formatter().parse(template)
     return "".join(
@@ -68,7 +82,7 @@ def _show(error: Any, file: Any = None) -> None:
     """As typer does: usage, hint and error on stderr."""
     context = getattr(error, "ctx", None)
     if context is not None:
-        usage = context.get_usage().replace("Usage: ", gettext("Usage: "), 1)
+        usage = pieces_retold(context.get_usage()).replace("Usage: ", gettext("Usage: "), 1)
         command = f"{context.command_path} --help"
         hint = gettext("Try '{command}' for help.", command=command)
         typer.echo(f"{usage}\n{hint}\n", file=file, err=True)
