@@ -37,7 +37,7 @@ BY_TYPER = (
 
 PIECES = (
     *(N_("[OPTIONS]"), N_("COMMAND [ARGS]..."), N_("<str>"), N_("<list[str]>"), N_("<file>")),
-    *(N_("<int>"), N_("<int range>"), N_("<float>"), N_("<path>")),
+    *(N_("<int>"), N_("<int range>"), N_("<float>"), N_("<path>"), N_("<dir>")),
 )
 """What it writes in a line of usage and beside an option for what is to be typed."""
 
