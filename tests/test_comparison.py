@@ -2,7 +2,7 @@
 
 import random
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from wenmo.core.records import Generation
 from wenmo.scoring.comparison import compare, holm, outcomes
+from wenmo.tools.compare import wording
 from wenmo.tools.compare.comparison import _decoding
 
 P_VALUES = st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 1), max_size=6)
@@ -111,7 +112,8 @@ def test_a_comparison_names_the_scores_that_are_the_decoder_s() -> None:
         text = Generation("a", "p", "r", "t", "stop", 1, rule)
         return SimpleNamespace(name=name, texts={"a": [text]})
 
-    assert _decoding(built("main", "free"), built("other", "free")) == ""
-    told = _decoding(built("main", "free"), built("ruled", "rhyme"))
+    assert not _decoding(built("main", "free"), built("other", "free"))
+    decoding = _decoding(built("main", "free"), built("ruled", "rhyme"))
+    (told,) = wording._decoding(cast("Any", SimpleNamespace(decoding=decoding)))
     assert told.startswith("decoded by rule (main free, ruled rhyme): exact form, rhyme (平水)")
     assert told.endswith("not learnt")
