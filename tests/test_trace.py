@@ -292,8 +292,9 @@ def test_a_passage_is_found_though_cleaning_has_changed_it() -> None:
 
 
 def test_how_it_was_made_is_told_by_the_parameters_of_the_run_that_were_in_use() -> None:
-    page = told("outputs/novel/submit.json:1")
+    page = told("outputs/novel/submit.json:1", "--params")
     made = section(page, "How it was made")
+    assert "seed=42" not in told("outputs/novel/submit.json:1")
     assert made[1].startswith("seed=42 sampling.temperature=0.9 engine=transformers")
     assert "vllm" not in made[1]
     assert "learning_rate=0.005 lora.r=16" in " ".join(made)

@@ -354,11 +354,14 @@ def trace(
         typer.Argument(metavar="ROW", help="FILE:LINE, PAGE#ARTICLE, a text, or - to read one"),
     ],
     neighbours: Annotated[int, typer.Option(help="training rows to show", min=0)] = 3,
+    params: Annotated[
+        bool, typer.Option("--params", help="show the parameters of each stage as well")
+    ] = False,
 ) -> None:
     """Tell where a row comes from: `wenmo trace outputs/novel/submit.json:12`.
 
     It shows the row's prompt and text, the training rows nearest to it, the book and passage that
-    it was cut from, the parameters and models that it was made with, and what has changed since.
+    it was cut from, the models that it was made with, and what has changed since.
     FILE is one of data/prepared, rejected, test, summarized or merged, of outputs or of reports.
     For a page, copy the address of one of its rows out of the browser:
     `wenmo trace 'reports/poetry.html#c87ecb669e29-1'`. Nothing is written.
@@ -373,11 +376,11 @@ def trace(
 
     if text := pasted_text(row):
         with chdir(located("")[0]):
-            sections = trace_text(text, neighbours)
+            sections = trace_text(text, neighbours, params=params)
     else:
         address = parse(row)
         with chdir(address.root):
-            sections = traced(address, neighbours)
+            sections = traced(address, neighbours, params=params)
     typer.echo(page(sections, shutil.get_terminal_size().columns))
 
 

@@ -27,9 +27,10 @@ _LONGEST_VALUE = 200
 _LONGEST_RUN = 60
 
 
-def trace(address: Address, neighbours: int) -> list[Section]:
+def trace(address: Address, neighbours: int, *, params: bool = False) -> list[Section]:
     """What is known of a row: itself, its origin, its neighbours, and how its file was made.
 
+    `params` adds the parameters of each stage, some fifty in all.
     The repository's root must be the current folder, in which nothing is written. Raises UserError
     if the row, or one that goes with it, is malformed.
     """
@@ -53,7 +54,10 @@ def trace(address: Address, neighbours: int) -> list[Section]:
             row.row.id if row.row else "",
             neighbours,
         ),
-        (gettext("How it was made, the last step first"), _made(lock, address, stages)),
+        (
+            gettext("How it was made, the last step first"),
+            _made(lock, address, stages, params=params),
+        ),
         (gettext("With which models"), _models(lock, stages)),
     ]
     return [(heading, found) for heading, lines in sections if (found := list(lines))]
@@ -175,11 +179,11 @@ def _stages(lock: Lock, address: Address) -> list[Stage]:
     return way(lock, address.path, untouched=merged if unused else "")
 
 
-def _made(lock: Lock, address: Address, stages: list[Stage]) -> Iterator[Line]:
+def _made(lock: Lock, address: Address, stages: list[Stage], *, params: bool) -> Iterator[Line]:
     for stage in stages:
-        params = stage.dotted_params().items()
-        settings = "  ".join(f"{key}={_shown(value)}" for key, value in params)
-        yield stage.name.partition("@")[0], f"{stage.command}\n{settings}"
+        own = stage.dotted_params().items() if params else ()
+        settings = "  ".join(f"{key}={_shown(value)}" for key, value in own)
+        yield stage.name.partition("@")[0], f"{stage.command}\n{settings}".rstrip()
     if made := maker(lock, address.path):
         stage, output = made
         md5 = stage.outputs[output]

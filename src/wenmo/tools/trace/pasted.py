@@ -23,7 +23,7 @@ _NO_LETTERS = re.compile(r"[\W\d_a-zA-Z]+")
 _SAVED = re.compile(r"^\[(?:tuned|base)\]\n(.*?)(?=\n\n\[base\]\n|\Z)", re.S | re.M)
 
 
-def trace_text(text: str, neighbours: int) -> list[Section]:
+def trace_text(text: str, neighbours: int, *, params: bool = False) -> list[Section]:
     """What `trace` tells of the first row with the text, and where it stands besides.
 
     Marks and white space do not count. If no row has it, the training rows nearest to it. The
@@ -35,7 +35,7 @@ def trace_text(text: str, neighbours: int) -> list[Section]:
         heading = gettext("The text is in none of the rows that the pipeline read or wrote")
         return [(heading, [(gettext("text"), text)]), nearest_rows(TASKS, text, "", neighbours)]
     first, *others = places
-    about, *rest = trace(first, neighbours)
+    about, *rest = trace(first, neighbours, params=params)
     shown = [("", str(each)) for each in others[:MOST_SHOWN]]
     return [about, *([(gettext("The text stands here too"), shown)] if shown else []), *rest]
 
