@@ -108,6 +108,15 @@ class TaskComparison:
     made_since: dict[str, list[tuple[str, str, str]]]
     texts: list[RowTexts]
 
+    @property
+    def is_same(self) -> bool:
+        """Whether all revisions have the same rows, scores and texts of tuned."""
+        return (
+            not any(pair.held_out or pair.other_prompts for pair in self.pairs)
+            and all(len({*line.values}) == 1 for line in self.scores)
+            and all(found == row.tuned[0] for row in self.texts for found in row.tuned)
+        )
+
 
 @dataclass(frozen=True)
 class Comparison:

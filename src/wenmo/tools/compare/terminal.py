@@ -37,11 +37,15 @@ def terminal_page(comparison: Comparison, texts: int) -> str:
     for task in comparison.tasks:
         parts.append(f"## {TASK_NAMES[task.task]}")
         parts.append("\n".join(f"- {line}" for line in _told(task, comparison.names[0])))
+        if task.is_same:
+            continue
         parts.append(scores_table(task, comparison.names))
         for place, row in enumerate(task.texts[:texts], 1):
             parts.append(f"### {place}. {row.prompt}")
             parts.append(texts_table(row, comparison.names))
-    if any(line.improvements for task in comparison.tasks for line in task.scores):
+    if any(
+        line.improvements for each in comparison.tasks if not each.is_same for line in each.scores
+    ):
         parts.append(gettext(WHAT_IMPROVEMENTS_ARE))
     return visible("\n\n".join(parts))
 
@@ -106,7 +110,12 @@ def texts_table(row: RowTexts, names: Sequence[str]) -> str:
 def _told(task: TaskComparison, first: str) -> Iterator[str]:
     """For each revision a sentence about the primary score, then what a reader has to know."""
     for index, pair in enumerate(task.pairs):
-        yield headline(task, index, first)
+        if task.is_same:
+            yield gettext(
+                "{name} and {first} have the same scores and texts", name=pair.name, first=first
+            )
+        else:
+            yield headline(task, index, first)
         yield from notes_of_pair(pair, first)
     yield from notes_of_task(task)
 
