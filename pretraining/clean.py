@@ -21,8 +21,9 @@ from wenmo.core.errors import UserError
 from wenmo.core.records import write_json
 from wenmo.model.tiny import continuation, read_pieces
 from wenmo.text.cleaning import clean, normal_form
+from wenmo.text.faults import TONE_RULES, Rule
 from wenmo.text.passages import passages
-from wenmo.text.prosody import TONE_RULES, Rule, analyse
+from wenmo.text.prosody import analyse
 from wenmo.text.verse import verse_lines
 
 POEMS, NOVELS, OWN = Path("texts/poems"), Path("texts/novels"), Path("../data/sample/general")
