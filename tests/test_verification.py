@@ -1,5 +1,6 @@
 """`wenmo verify` on pipelines of a stage or two, some of which don't make the same bytes twice."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,9 +14,15 @@ WAVERING = "python -c 'import time; print(time.time_ns())' > wavering.txt"
 
 
 @pytest.fixture
-def repository(tmp_path: Path) -> Path:
+def repository(committed: Path, tmp_path: Path) -> Path:
+    """That pipeline, for a test of its own."""
+    return Path(shutil.copytree(committed, tmp_path / "mine", symlinks=True))
+
+
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A pipeline with a stage whose output is always the same."""
-    folder = tmp_path / "mine"
+    folder = tmp_path_factory.mktemp("committed") / "mine"
     folder.mkdir()
     git(folder, "init", "--quiet")
     assert dvc(folder, "init", "--quiet").returncode == 0
