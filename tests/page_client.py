@@ -99,12 +99,12 @@ class PageClient:
 
     def writing(self) -> int:
         """The function that writes both texts of the first tab."""
-        takes = ["textbox", "radio", "number", *["slider"] * len(SAMPLING)]
+        takes = ["textbox", *["dropdown"] * 3, "number", *["slider"] * len(SAMPLING)]
         return next(number for number, types in self.functions().items() if types == takes)
 
     def join(self, session: str, function: int, typed: Any = "雪", tokens: int = 60) -> Answer:
         """Ask for both texts."""
-        values = [typed, "五言绝句", 1, *SAMPLING[:-1], tokens]
+        values = [typed, "五言绝句", "free", "", 1, *SAMPLING[:-1], tokens]
         body = {"data": values, "fn_index": function, "session_hash": session}
         return self.request("POST", "/gradio_api/queue/join", body)
 

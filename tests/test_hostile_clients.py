@@ -211,7 +211,11 @@ def test_a_long_body_is_refused_and_leaves_no_memory(
 
 
 def wrong_bodies() -> dict[str, bytes]:
-    values = {"data": ["雪", "五言绝句", 1, 0.7, 0.9, 0, 1, 60], "fn_index": 0, "session_hash": "x"}
+    values = {
+        "data": ["雪", "五言绝句", "free", "", 1, 0.7, 0.9, 0, 1, 60],
+        "fn_index": 0,
+        "session_hash": "x",
+    }
 
     def body(**changed: Any) -> bytes:
         text = str(values | changed).replace("'", '"').replace("None", "null")
@@ -253,16 +257,20 @@ def wrong_bodies() -> dict[str, bytes]:
         "form null": at(1, None),
         "form unknown": at(1, "x"),
         "form object": at(1, {}),
-        "seed text": at(2, "x"),
-        "seed NaN": at(2, math.nan),
-        "temperature null": at(3, None),
-        "temperature NaN": at(3, math.nan),
-        "temperature Infinity": at(3, math.inf),
-        "temperature text": at(3, "0.7"),
-        "temperature boolean": at(3, True),
-        "temperature above": at(3, 2.5),
-        "tokens below": at(7, 0),
-        "tokens huge": at(7, int("9" * 400)),
+        "rule null": at(2, None),
+        "rule unknown": at(2, "x"),
+        "rhyme object": at(3, {}),
+        "rhyme unknown": at(3, "x"),
+        "seed text": at(4, "x"),
+        "seed NaN": at(4, math.nan),
+        "temperature null": at(5, None),
+        "temperature NaN": at(5, math.nan),
+        "temperature Infinity": at(5, math.inf),
+        "temperature text": at(5, "0.7"),
+        "temperature boolean": at(5, True),
+        "temperature above": at(5, 2.5),
+        "tokens below": at(9, 0),
+        "tokens huge": at(9, int("9" * 400)),
     }
 
 
