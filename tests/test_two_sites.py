@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import BrowserContext, Playwright, expect, sync_playwright
@@ -122,11 +123,14 @@ def test_another_site_can_neither_read_nor_do_anything(
     proxy: TlsProxy, context: BrowserContext, request: pytest.FixtureRequest
 ) -> None:
     mine, other = f"https://{PAGE}:{proxy.port}", f"https://{OTHER}:{proxy.port}"
-    page = context.new_page()
+    page, hosts = context.new_page(), set[str | None]()
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
     page.goto(mine)
-    page.get_by_label("username").fill("me")
-    page.get_by_label("password").fill("correct horse")
-    page.get_by_role("button", name="Login").click()
+    for password, tabs in (("wrong", 0), ("correct horse", 3)):
+        page.get_by_label("username").fill("me")
+        page.get_by_label("password").fill(password)
+        page.get_by_role("button", name="Login").click()
+        expect(page.get_by_role("tab")).to_have_count(tabs, timeout=TIMEOUT)
     page.get_by_role("tab", name="Poem").click(timeout=TIMEOUT)
     ask(page, "雪")
     assert whole_texts(page) == [TEXT, TEXT]
@@ -174,18 +178,14 @@ def test_another_site_can_neither_read_nor_do_anything(
     page.get_by_role("tab", name="Poem").click(timeout=TIMEOUT)
     ask(page, "雪")
     assert whole_texts(page) == [TEXT, TEXT]
+    assert hosts - {None, ""} == {PAGE}
 
-
-def test_another_name_of_the_machine_opens_nothing(
-    proxy: TlsProxy, context: BrowserContext
-) -> None:
-    """As after DNS rebinding."""
+    # Another name of this machine, as after DNS rebinding, opens nothing.
     port = proxy.page_url.rpartition(":")[2]
-    page = context.new_page()
-    answer = page.goto(f"http://{OTHER}:{port}")
+    answer = foreign.goto(f"http://{OTHER}:{port}")
     assert answer
     assert answer.status == 403
-    assert page.inner_text("body").strip() == (
+    assert foreign.inner_text("body").strip() == (
         f"Host '{OTHER}:{port}' is not allowed; start the server with `--allow-host NAME` for each"
         " name that it has"
     )

@@ -2,8 +2,6 @@
 
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
@@ -369,30 +367,6 @@ def test_an_error_is_shown(browser: Browser, endpoint_page: str, server: Streami
             page.close()
     finally:
         server.status = 200
-        context.close()
-
-
-def test_a_password_keeps_others_out(browser: Browser, repository: Path) -> None:
-    with (
-        StreamingServer() as server,
-        served(
-            repository,
-            *("--port", "0", "--endpoint", server.url, "--auth", "editor:DEMO_PASSWORD"),
-            DEMO_PASSWORD="correct horse",
-        ) as address,
-    ):
-        with pytest.raises(urllib.error.HTTPError, match="401"):
-            urllib.request.urlopen(f"{address}/config", timeout=60)
-        context = browser.new_context(locale="en-US")
-        hosts = set[str | None]()
-        context.on("request", lambda request: hosts.add(urlsplit(request.url).hostname))
-        page = opened(context, address)
-        for password, tabs in (("wrong", 0), ("correct horse", 3)):
-            page.get_by_label("username").fill("editor")
-            page.get_by_label("password").fill(password)
-            page.get_by_role("button", name="Login").click()
-            expect(page.get_by_role("tab")).to_have_count(tabs, timeout=TIMEOUT)
-        assert hosts == {"127.0.0.1"}
         context.close()
 
 
