@@ -396,7 +396,7 @@ CASES: dict[str, list[tuple[Spoil, int, str]]] = {
     "wenmo web": [(param("tasks", ...), 2, "params.yaml: tasks: None: exp")],
     "wenmo write 灯塔": [(param("tasks", ...), 2, "params.yaml: tasks: None: exp")],
     "wenmo batch export novel": [(nothing, 2, "Error: Missing argument 'path'")],
-    "wenmo batch export poetri b.jsonl": [(nothing, 2, "'poetri' is no task; allow")],
+    "wenmo batch export poetri b.jsonl": [(nothing, 2, "'poetri' is no task; did you mean")],
     "wenmo batch export novel b.jsonl": [(nothing, 1, "summarize.provider is offline")],
     "wenmo batch export novel data": [(ASKED, 2, "file 'data' is a directory")],
     "wenmo batch export novel params.yaml/b.jsonl": [
