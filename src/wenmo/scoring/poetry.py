@@ -5,7 +5,7 @@ from collections.abc import Collection
 from wenmo.text.asked_verse import asked_first_line, asked_tune
 from wenmo.text.faults import LEAST_DIFFERENT, TONE_RULES, Rule
 from wenmo.text.faults import different_characters as share_of_different
-from wenmo.text.patterns import Pattern, has_pattern, tune_lines
+from wenmo.text.patterns import Pattern, has_pattern, lines_of_poem
 from wenmo.text.prosody import analyse, rhymes
 from wenmo.text.verse import form, verse_lines
 
@@ -28,7 +28,7 @@ def rhymed(text: str, tune: Pattern = "") -> bool:
 
     Those are the even lines, or the ones that a tune's pattern says (`prosody.rhymes`).
     """
-    return rhymes(_lines(text, tune), tune) and different_characters(text) >= LEAST_DIFFERENT
+    return rhymes(lines_of_poem(text, tune), tune) and different_characters(text) >= LEAST_DIFFERENT
 
 
 def tones_kept(text: str, tune: Pattern = "") -> bool:
@@ -38,7 +38,7 @@ def tones_kept(text: str, tune: Pattern = "") -> bool:
     LEAST_DIFFERENT different ones, does not: a few characters of either tone keep all rules. Leave
     out rows whose reference is neither regulated verse nor to a tune: they have no tone rules.
     """
-    faults = analyse(_lines(text, tune), tune).faults
+    faults = analyse(lines_of_poem(text, tune), tune).faults
     broken = any(fault.rule in TONE_RULES | _NO_VERSE for fault in faults)
     return not broken and different_characters(text) >= LEAST_DIFFERENT
 
@@ -51,7 +51,7 @@ def tone_share(text: str, tune: Pattern = "") -> float:
     To a tune it is checked wherever the pattern has a tone. A text that is not of the form, or that
     repeats itself, has 0, as in `tones_kept`.
     """
-    analysis = analyse(_lines(text, tune), tune)
+    analysis = analyse(lines_of_poem(text, tune), tune)
     if any(fault.rule in _NO_VERSE for fault in analysis.faults):
         return 0.0
     if different_characters(text) < LEAST_DIFFERENT:
@@ -60,14 +60,10 @@ def tone_share(text: str, tune: Pattern = "") -> float:
     return 1 - broken / analysis.checks
 
 
-def _lines(text: str, tune: Pattern) -> list[str]:
-    return tune_lines(text) if tune else verse_lines(text)
-
-
 def first_line_kept(prompt: str, text: str) -> bool | None:
     """Whether the text opens with the first line that the prompt gives; None if it gives none."""
     asked = asked_first_line(prompt)
-    return _lines(text, asked_tune(prompt))[:1] == [asked] if asked else None
+    return lines_of_poem(text, asked_tune(prompt))[:1] == [asked] if asked else None
 
 
 def different_characters(text: str) -> float:

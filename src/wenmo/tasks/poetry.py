@@ -22,7 +22,15 @@ from wenmo.tasks.raw import TABLES, MalformedRows, check_writable, raw_files, re
 from wenmo.tasks.task import Document, Prepared
 from wenmo.text.asked_verse import NAMED_LINES, NUMERALS
 from wenmo.text.cleaning import Rejected, clean
-from wenmo.text.patterns import Pattern, couplets, of_pattern, tune_lines, tune_pattern, with_marks
+from wenmo.text.patterns import (
+    Pattern,
+    couplets,
+    lines_of_poem,
+    of_pattern,
+    tune_lines,
+    tune_pattern,
+    with_marks,
+)
 from wenmo.text.prosody import recent_style
 from wenmo.text.quality import fault
 from wenmo.text.verse import form, verse_lines
@@ -95,7 +103,7 @@ def prepare(document: Document, params: PrepareParams) -> Prepared:
     title = clean(document.title, params.to_simplified).text
     tune = clean(document.tune, params.to_simplified).text
     pattern = tune_pattern(tune)
-    lines = tune_lines(verse) if pattern else verse_lines(verse)
+    lines = lines_of_poem(verse, pattern)
     reason = _left_out(document, lines, pattern, params) or fault(verse, params.quality)
     if params.prompts == "title" and not title and not tune:
         reason = reason or "untitled"

@@ -120,6 +120,11 @@ def tune_lines(text: str) -> list[str]:
     return [line for row in tune_rows(text) for line in row]
 
 
+def lines_of_poem(text: str, tune: str) -> list[str]:
+    """The verse lines of a poem, parted as those of tunes are if it is to one (else: empty)."""
+    return tune_lines(text) if tune else verse_lines(text)
+
+
 def of_pattern(lines: list[str], pattern: Pattern) -> bool:
     """Whether lines are as many, and of as many characters, as a pattern's."""
     return [*map(len, lines)] == [line.length for line in pattern_lines(pattern)]

@@ -6,9 +6,8 @@ from wenmo.core.choices import choices
 from wenmo.core.errors import UserError
 from wenmo.core.language import N_, gettext, ngettext
 from wenmo.text.faults import Analysis, Fault, Licence, Rule, is_chinese
-from wenmo.text.patterns import tune_lines, tune_pattern, tunes
+from wenmo.text.patterns import lines_of_poem, tune_pattern, tunes
 from wenmo.text.readings import ALL_TONES, LEVEL, OBLIQUE, Reading, rhyme_name, tones
-from wenmo.text.verse import verse_lines
 
 # As wide as the characters above them in every terminal, unlike ○ and ●.
 _MARKS = {frozenset({LEVEL}): "平", frozenset({OBLIQUE}): "仄", ALL_TONES: "中"}
@@ -38,7 +37,7 @@ def poem_lines(text: str, tune: str = "") -> list[str]:
         raise NotVerseError("tune: {tune!r}: {choices}", tune=tune, choices=choices(tune, tunes()))
     if any("\ud800" <= character <= "\udfff" for character in text):
         raise NotVerseError("the poem is not in UTF-8; convert it first")
-    lines = tune_lines(text) if tune else verse_lines(text)
+    lines = lines_of_poem(text, tune)
     if not lines:
         raise NotVerseError(
             "there is no verse line; give a poem with punctuation or line breaks between its lines"

@@ -1,11 +1,11 @@
 """A link that shows a text again: its query holds all that the text depends on."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from wenmo.config.generate import VERSE_RULES, Sampling, VerseRule
-from wenmo.core.choices import choices
+from wenmo.core.choices import not_allowed
 from wenmo.core.errors import ParamsError
 from wenmo.text.certain_readings import rhyme_names
 from wenmo.tools.writing.wording import DEFAULT_FORM, checked_form
@@ -72,7 +72,7 @@ def read_link(query: Mapping[str, str], sampling: Mapping[str, Sampling]) -> Pag
         return None
     task = query.get("task", "")
     if task not in sampling:
-        raise _not_allowed("task", task, sampling)
+        raise not_allowed("task", task[:MAX_QUOTED], sampling)
     typed = query["text"]
     if len(typed) > MAX_TYPED:
         raise ParamsError("text: longer than {most} characters", most=MAX_TYPED)
@@ -108,22 +108,13 @@ def _verse_rule(name: str) -> VerseRule:
     for rule in VERSE_RULES:
         if name == rule:
             return rule
-    raise _not_allowed("verse", name, VERSE_RULES)
+    raise not_allowed("verse", name[:MAX_QUOTED], VERSE_RULES)
 
 
 def _rhyme(name: str) -> str:
     if name and name not in rhyme_names():
-        raise _not_allowed("rhyme", name, rhyme_names())
+        raise not_allowed("rhyme", name[:MAX_QUOTED], rhyme_names())
     return name
-
-
-def _not_allowed(key: str, value: str, allowed: Collection[str]) -> ParamsError:
-    return ParamsError(
-        "{key}: {value!r}: {choices}",
-        key=key,
-        value=value[:MAX_QUOTED],
-        choices=choices(value[:MAX_QUOTED], allowed),
-    )
 
 
 def _number(query: Mapping[str, str], name: str, kind: type[int] | type[float]) -> float:

@@ -8,9 +8,8 @@ from markupsafe import Markup
 from wenmo.core.language import gettext, ngettext
 from wenmo.scoring.repetition import sequence_repetition
 from wenmo.text.faults import Analysis, Rule
-from wenmo.text.patterns import Pattern, is_tune, tune_lines, without_letters
+from wenmo.text.patterns import Pattern, is_tune, lines_of_poem, without_letters
 from wenmo.text.prosody import analyse
-from wenmo.text.verse import verse_lines
 from wenmo.tools.prosody import tone_mark
 from wenmo.tools.writing.writer import STOPPED
 
@@ -35,7 +34,7 @@ def poem_html(
     to come stand behind the text. `forced` are the places of characters to be marked, from 0.
     """
     tune = asked if is_tune(asked) else ""
-    verses = tune_lines(text) if tune else verse_lines(text)
+    verses = lines_of_poem(text, tune)
     if not verses and not is_open:
         return text_html(text)
     analysis = analyse(verses, tune)
@@ -62,7 +61,7 @@ def facts(text: str, finish_reason: str, seed: int, task: str, tune: Pattern = "
     if len(text) >= NGRAM:
         share = f"{sequence_repetition(text, NGRAM):.0%}"
         found.append(gettext("{share} repeated", share=share))
-    lines = tune_lines(text) if tune else verse_lines(text)
+    lines = lines_of_poem(text, tune)
     if task == "poetry" and lines:
         analysis = analyse(lines, tune)
         rhyme = analysis.rhyme_names

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from wenmo.core.language import gettext, ngettext
 from wenmo.text.faults import Rule
-from wenmo.text.patterns import Pattern, tune_lines
+from wenmo.text.patterns import Pattern, lines_of_poem
 from wenmo.text.prosody import analyse
 from wenmo.text.readings import line_readings
 from wenmo.text.verse import verse_lines
@@ -115,7 +115,7 @@ def _tones(verse: str) -> Iterator[tuple[str, str]]:
 
 def poem_facts(text: str, tune: Pattern = "") -> str:
     """The rhymes of a poem and its number of faults, by the rules of poems or of a tune."""
-    lines = tune_lines(text) if tune else verse_lines(text)
+    lines = lines_of_poem(text, tune)
     if not lines:
         return gettext("no verse")
     analysis = analyse(lines, tune)

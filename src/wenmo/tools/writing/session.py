@@ -10,7 +10,7 @@ from typing import Any
 import platformdirs
 
 from wenmo.config.generate import VERSE_RULES, Sampling, VerseRule
-from wenmo.core.choices import choices
+from wenmo.core.choices import not_allowed
 from wenmo.core.errors import ParamsError, UserError
 from wenmo.core.language import N_, gettext, language, ngettext
 from wenmo.core.records import write_text
@@ -291,9 +291,7 @@ def history_file() -> Path:
 def one_of(allowed: tuple[str, ...], value: str, key: str) -> str:
     """The value. Raises ParamsError if it is not allowed."""
     if value not in allowed:
-        raise ParamsError(
-            "{key}: {value!r}: {choices}", key=key, value=value, choices=choices(value, allowed)
-        )
+        raise not_allowed(key, value, allowed)
     return value
 
 

@@ -4,7 +4,7 @@ import re
 
 from wenmo.config.generate import VerseRule
 from wenmo.config.poetry import PrepareParams
-from wenmo.core.choices import choices
+from wenmo.core.choices import not_allowed
 from wenmo.core.errors import ParamsError
 from wenmo.tasks.poetry import word_prompt
 from wenmo.text.asked_verse import FORMS, Verse, asked_first_line, asked_pattern
@@ -44,12 +44,7 @@ def checked_form(name: str) -> str:
     """The whole name, of 七绝 七言绝句. Raises ParamsError if there is no such form or tune."""
     name = {form[::2]: form for form in FORMS}.get(name, name)
     if name not in FORMS and name not in tunes():
-        raise ParamsError(
-            "{key}: {value!r}: {choices}",
-            key="form",
-            value=name,
-            choices=choices(name, [*FORMS, *tunes()]),
-        )
+        raise not_allowed("form", name, [*FORMS, *tunes()])
     return name
 
 
