@@ -24,7 +24,7 @@ from wenmo.text.readings import line_readings
 from wenmo.text.tune_rhymes import tune_rhyme
 from wenmo.tools import cli
 from wenmo.tools.writing.link import MAX_TYPED, PageLink, read_link
-from wenmo.tools.writing.poem_html import facts, poem_html
+from wenmo.tools.writing.poem_html import facts, poem_html, text_html
 from wenmo.tools.writing.web_server import listening_socket
 from wenmo.tools.writing.writer import WritingParams
 
@@ -444,6 +444,12 @@ def test_a_pattern_is_shown_as_it_is_filled() -> None:
     assert begun.count('<ruby class="open">□<rt></rt></ruby>') == 20
     whole = poem_html("白日依山尽，黄河入海流。", couplets(2, 5), is_open=True)
     assert "open" not in whole
+
+
+@pytest.mark.parametrize("html", [text_html, poem_html])
+def test_a_character_that_browsers_drop_has_its_place(html: Callable[[str], str]) -> None:
+    assert "\N{REPLACEMENT CHARACTER}" in html("空山新雨后，天气\0来秋。")
+    assert "\0" not in html("空山新雨后，天气\0来秋。")
 
 
 def test_a_poem_is_marked_by_tone_rhyme_and_fault() -> None:

@@ -21,9 +21,6 @@ from wenmo.core.keys import secret
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-WAITING = 2
-"""Items that wait for each process, so that none is idle and few are in memory."""
-
 DEATHS = 10
 """Ended processes between two results, after which memory is short rather than luck."""
 
@@ -67,10 +64,10 @@ def ordered_map(
 
 
 class Pool(Generic[Item, Result]):
-    """Processes of this machine, of which `at_once` items wait or are worked on at a time."""
+    """Processes of this machine, each with an item, while one more item waits."""
 
     def __init__(self, function: Callable[[Item], Result], processes: int) -> None:
-        self.at_once = processes * WAITING
+        self.at_once = processes
         self._function = function
         self._start = partial(ProcessPoolExecutor, processes, initializer=_leave_interrupts_alone)
         self._pool = self._start()

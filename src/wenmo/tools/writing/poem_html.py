@@ -21,7 +21,8 @@ _CLASSES = {"平": "level", "仄": "oblique"}
 
 def text_html(text: str) -> Markup:
     """A text's paragraphs."""
-    paragraphs = Markup("").join(Markup("<p>{}</p>").format(line) for line in text.split("\n"))
+    lines = _without_nul(text).split("\n")
+    paragraphs = Markup("").join(Markup("<p>{}</p>").format(line) for line in lines)
     return Markup('<div class="text">{}</div>').format(paragraphs)
 
 
@@ -33,6 +34,7 @@ def poem_html(
     A poem to a tune is judged by the pattern that is `asked` for. While it `is_open`, the places
     to come stand behind the text. `forced` are the places of characters to be marked, from 0.
     """
+    text = _without_nul(text)
     tune = asked if is_tune(asked) else ""
     verses = lines_of_poem(text, tune)
     if not verses and not is_open:
@@ -74,6 +76,14 @@ def facts(text: str, finish_reason: str, seed: int, task: str, tune: Pattern = "
         found.append(gettext("stopped"))
     classes = "facts ended" if finish_reason else "facts"
     return Markup('<p class="{}">{}</p>').format(classes, " · ".join(found))
+
+
+def _without_nul(text: str) -> str:
+    """A browser drops NUL, which a model of bytes may write, so that the page would show too few.
+
+    https://html.spec.whatwg.org/multipage/parsing.html#parse-error-unexpected-null-character
+    """
+    return text.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _characters(analysis: Analysis) -> Iterator[tuple[str, Callable[[bool], Markup]]]:
