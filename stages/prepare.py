@@ -8,6 +8,7 @@ or texts of which none can be used leave them as they were.
 
 from pathlib import Path
 
+from wenmo.core.processes import return_freed_texts
 from wenmo.core.records import write_csv, write_json, write_records
 from wenmo.core.replacing import replaced_file, replaced_folder
 from wenmo.core.stage import parse_arguments, run_stage
@@ -20,6 +21,7 @@ if __name__ == "__main__":
     with run_stage("prepare", arguments.task):
         name, folder = arguments.task, Path(arguments.data)
         task = load_task(name)
+        return_freed_texts()
         params = task.PrepareParams.load("prepare", name)
         raw = survey(task, folder, params)
         print(raw, flush=True)
