@@ -42,6 +42,18 @@ def test_auto_is_the_embedded_bases_own_rate_and_else_the_usual_one(task: str) -
     assert {rate(content(source, "auto"), task) for source in OTHERS} == {2e-4}
 
 
+@given(steps=st.integers(1, 10**6))
+def test_auto_falls_by_the_square_root_of_many_steps(steps: int) -> None:
+    auto = rate(content("embedded", "auto", max_steps=steps), "poetry")
+    expected = EMBEDDED_RATE * min(1, (100 / steps) ** 0.5)
+    assert auto == pytest.approx(expected, rel=0.05)
+
+
+def test_auto_is_the_same_for_epochs_and_other_bases() -> None:
+    assert rate(content("embedded", "auto", max_steps=-1), "poetry") == EMBEDDED_RATE
+    assert rate(content("path", "auto", max_steps=10_000), "poetry") == 2e-4
+
+
 @given(wanted=RATES, source=st.sampled_from(("embedded", *OTHERS)), task=st.sampled_from(TASKS))
 def test_a_rate_that_is_set_is_used_or_refused_and_never_changed(
     wanted: float, source: str, task: str

@@ -5,6 +5,7 @@ rate therefore stands in the section of the base, and no other base gets more th
 `max_learning_rate`.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,6 +19,12 @@ from wenmo.core.language import gettext
 USUAL = 2e-4
 """For any base but the embedded one, as in the QLoRA paper: https://arxiv.org/abs/2305.14314"""
 
+FEW_STEPS = 100
+"""Steps for which base_model.tuning_learning_rate is meant.
+
+With more of them, `auto` falls by their square root: at the rate of 100 steps, the embedded base
+forgets in 500 steps what it knows of verse (docs/experiments.md).
+"""
 
 Context = ValidationInfo[tuple[Mapping[str, Any], Path]]
 
@@ -42,7 +49,11 @@ def _number_for_auto(value: Any, info: Context) -> Any:
     if value != "auto":
         raise ValueError(gettext("expected a number above 0, or auto"))
     base = _tuned_base(info)
-    return base.tuning_learning_rate if base.is_our_own else USUAL
+    if not base.is_our_own:
+        return USUAL
+    # Epochs count as few steps: how many steps they are is known once the rows are.
+    share = FEW_STEPS / max(FEW_STEPS, info.data.get("max_steps", FEW_STEPS))
+    return float(f"{base.tuning_learning_rate * math.sqrt(share):.2g}")
 
 
 def _refuse_ruinous(value: float, info: Context) -> float:
@@ -69,5 +80,6 @@ LearningRate = Annotated[
 ]
 """A number in params.yaml, or `auto`; always a number once section `train` is read.
 
-A model names it after `max_learning_rate`, which is then known when the rate is validated.
+A model names it after `max_steps` and `max_learning_rate`, which are then known when the rate is
+validated.
 """
