@@ -2,6 +2,7 @@
 
 import csv
 import random
+from contextlib import suppress
 from dataclasses import replace
 from itertools import product
 
@@ -11,11 +12,14 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from tests.conftest import ROOT
+from wenmo.core.language import in_language
 from wenmo.scoring.poetry import first_line_kept, repeated_lines, tone_share, tones_kept
 from wenmo.tasks.poetry import word_prompt
+from wenmo.text.certain_readings import named_rhyme
 from wenmo.text.faults import TONE_RULES, Licence, Rule
 from wenmo.text.prosody import analyse, recent_style, rhymes
-from wenmo.text.readings import RHYME_GROUPS, line_readings, readings, rhyme_name, tones
+from wenmo.text.readings import RHYME_GROUPS, line_readings, readings, rhyme_name, shown, tones
+from wenmo.text.tune_rhymes import tune_rhyme_name
 from wenmo.text.verse import form, verse_lines
 from wenmo.tools import cli
 from wenmo.tools.prosody import prosody_page
@@ -126,6 +130,19 @@ def test_the_206_rhymes_fold_into_the_106_of_the_books() -> None:
 )  # fmt: skip
 def test_a_rhyme_is_called_as_in_the_books(character: str, name: str) -> None:
     assert name in map(rhyme_name, line_readings(character)[0])
+
+
+def test_a_rhymes_name_is_shown_and_read_in_simplified_characters_too() -> None:
+    poem = ["白云生远东", "万里起秋风", "日落江山远", "孤舟夕照寒"]
+    assert "(上平十四寒) does not rhyme with 上平一東" in prosody_page(analyse(poem))
+    with in_language("zh"):
+        page = prosody_page(analyse(poem))
+        assert "第 2 句韵脚 风：上平一东" in page and "東" not in page
+        assert shown(tune_rhyme_name("第七部", "平")) == "第七部平声"
+        for reading in product(RHYME_GROUPS, "平上去入"):
+            with suppress(KeyError):
+                assert named_rhyme(shown(rhyme_name(reading))) == reading
+                assert named_rhyme(rhyme_name(reading)) == reading
 
 
 @pytest.mark.parametrize(

@@ -423,6 +423,11 @@ def test_a_link_holds_all_that_a_text_depends_on() -> None:
     assert read_link(dict(parse_qsl(link.query()[1:])), sampling) == link
     ruled = replace(link, form="浣溪沙", verse="full", rhyme="第三部")
     assert read_link(dict(parse_qsl(ruled.query()[1:])), sampling) == ruled
+    # A link may be written by hand, in simplified characters.
+    asked = read_link(
+        {"task": "poetry", "text": "雪", "verse": "full", "rhyme": "上平一东"}, sampling
+    )
+    assert asked and asked.rhyme == "上平一東"
     for wrong in ({"verse": "all"}, {"rhyme": "山"}, {"form": "雪花飘"}):
         with pytest.raises(ParamsError, match="allowed are"):
             read_link({"task": "poetry", "text": "雪", **wrong}, sampling)
@@ -463,6 +468,10 @@ def test_a_poem_is_marked_by_tone_rhyme_and_fault() -> None:
     whole = poem_html("空山新雨后，天气晚来秋。\n明月松间照，清泉石上流。")
     assert '<ruby class="level rhyme">流<rt>平</rt></ruby>。' in whole
     assert "fault" not in whole
+    seventh = facts("孤舟泊岸边，夜雨满江天。此去三千里，归来又一年。", "stop", 1, "poetry")
+    assert "rhyme 下平一先 " in seventh
     with in_language("zh"):
+        told = facts("白云生远东，万里起秋风。日落江山远，孤舟夕照中。", "stop", 1, "poetry")
+        assert "押上平一东 · " in told
         told = facts("空山新雨后，天气晚来秋。明月松间照，清泉石上流。", "stop", 1, "poetry")
     assert "押下平十一尤 · 不合律 0 处 · 随机种子 1" in told

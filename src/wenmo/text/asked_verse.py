@@ -18,7 +18,7 @@ from wenmo.text.patterns import (
     tune_pattern,
 )
 from wenmo.text.prosody import regulated
-from wenmo.text.readings import LEVEL, OBLIQUE, Reading, line_readings, rhyme_name, tones
+from wenmo.text.readings import LEVEL, OBLIQUE, Reading, line_readings, rhyme_name, shown, tones
 from wenmo.text.verse import form, verse_lines
 from wenmo.text.verse_tones import FIXED, OPENINGS, Tones, Ways, line_kind, ways_left
 
@@ -169,7 +169,7 @@ class Verse:
                 length=length,
             )
         if self.rhyme and self.feet and not self.letter_of_rhyme:
-            rhyme = rhyme_name(self.rhyme)
+            rhyme = shown(rhyme_name(self.rhyme))
             if self.is_tune:
                 return gettext("the tune has no rhyme such as {rhyme}", rhyme=rhyme)
             return gettext("{rhyme} is oblique, and regulated verse has level rhymes", rhyme=rhyme)

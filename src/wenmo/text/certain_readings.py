@@ -7,8 +7,7 @@ in common is certain. A finished line never has less, and more readings break no
 
 from collections import defaultdict
 from functools import cache, reduce
-
-import opencc
+from itertools import product
 
 from wenmo.core.errors import UserError
 from wenmo.text.readings import (
@@ -16,6 +15,7 @@ from wenmo.text.readings import (
     Reading,
     RhymeBook,
     Sound,
+    converter,
     folded,
     line_sounds,
     own_sounds,
@@ -53,21 +53,22 @@ def certain_tones(character: str) -> frozenset[str]:
 def named_rhyme(name: str, *, of_tune: bool = False) -> Reading:
     """The 平水 rhyme of a name such as 上平一東, 一东 or 东, or the rhyme of a tune that it is in.
 
-    A tune's rhyme has a name of its own, too: 第三部仄聲, or 第三部 with an empty tone. Raises
-    UserError if there is no rhyme of the name, or several.
+    A tune's rhyme has a name of its own, too: 第三部仄聲, or 第三部 with an empty tone. Simplified
+    characters will do. Raises UserError if there is no rhyme of the name, or several.
     """
-    traditional, given = _converter("s2t").convert(name), {}
+    simplified, given = converter("t2s").convert, {}
+    wanted = simplified(name)
     if of_tune:
-        named = {tune_rhyme_name(g, tone): (g, tone) for g in TUNE_GROUPS for tone in ("", *"平仄")}
-        if traditional in named:
-            return named[traditional]
+        for group, tone in product(TUNE_GROUPS, ("", *"平仄")):
+            if wanted == simplified(tune_rhyme_name(group, tone)):
+                return group, tone
     for group in RHYME_GROUPS:
         for tone in "平上去入":
             try:
-                given[rhyme_name((group, tone))] = (group, tone)
+                given[simplified(rhyme_name((group, tone)))] = (group, tone)
             except KeyError:
                 continue
-    found = [each for each in given if each.endswith((name, traditional))] if name else []
+    found = [each for each in given if each.endswith(wanted)] if name else []
     if len(found) != 1:
         raise UserError(
             "rhyme: {name!r}: allowed are the 平水 rhymes, such as 东, 先 or 上平一東, and for"
@@ -98,7 +99,7 @@ def _conversions() -> dict[str, set[str]]:
 
     A character by itself on a line is in no phrase.
     """
-    simplified = _converter("t2s").convert("\n".join(CHARACTERS)).split("\n")
+    simplified = converter("t2s").convert("\n".join(CHARACTERS)).split("\n")
     found = defaultdict(set)
     for traditional, character in zip(CHARACTERS, simplified, strict=True):
         if character != traditional:
@@ -106,8 +107,3 @@ def _conversions() -> dict[str, set[str]]:
     for pair in _WITHIN_PHRASES.split():
         found[pair[0]].add(pair[1])
     return dict(found)
-
-
-@cache
-def _converter(name: str) -> opencc.OpenCC:
-    return opencc.OpenCC(name)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from wenmo.text.readings import Reading, rhyme_name
+from wenmo.text.readings import Reading, rhyme_name, shown
 
 LineTones = list[frozenset[str]]
 
@@ -99,8 +99,9 @@ class Analysis:
 
     @property
     def rhyme_names(self) -> str:
-        """The names of the rhymes; empty if no line rhymes."""
-        return "、".join(dict.fromkeys(rhyme_name(each) for each in self.rhymes.values() if each))
+        """The names of the rhymes, for a reader; empty if no line rhymes."""
+        names = dict.fromkeys(rhyme_name(each) for each in self.rhymes.values() if each)
+        return shown("、".join(names))
 
 
 def general_faults(lines: Sequence[str]) -> list[Fault]:

@@ -16,6 +16,7 @@ from types import ModuleType
 import opencc
 import yitizi
 
+from wenmo.core.language import language
 from wenmo.text.later_readings import LATER_READINGS, SHAPES
 from wenmo.text.tune_rhymes import TUNE_GROUPS, tune_rhyme_name
 
@@ -110,7 +111,7 @@ def line_sounds(line: str) -> list[frozenset[Sound]]:
     words. If it guesses wrong, the given character's own sounds still count.
     """
     # opencc refuses half of a surrogate pair, which a broken text may hold.
-    traditional = _traditional().convert(line.encode("utf-8", "replace").decode("utf-8"))
+    traditional = converter("s2t").convert(line.encode("utf-8", "replace").decode("utf-8"))
     if len(traditional) != len(line):
         traditional = line
     return list(map(_either, line, traditional))
@@ -155,6 +156,11 @@ def rhyme_name(reading: Reading) -> str:
     return _rhyme_names()[reading]
 
 
+def shown(name: str) -> str:
+    """A traditional name as readers see it: those of Chinese expect simplified characters."""
+    return converter("t2s").convert(name) if language() == "zh" else name
+
+
 @cache
 def _guangyun() -> ModuleType:
     # The dictionary takes 0.2 s to load, so it is loaded only when a reading is asked for.
@@ -165,8 +171,9 @@ def _guangyun() -> ModuleType:
 
 
 @cache
-def _traditional() -> opencc.OpenCC:
-    return opencc.OpenCC("s2t")
+def converter(name: str) -> opencc.OpenCC:
+    """Of opencc: s2t makes traditional characters, t2s simplified ones."""
+    return opencc.OpenCC(name)
 
 
 @cache

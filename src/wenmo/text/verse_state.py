@@ -18,7 +18,7 @@ from wenmo.core.language import gettext
 from wenmo.text.alphabet import Alphabet, rhymes_in_any_line
 from wenmo.text.asked_verse import Verse
 from wenmo.text.certain_readings import CHARACTERS, certain_tones
-from wenmo.text.readings import Reading, rhyme_name
+from wenmo.text.readings import Reading, rhyme_name, shown
 from wenmo.text.tune_rhymes import TUNE_GROUPS
 from wenmo.text.verse_tones import Tones, Ways, following, nearest, outlook, ways_left
 
@@ -77,7 +77,7 @@ class VerseMachine:
             return gettext(
                 "the tokenizer has fewer than {count} words in {rhyme}",
                 count=verse.least_words,
-                rhyme=rhyme_name(verse.rhyme),
+                rhyme=shown(rhyme_name(verse.rhyme)),
             )
         if verse.first_line and self.text(self.start, verse.first_line) is None:
             return gettext(

@@ -7,7 +7,7 @@ from wenmo.core.errors import UserError
 from wenmo.core.language import N_, gettext, ngettext
 from wenmo.text.faults import Analysis, Fault, Licence, Rule, is_chinese
 from wenmo.text.patterns import lines_of_poem, tune_pattern, tunes
-from wenmo.text.readings import ALL_TONES, LEVEL, OBLIQUE, Reading, rhyme_name, tones
+from wenmo.text.readings import ALL_TONES, LEVEL, OBLIQUE, Reading, rhyme_name, shown, tones
 
 # As wide as the characters above them in every terminal, unlike ○ and ●.
 _MARKS = {frozenset({LEVEL}): "平", frozenset({OBLIQUE}): "仄", ALL_TONES: "中"}
@@ -101,7 +101,7 @@ def _rhyme_words(analysis: Analysis) -> Iterator[str]:
             "line {number} ends in {character}: {rhymes}",
             number=number,
             character=analysis.lines[number - 1][-1],
-            rhymes=names or gettext("unknown"),
+            rhymes=shown(names) or gettext("unknown"),
         )
 
 
@@ -111,7 +111,7 @@ def _licences(analysis: Analysis) -> Iterator[str]:
             "line {line} has a licence, no fault: {licence} ({name})",
             line=line,
             licence=gettext(_LICENCES[licence]),
-            name=licence,
+            name=shown(licence),
         )
 
 
@@ -216,8 +216,8 @@ def _sentence(fault: Fault, analysis: Analysis) -> str:
             return gettext(
                 "{character} ({found}) does not rhyme with {expected}",
                 character=character,
-                found=found,
-                expected=expected,
+                found=shown(found),
+                expected=shown(expected),
             )
         case Rule.THREE_LEVEL:
             return gettext("the line ends in three level tones, {found} (三平尾)", found=found)

@@ -118,7 +118,10 @@ def build_tab(context: PageContext, stops: StopEvents, task: str) -> Tab:
                 value=DEFAULT_RULE,
                 label=translated("verse"),
             )
-            rhymes: list[Any] = [(translated("any_rhyme"), ""), *rhyme_names()]
+            rhymes: list[Any] = [
+                (translated("any_rhyme"), ""),
+                *((translated(name), name) for name in rhyme_names()),
+            ]
             rhyme = gr.Dropdown(rhymes, value="", label=translated("rhyme"))
         gr.Examples(
             [[each] for each in EXAMPLES[task]],

@@ -2,7 +2,9 @@
 
 import gradio as gr
 
-from wenmo.core.language import N_, translations
+from wenmo.core.language import N_, in_language, translations
+from wenmo.text.certain_readings import rhyme_names
+from wenmo.text.readings import shown
 from wenmo.tools.task_names import NAMES
 
 _CHINESE_LOCALES = ("zh", "zh-CN", "zh-HK", "zh-SG", "zh-TW")
@@ -54,7 +56,10 @@ EXAMPLES = {
     "poetry": ["一篙春水绿", "雨歇长街唤卖花", "秋夜"],
 }
 
+_RHYMES = {name: name for name in rhyme_names()}
 _CHINESE = {key: translations()[text] for key, text in TEXTS.items()}
+with in_language("zh"):
+    _CHINESE |= {name: shown(name) for name in _RHYMES}
 
-translated = gr.I18n(en=TEXTS, **dict.fromkeys(_CHINESE_LOCALES, _CHINESE))
+translated = gr.I18n(en=TEXTS | _RHYMES, **dict.fromkeys(_CHINESE_LOCALES, _CHINESE))
 """The text of a key in the browser's language."""
