@@ -1,9 +1,11 @@
 """`wenmo show`, on a small real repository of git and DVC with real experiments."""
 
+import shutil
 import sys
 from pathlib import Path
 
 import pytest
+from dvc.repo.experiments import Experiments
 from rich.cells import cell_len
 from typer.testing import CliRunner
 
@@ -66,10 +68,12 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def show(repository: Path, monkeypatch: pytest.MonkeyPatch, columns: int = 80) -> list[str]:
+def show(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, columns: int = 80, *options: str
+) -> list[str]:
     monkeypatch.chdir(repository)
     monkeypatch.setenv("COLUMNS", str(columns))
-    result = CliRunner().invoke(app, ["show"])
+    result = CliRunner().invoke(app, ["show", *options])
     assert result.exit_code == 0, result.output
     return result.stdout.splitlines()
 
@@ -113,6 +117,33 @@ def test_what_is_changed_and_not_built_yet_is_the_workspace(
     lines = show(repository, monkeypatch)
     params.write_text(PARAMS)
     assert any(line.split()[:2] == ["workspace", "seed=3"] for line in lines)
+
+
+def test_experiments_of_an_earlier_commit_are_shown_after_it(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    later = tmp_path / "later"
+    shutil.copytree(repository, later)
+    for message in ("later", "latest"):
+        run(later, "git", "commit", "--quiet", "--allow-empty", "--message", message)
+    assert not any("longer" in line for line in show(later, monkeypatch))
+    read = list[str | None]()
+    collect = Experiments.show
+
+    def noted(experiments: Experiments, **options: str) -> object:
+        read.append(options.get("revs"))
+        return collect(experiments, **options)
+
+    monkeypatch.setattr(Experiments, "show", noted)
+    lines = show(later, monkeypatch, 80, "--all-commits")
+    head = (later / ".git/refs/heads/main").read_text()
+    earlier = (repository / ".git/refs/heads/main").read_text().strip()
+    names = [line.split()[0] for line in lines if line and line[0] != " "]
+    assert head != earlier
+    assert names[1:3] == ["main", earlier[:7]]
+    assert "longer" in names[3:]
+    # Most commits of a project have no experiment; they are not read.
+    assert read == [None, earlier]
 
 
 def test_outside_a_repository_it_is_one_line(

@@ -11,6 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from tqdm import tqdm
 
 from wenmo.config.params_file import TASKS
 from wenmo.core.errors import UserError
@@ -54,12 +55,20 @@ def results(*, all_commits: bool = False) -> list[Result]:
 
     try:
         with Repo() as repo:
-            workspace, head, *others = repo.experiments.show(all_commits=all_commits)
+            workspace, head = repo.experiments.show()
+            # DVC would read every commit, of which most have no experiment.
+            bases = repo.experiments.ls(all_commits=True).keys() - {head.rev} if all_commits else ()
+            newest = sorted(bases, key=lambda rev: -repo.scm.resolve_commit(rev).commit_time)
+            others = [
+                state
+                for rev in tqdm(newest, gettext("commits"), leave=False, delay=1)
+                for state in repo.experiments.show(revs=rev, hide_workspace=True)
+            ]
     except DvcException as error:
         raise UserError("{error}; run in the repository of the pipeline", error=error) from None
     found = [
         _result(state)
-        for commit in (head, *(each for each in others if each.experiments))
+        for commit in (head, *others)
         for state in (commit, *(run.revs[0] for run in commit.experiments or ()))
         if state.data
     ]
