@@ -231,6 +231,7 @@ def test_only_values_change_and_the_output_shows_them(root: Path, name: str) -> 
         return
     changed = [line for line in output.splitlines()[2:] if line[0] in "+-"]
     assert changed
+    assert "\ndata_dir is data/sample as before, and so is all that is not shown above" in output
     assert not any(line[1:].lstrip().startswith("#") or not line[1:].strip() for line in changed)
     # Numbers keep their spelling: 1e-4 is not turned into 0.0001.
     assert "0.000" not in "".join(changed)

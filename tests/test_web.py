@@ -357,13 +357,15 @@ def test_an_error_is_shown(browser: Browser, endpoint_page: str, server: Streami
     context = browser.new_context(locale="en-US")
     server.status = 500
     try:
-        for typed, error in (
-            ("灯塔", "500: not with"),
-            ("", "Type something first."),
+        for typed, title, told in (
+            ("灯塔", "Error", "500: not with"),
+            ("", "Warning", "Fill in “Theme of the passage” first, or click an example."),
         ):
             page = opened(context, endpoint_page, "novel")
             ask(page, typed)
-            assert error in page.locator(".toast-body").inner_text(timeout=TIMEOUT)
+            shown = page.locator(".toast-body").inner_text(timeout=TIMEOUT)
+            assert shown.startswith(title)
+            assert told in shown
             page.close()
     finally:
         server.status = 200

@@ -243,6 +243,17 @@ def test_a_first_line_that_changes_the_form_is_told(
     assert (told in capsys.readouterr().err) == bool(asked)
 
 
+@pytest.mark.parametrize("typed", ["a moon over the river", "江月"])
+def test_a_prompt_without_chinese_is_warned_of(
+    typed: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = Settings("poetry", "tuned", "五言绝句", seed=1)
+    session = Session(Echo(), Screen(plain=True), settings, "first_line", with_tones=False)  # type: ignore[arg-type]
+    session.answer(typed)
+    told = "there is no Chinese in it, and the models were taught Chinese prompts\n"
+    assert capsys.readouterr().err == (told if typed.isascii() else "")
+
+
 def test_poems_that_were_trained_on_titles_or_themes_get_such_prompts() -> None:
     title = task_prompt("poetry", "一篙春水绿", "五言绝句", "title")
     assert title == "以《一篙春水绿》为题，写一首五言绝句。"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from aiolimiter import AsyncLimiter
 
 from wenmo.config.endpoints import Access, Endpoint
+from wenmo.core.language import gettext
 from wenmo.llm.connection import api_key, failure, show_hidden_status
 from wenmo.llm.faults import RefusedError, UnreachableError, one_line
 from wenmo.llm.reply import parsed_reply
@@ -129,6 +130,7 @@ class Client:
         if url in self.reachable and len(self.reachable) > 1:
             self.reachable.remove(url)
             # A progress bar has left its line open.
-            print(
-                f"\n{url}: {fault.rstrip('.')}; the other servers take its share", file=sys.stderr
+            told = gettext(
+                "{url}: {fault}; the other servers take its share", url=url, fault=fault.rstrip(".")
             )
+            print(f"\n{told}", file=sys.stderr)

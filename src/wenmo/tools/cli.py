@@ -314,6 +314,8 @@ def preset(
         changes = presets.apply(name)
         same = gettext("params.yaml is {name} already; nothing changed", name=name)
         typer.echo(changes or f"{same}\n", nl=False)
+        if changes:
+            typer.echo(presets.kept())
     if pin:
         pinned = gettext("every revision is a commit already")
         typer.echo(presets.pin() or f"{pinned}\n", nl=False)
@@ -464,7 +466,11 @@ def write(
     task: Annotated[str | None, typer.Option(help=ONE_TASK, show_default="poetry")] = None,
     model: Annotated[str, typer.Option(help="model that writes: base, tuned or both")] = "tuned",
     form: Annotated[
-        str, typer.Option(help="a poem's form, 五言 or 七言 with 绝句 or 律诗, or a tune")
+        str,
+        typer.Option(
+            help="a poem's form: 五言 or 七言 (lines of 5 or 7 characters) with 绝句 or 律诗 (4 or"
+            " 8 lines), or a tune (词牌) such as 浣溪沙"
+        ),
     ] = "五言绝句",
     seed: Annotated[
         int | None,
@@ -491,7 +497,7 @@ def write(
     rhyme: Annotated[
         str | None,
         typer.Option(
-            help="a poem's rhyme, such as 东; of a tune also 第三部",
+            help="a poem's rhyme by its head word, such as 东; of a tune also 第三部 (group 3)",
             show_default="the model chooses",
         ),
     ] = None,

@@ -17,7 +17,7 @@ _PIECES = re.compile(
     r"\s*[（《“「]*(?:[\u2e80-\u9fff]|[^\s\u2e80-\u9fff（《“「，。；：、！？）》”」]+)?"
     r"[，。；：、！？）》”」]*"
 )
-_FIRST_SENTENCE = re.compile(r"[^：。]+")
+_FIRST_SENTENCE = re.compile(r"(?s).+?(?=[：。]|[:.](?:\s|$)|$)")
 
 
 class Command(TyperCommand):
@@ -58,9 +58,10 @@ class App(typer.Typer):
 
 
 def _translate(command: Any, ctx: Any) -> None:
-    """Put the translations into a command. A second time changes nothing."""
-    if language() == "en":
-        return
+    """Put the translations into a command, and its first sentence, which would be cut, whole.
+
+    A second time changes nothing.
+    """
     command.help = _translated(command.help)
     command.short_help = "".join(_FIRST_SENTENCE.findall(command.help)[:1])
     for param in command.get_params(ctx):

@@ -88,6 +88,16 @@ def apply(name: str) -> str:
     return _change(yaml, [_load(yaml, path) for path in paths], paths[-1])
 
 
+def kept() -> str:
+    """What a preset has left as it was, for the reader of its changes."""
+    found = params_file.read()
+    return gettext(
+        "data_dir is {folder} as before, and so is all that is not shown above; tasks: {tasks}",
+        folder=found["data_dir"],
+        tasks=gettext(", ").join(found["tasks"]),
+    )
+
+
 def pin() -> str:
     """Enter the commits at which the model and the datasets of params.yaml stand.
 

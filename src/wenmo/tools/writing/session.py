@@ -24,7 +24,7 @@ from wenmo.text.asked_verse import (
 from wenmo.text.certain_readings import named_rhyme
 from wenmo.text.patterns import Pattern
 from wenmo.tools.writing.screen import GrowingText, Screen, poem_facts
-from wenmo.tools.writing.wording import checked_form, task_prompt, verse_of
+from wenmo.tools.writing.wording import checked_form, has_chinese, task_prompt, verse_of
 from wenmo.tools.writing.writer import (
     MODELS,
     STOPPED,
@@ -163,6 +163,10 @@ class Session:
         request = TextRequest(now.task, prompt, now.seed, self._sampling(), verse)
         self.request, self.typed, self.texts = request, typed, {}
         self.screen.note(prompt)
+        if not has_chinese(typed):
+            self.screen.warn(
+                gettext("there is no Chinese in it, and the models were taught Chinese prompts")
+            )
         asked = asked_form(prompt) if is_poem and prompt != typed else None
         if asked and asked != FORMS.get(now.form):
             self.screen.warn(

@@ -17,7 +17,7 @@ from wenmo.text.patterns import tunes
 from wenmo.tools.writing.both_models import ModelText, StopEvents, write_both
 from wenmo.tools.writing.link import DEFAULT_RULE, MAX_TYPED, NUMBERS, RANGES, PageLink, maximum
 from wenmo.tools.writing.poem_html import facts, poem_html, text_html
-from wenmo.tools.writing.web_texts import EXAMPLES, translated
+from wenmo.tools.writing.web_texts import EXAMPLES, TEXTS, translated
 from wenmo.tools.writing.wording import DEFAULT_FORM, task_prompt, verse_of
 from wenmo.tools.writing.writer import (
     MAX_SEED,
@@ -241,7 +241,11 @@ def _write(
     language = language_of(http.headers.get("accept-language", ""))
     with in_language(language):
         if not typed.strip():
-            raise shown_error(gettext("Type something first."))
+            asked = gettext(TEXTS[f"ask_{task}"])
+            told = gettext("Fill in “{field}” first, or click an example.", field=asked)
+            gr.Warning(told)
+            yield [gr.skip()] * (2 * len(MODELS) + 1)
+            return
         if len(typed) > MAX_TYPED:
             raise shown_error(gettext("At most {count} characters, please.", count=MAX_TYPED))
     with stops.registered(http.session_hash or "") as stop:

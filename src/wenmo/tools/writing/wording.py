@@ -35,6 +35,11 @@ def task_prompt(task: str, typed: str, form: str, poem_prompts: str) -> str:
     return typed
 
 
+def has_chinese(typed: str) -> bool:
+    """Whether a Chinese character is in it."""
+    return bool(_HAN.search(typed))
+
+
 def poem_prompts() -> str:
     """poetry.prepare.prompts of params.yaml."""
     return PrepareParams.load("prepare", "poetry").prompts
