@@ -242,12 +242,12 @@ def _write(
     with in_language(language):
         if not typed.strip():
             asked = gettext(TEXTS[f"ask_{task}"])
-            told = gettext("Fill in “{field}” first, or click an example.", field=asked)
-            gr.Warning(told)
-            yield [gr.skip()] * (2 * len(MODELS) + 1)
-            return
+            gr.Warning(gettext("Fill in “{field}” first, or click an example.", field=asked))
         if len(typed) > MAX_TYPED:
             raise shown_error(gettext("At most {count} characters, please.", count=MAX_TYPED))
+    if not typed.strip():
+        yield [gr.skip()] * (2 * len(MODELS) + 1)
+        return
     with stops.registered(http.session_hash or "") as stop:
         try:
             # No longer than this: Gradio asks for each step from another context.
