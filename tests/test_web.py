@@ -366,6 +366,9 @@ def test_an_error_is_shown(browser: Browser, endpoint_page: str, server: Streami
             shown = page.locator(".toast-body").inner_text(timeout=TIMEOUT)
             assert shown.startswith(title)
             assert told in shown
+            # Gradio marks what an error has kept from being written.
+            failed = page.locator(".panel .error:visible")
+            expect(failed).to_have_count(2 if title == "Error" else 0)
             page.close()
     finally:
         server.status = 200
