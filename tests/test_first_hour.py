@@ -112,7 +112,7 @@ ALONE = {
         "1 book read and used",
     ),
     "fairytale": ("2 rows are too few to be certain", "3 tales read and used"),
-    "poetry": ("rows( are|,) too few to (be certain|tell them apart)", "10 poems read, 10 used"),
+    "poetry": ("rows( are|,) too few to (be certain|tell them apart)", "10 poems read and used"),
 }
 
 
