@@ -49,6 +49,13 @@ def test_auto_falls_by_the_square_root_of_many_steps(steps: int) -> None:
     assert auto == pytest.approx(expected, rel=0.05)
 
 
+@given(own=st.floats(1e-6, 1e-2), steps=st.sampled_from((-1, 1, 100)))
+def test_within_few_steps_auto_is_exactly_what_the_base_says(own: float, steps: int) -> None:
+    given = content("embedded", "auto", max_steps=steps)
+    given["base_model"]["tuning_learning_rate"] = own
+    assert rate(given, "poetry") == own
+
+
 def test_auto_is_the_same_for_epochs_and_other_bases() -> None:
     assert rate(content("embedded", "auto", max_steps=-1), "poetry") == EMBEDDED_RATE
     assert rate(content("path", "auto", max_steps=10_000), "poetry") == 2e-4

@@ -136,7 +136,7 @@ def test_experiments_of_an_earlier_commit_are_shown_after_it(
 
     monkeypatch.setattr(Experiments, "show", noted)
     lines = show(later, monkeypatch, 80, "--all-commits")
-    head = (later / ".git/refs/heads/main").read_text()
+    head = (later / ".git/refs/heads/main").read_text().strip()
     earlier = (repository / ".git/refs/heads/main").read_text().strip()
     names = [line.split()[0] for line in lines if line and line[0] != " "]
     assert head != earlier

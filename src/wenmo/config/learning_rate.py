@@ -51,9 +51,11 @@ def _number_for_auto(value: Any, info: Context) -> Any:
     base = _tuned_base(info)
     if not base.is_our_own:
         return USUAL
-    # Epochs count as few steps: how many steps they are is known once the rows are.
-    share = FEW_STEPS / max(FEW_STEPS, info.data.get("max_steps", FEW_STEPS))
-    return float(f"{base.tuning_learning_rate * math.sqrt(share):.2g}")
+    # Epochs (-1) count as few steps: how many steps they are is known once the rows are.
+    steps = info.data.get("max_steps", FEW_STEPS)
+    if steps <= FEW_STEPS:
+        return base.tuning_learning_rate
+    return float(f"{base.tuning_learning_rate * math.sqrt(FEW_STEPS / steps):.2g}")
 
 
 def _refuse_ruinous(value: float, info: Context) -> float:

@@ -239,15 +239,15 @@ def _write(
 ) -> Iterator[list[Any]]:
     """Both texts as they grow, their panels, and the query of the link to them."""
     language = language_of(http.headers.get("accept-language", ""))
-    with in_language(language):
-        if not typed.strip():
+    if not typed.strip():
+        with in_language(language):
             asked = gettext(TEXTS[f"ask_{task}"])
             gr.Warning(gettext("Fill in “{field}” first, or click an example.", field=asked))
-        if len(typed) > MAX_TYPED:
-            raise shown_error(gettext("At most {count} characters, please.", count=MAX_TYPED))
-    if not typed.strip():
         yield [gr.skip()] * (2 * len(MODELS) + 1)
         return
+    if len(typed) > MAX_TYPED:
+        with in_language(language):
+            raise shown_error(gettext("At most {count} characters, please.", count=MAX_TYPED))
     with stops.registered(http.session_hash or "") as stop:
         try:
             # No longer than this: Gradio asks for each step from another context.
