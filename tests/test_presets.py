@@ -241,6 +241,15 @@ def comments(text: str) -> list[str]:
     return [line for line in text.splitlines() if line.lstrip().startswith("#")]
 
 
+def test_a_task_without_texts_is_named(root: Path) -> None:
+    own = COMMITTED.replace("data/sample\n", "data/raw\n")
+    (root / "params.yaml").write_text(own, encoding="utf-8")
+    (root / "data/raw/poetry").mkdir(parents=True)
+    told = "data/raw has no folder for novel, fairytale: take that out of tasks, or put texts there"
+    assert wenmo("preset", "path").output.endswith(f"\n{told}\n")
+    assert "no folder" not in wenmo("preset", "poetry-qwen3-1.7b").output
+
+
 def test_what_a_user_set_besides_stays(root: Path) -> None:
     own = COMMITTED.replace("seed: 42", "seed: 7  # mine").replace("data/sample\n", "data/raw\n")
     (root / "params.yaml").write_text(own, encoding="utf-8")

@@ -45,19 +45,20 @@ TEN = [
     (
         "江头柳色青如染，溪边杏子渐垂黄。村姑采得盈筐去，笑指斜阳过短墙。",
         (Rule.OPPOSITION, 2, 2, "仄平仄", "平仄平"),
-        "line 2, character 2: 2-4-6 are 平仄平; the second line of a couplet is opposite to the"
-        " first and wants 仄平仄 (失對)",
+        "line 2, character 2: characters 2, 4 and 6 are 平仄平; the second line of a couplet is"
+        " opposite to the first and wants 仄平仄 (失對)",
     ),
     (
         "春深小院无人到，一树梨云半落花。邻翁借得新醅酒，醉倚柴门数晚鸦。",
         (Rule.ADHESION, 3, 2, "仄平仄", "平仄平"),
-        "line 3, character 2: 2-4-6 are 平仄平; a couplet opens like the line before it and wants"
-        " 仄平仄 (失粘)",
+        "line 3, character 2: characters 2, 4 and 6 are 平仄平; a couplet opens like the line"
+        " before it and wants 仄平仄 (失粘)",
     ),
     (
         "西风吹落叶 一夜满谷秋 独客知寒早 灯前补旧裘",
         (Rule.ALTERNATION, 2, 4, "平", "仄"),
-        "line 2, character 4: 谷 is oblique (仄), but 2-4 alternate and want 平 here",
+        "line 2, character 4: 谷 is oblique (仄), but characters 2 and 4 alternate in tone and"
+        " want 平 here",
     ),
     (
         "雪後寒梅只一枝，清香暗度小窗時。夜深讀罷開簾看，月在疏籬人不寐。",
@@ -307,6 +308,21 @@ def test_other_forms_have_no_tone_rules(poem: str) -> None:
     assert "no form of regulated verse" in prosody_page(analyse(verse_lines(poem)))
     assert not tones_kept(poem)
     assert tone_share(poem) == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["雨停了。我把旧伞靠在门边，等它慢慢滴干。", "车站\n卖橘子的收了摊\n灯还亮着\n没有人回头"],
+)
+def test_free_verse_is_not_asked_to_rhyme(text: str) -> None:
+    analysis = analyse(verse_lines(text))
+    assert {fault.rule for fault in analysis.faults} == {Rule.FORM} and not analysis.rhymes
+    assert " ends in " not in prosody_page(analysis)
+
+
+def test_a_line_too_long_leaves_the_rhyme_known() -> None:
+    told = prosody_page(analyse(verse_lines("雪落千山静，风来一叶寒。灯前翻着旧信，窗外月光残。")))
+    assert "line 2 ends in 寒: 上平十四寒\nline 4 ends in 残: 上平十四寒" in told
 
 
 @given(ANY_TEXT)

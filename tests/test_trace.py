@@ -174,7 +174,7 @@ TOLD = f"""
 {PREPARED}
 {PREPARED}: row that prepare made (novel)
 id {ROWS[0].id}
-source 修琴记, position 0
+source 修琴记, position 0 (the first is 0)
 split training: data/merged/novel/train.jsonl:1
 raw text texts/novel/train.jsonl:1
 place in it characters {START} to {END} of {len(BOOK)}, from its line 2, in 第一章 河湾
@@ -182,7 +182,7 @@ place in it characters {START} to {END} of {len(BOOK)}, from its line 2, in 第�
 data/rejected/novel.jsonl:1
 text ＊＊＊
 left out as separator
-source 修琴记, position 1
+source 修琴记, position 1 (the first is 0)
 
 data/test/novel.jsonl:2
 prompt 写一场雪

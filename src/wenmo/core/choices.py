@@ -12,7 +12,7 @@ LIKE, SHORT = 0.7, 0.6
 
 def choices(name: object, known: Collection[str]) -> str:
     """The known name that is nearest to it, or all of them if none is near."""
-    return nearest(name, known) or gettext("allowed are {names}", names=", ".join(known))
+    return nearest(name, known) or gettext("allowed are {names}", names=gettext(", ").join(known))
 
 
 def nearest(name: object, known: Collection[str]) -> str:

@@ -21,6 +21,7 @@ from wenmo.text.readings import (
     own_sounds,
     pingshui,
     rhyme_name,
+    simplified,
     sounds,
     tones,
 )
@@ -56,8 +57,7 @@ def named_rhyme(name: str, *, of_tune: bool = False) -> Reading:
     A tune's rhyme has a name of its own, too: 第三部仄聲, or 第三部 with an empty tone. Simplified
     characters will do. Raises UserError if there is no rhyme of the name, or several.
     """
-    simplified, given = converter("t2s").convert, {}
-    wanted = simplified(name)
+    wanted, given = simplified(name), {}
     if of_tune:
         for group, tone in product(TUNE_GROUPS, ("", *"平仄")):
             if wanted == simplified(tune_rhyme_name(group, tone)):
@@ -99,9 +99,9 @@ def _conversions() -> dict[str, set[str]]:
 
     A character by itself on a line is in no phrase.
     """
-    simplified = converter("t2s").convert("\n".join(CHARACTERS)).split("\n")
+    shapes = converter("t2s").convert("\n".join(CHARACTERS)).split("\n")
     found = defaultdict(set)
-    for traditional, character in zip(CHARACTERS, simplified, strict=True):
+    for traditional, character in zip(CHARACTERS, shapes, strict=True):
         if character != traditional:
             found[character].add(traditional)
     for pair in _WITHIN_PHRASES.split():

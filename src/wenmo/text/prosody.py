@@ -52,7 +52,8 @@ def analyse(lines: Sequence[str], tune: Pattern = "") -> Analysis:
     poem = list(lines)
     readings = [line_readings(line) for line in poem]
     tones_of_lines = [[tones(each) for each in line] for line in readings]
-    rhyme = _shared_rhyme([line[-1] for line in readings])
+    ends = [line[-1] for line in readings]
+    rhyme = _shared_rhyme(ends)
     faults = [*_form_faults(poem), *general_faults(poem)]
     licences, checks = {}, 0
     if regulated(poem):
@@ -67,10 +68,13 @@ def analyse(lines: Sequence[str], tune: Pattern = "") -> Analysis:
         faults += _line_end_faults(tones_of_lines)
         faults += _line_style_faults(tones_of_lines)
         faults += _repeated_feet(poem)
-    faults += _rhyme_faults(readings, rhyme, faults)
+    rhymes = {}
+    # Lines of several lengths of which no two rhyme are free verse, which has no rhyme to keep.
+    if form(poem) or sum(rhyme in end for end in ends[1::2]) > 1:
+        numbers = range(1, len(poem) + 1)
+        rhymes = {n: rhyme for n in numbers if n % 2 == 0 or (n == 1 and rhyme in ends[0])}
+        faults += _rhyme_faults(readings, rhyme, faults)
     faults.sort(key=lambda fault: (fault.line, fault.character))
-    numbers = range(1, len(poem) + 1)
-    rhymes = {n: rhyme for n in numbers if n % 2 == 0 or (n == 1 and rhyme in readings[0][-1])}
     return Analysis(poem, readings, tones_of_lines, rhymes, licences, checks, faults)
 
 

@@ -158,7 +158,14 @@ def rhyme_name(reading: Reading) -> str:
 
 def shown(name: str) -> str:
     """A traditional name as readers see it: those of Chinese expect simplified characters."""
-    return converter("t2s").convert(name) if language() == "zh" else name
+    return simplified(name) if language() == "zh" else name
+
+
+@cache
+def simplified(name: str) -> str:
+    """A rhyme's or a rule's name in simplified characters, whatever it is in."""
+    # 筱 is how lists of rhymes in simplified characters have 篠.
+    return str(converter("t2s").convert(name)).replace("筿", "筱")
 
 
 @cache

@@ -353,7 +353,7 @@ def prosody(
 def trace(
     row: Annotated[
         str,
-        typer.Argument(metavar="ROW", help="FILE:LINE, PAGE#ARTICLE, a text, or - to read one"),
+        typer.Argument(metavar="ROW", help="file:line, page#article, a text, or - to read one"),
     ],
     neighbours: Annotated[int, typer.Option(help="training rows to show", min=0)] = 3,
     params: Annotated[
@@ -364,7 +364,7 @@ def trace(
 
     It shows the row's prompt and text, the training rows nearest to it, the book and passage that
     it was cut from, the models that it was made with, and what has changed since.
-    FILE is one of data/prepared, rejected, test, summarized or merged, of outputs or of reports.
+    The file lies in data (prepared, rejected, test, summarized or merged), outputs or reports.
     For a page, copy the address of one of its rows out of the browser:
     `wenmo trace 'reports/poetry.html#c87ecb669e29-1'`. Nothing is written.
 

@@ -89,13 +89,21 @@ def apply(name: str) -> str:
 
 
 def kept() -> str:
-    """What a preset has left as it was, for the reader of its changes."""
-    found = params_file.read()
-    return gettext(
+    """What a preset has left as it was, and which tasks then lack texts, for the reader."""
+    found, separator = params_file.read(), gettext(", ")
+    told = gettext(
         "data_dir is {folder} as before, and so is all that is not shown above; tasks: {tasks}",
         folder=found["data_dir"],
-        tasks=gettext(", ").join(found["tasks"]),
+        tasks=separator.join(found["tasks"]),
     )
+    lacking = [task for task in found["tasks"] if not Path(found["data_dir"], task).is_dir()]
+    if lacking:
+        told += "\n" + gettext(
+            "{folder} has no folder for {tasks}: take that out of tasks, or put texts there",
+            folder=found["data_dir"],
+            tasks=separator.join(lacking),
+        )
+    return told
 
 
 def pin() -> str:

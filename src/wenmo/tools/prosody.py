@@ -45,7 +45,7 @@ def poem_lines(text: str, tune: str = "") -> list[str]:
     if not any(map(is_chinese, "".join(lines))):
         raise NotVerseError(
             "{text!r}: no Chinese character; a poem in a file is read by `wenmo prosody - < FILE`",
-            text=lines[0],
+            text=text.strip()[:40],
         )
     return lines
 
@@ -116,8 +116,12 @@ def _licences(analysis: Analysis) -> Iterator[str]:
 
 
 def _faults(analysis: Analysis) -> Iterator[str]:
-    count = len(analysis.faults)
-    yield ngettext("{count} fault:", "{count} faults:", count) if count else gettext("no faults")
+    if count := len(analysis.faults):
+        yield ngettext("{count} fault:", "{count} faults:", count)
+    elif analysis.checks:
+        yield gettext("no faults")
+    else:
+        yield gettext("no faults of length, rhyme or repetition")
     for fault in analysis.faults:
         place, sentence = _place(fault), _sentence(fault, analysis)
         yield gettext("{place}: {sentence}", place=place, sentence=sentence)
@@ -136,7 +140,7 @@ def _sentence(fault: Fault, analysis: Analysis) -> str:
     expected, found = fault.expected, fault.found
     line = analysis.lines[fault.line - 1] if fault.line else ""
     character = line[fault.character - 1] if fault.character else ""
-    places = "2-4-6" if len(line) == 7 else "2-4"
+    places = gettext("2, 4 and 6") if len(line) == 7 else gettext("2 and 4")
     match fault.rule:
         case Rule.FORM if fault.line:
             return ngettext(
@@ -176,23 +180,23 @@ def _sentence(fault: Fault, analysis: Analysis) -> str:
             return gettext("{character} is no Chinese character", character=character)
         case Rule.ALTERNATION:
             return gettext(
-                "{character}, but {places} alternate and want {expected} here",
+                "{character}, but characters {places} alternate in tone and want {expected} here",
                 character=_toned(character, found),
                 places=places,
                 expected=expected,
             )
         case Rule.OPPOSITION:
             return gettext(
-                "{places} are {found}; the second line of a couplet is opposite to the first and"
-                " wants {expected} (失對)",
+                "characters {places} are {found}; the second line of a couplet is opposite to the"
+                " first and wants {expected} (失對)",
                 places=places,
                 found=found,
                 expected=expected,
             )
         case Rule.ADHESION:
             return gettext(
-                "{places} are {found}; a couplet opens like the line before it and wants {expected}"
-                " (失粘)",
+                "characters {places} are {found}; a couplet opens like the line before it and wants"
+                " {expected} (失粘)",
                 places=places,
                 found=found,
                 expected=expected,
@@ -239,5 +243,5 @@ def _sentence(fault: Fault, analysis: Analysis) -> str:
 
 def _toned(character: str, tone: str) -> str:
     if tone == LEVEL:
-        return gettext("{character} is level ({tone})", character=character, tone=tone)
-    return gettext("{character} is oblique ({tone})", character=character, tone=tone)
+        return gettext("{character} is level (平)", character=character)
+    return gettext("{character} is oblique (仄)", character=character)

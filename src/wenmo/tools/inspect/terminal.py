@@ -28,9 +28,10 @@ def terminal_page(found: Inspection, page: Path) -> str:
         sources += "\n" + gettext(
             "{more:,} more, with more rows per character, are in {page}", more=more, page=page
         )
+    unit = gettext("Read, kept and left out are counted in characters, without white space.")
     blocks = [
         "\n".join([*texts_read(found.task), *(f"! {note()}" for note in found.notes)]),
-        sources,
+        f"{sources}\n{unit}",
         "\n".join(line for drop in found.drops for line in _told(drop)),
         length_histogram(found.lengths),
     ]
@@ -69,8 +70,8 @@ def length_histogram(lengths: pd.DataFrame) -> str:
         f"{characters:>6} {rows:>7,} {'█' * -(-rows * BAR_WIDTH // most)}"
         for characters, rows in lengths.itertuples(index=False)
     )
-    heading = gettext("  from    rows")
-    return "\n".join([heading, *lines])
+    caption = gettext("Lengths of the rows in characters, line breaks included.")
+    return "\n".join([caption, gettext("  from    rows"), *lines])
 
 
 def left_out(source: Source) -> str:

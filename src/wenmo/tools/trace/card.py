@@ -23,6 +23,9 @@ Line = tuple[str, str]
 Section = tuple[str, list[Line]]
 """A heading and the lines below it."""
 
+_MODELS = {"base": N_("base model"), "adapters": N_("adapter"), "merged": N_("merged weights")}
+"""What is in each folder of models/."""
+
 _LONGEST_VALUE = 200
 _LONGEST_RUN = 60
 
@@ -90,7 +93,11 @@ def _origin(address: Address, traced: Traced, lock: Lock) -> Iterator[Line]:
         return
     yield (
         gettext("source"),
-        gettext("{source}, position {position}", source=row.source, position=row.position),
+        gettext(
+            "{source}, position {position} (the first is 0)",
+            source=row.source,
+            position=row.position,
+        ),
     )
     if row.id:
         yield gettext("split"), _split(address.task, row)
@@ -220,7 +227,7 @@ def _models(lock: Lock, stages: list[Stage]) -> Iterator[Line]:
     models = {path: md5 for each in writers for path, md5 in each.inputs.items()}
     for path, md5 in models.items():
         if path.startswith("models/") and (merged_used or not path.startswith("models/merged/")):
-            yield path.split("/")[1], f"{path}\nmd5 {md5}"
+            yield gettext(_MODELS[path.split("/")[1]]), f"{path}\nmd5 {md5}"
 
 
 def _base_origin(base: dict[str, Any]) -> str:

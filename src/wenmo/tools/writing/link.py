@@ -8,7 +8,7 @@ from wenmo.config.generate import VERSE_RULES, Sampling, VerseRule
 from wenmo.core.choices import not_allowed
 from wenmo.core.errors import ParamsError
 from wenmo.text.certain_readings import rhyme_names
-from wenmo.text.readings import converter, shown
+from wenmo.text.readings import shown, simplified
 from wenmo.tools.writing.wording import DEFAULT_FORM, checked_form
 from wenmo.tools.writing.writer import MAX_SEED, sampling_with
 
@@ -113,7 +113,6 @@ def _verse_rule(name: str) -> VerseRule:
 
 
 def _rhyme(name: str) -> str:
-    simplified = converter("t2s").convert
     names = {simplified(each): each for each in rhyme_names()}
     if name and simplified(name) not in names:
         raise not_allowed("rhyme", name[:MAX_QUOTED], [*map(shown, rhyme_names())])
