@@ -5,7 +5,9 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(CURDIR)/$(VENV)/bin
-NEW_VENV = test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+# A .venv of a Python that is too old, or that was moved, is made anew.
+NEW_VENV = $(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+    || $(PYTHON) -m venv --clear $(VENV)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint constraints.txt
 # How git merges dvc.lock (.gitattributes), from the top of a clone or of a worktree beside it. Where
 # `wenmo` is not installed it merges lines, as it would by itself.

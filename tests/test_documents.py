@@ -46,7 +46,7 @@ COMMENTED = [
 
 NOT_IN_GIT = {
     *("data/raw", ".env", ".venv", ".dvc/config.local"),
-    *("wheels", "checkpoints", "journals", "logs", "exports"),
+    *("wheels", "checkpoints", "journals", "logs", "exports", "models/own"),
 }
 """Folders and files that git ignores and DVC does not know."""
 
