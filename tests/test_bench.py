@@ -34,6 +34,7 @@ def test_drawn_novels_have_their_length_and_are_always_the_same(tmp_path: Path) 
     assert texts[0] == corpus.book(corpus.BOOK, seed=0) != corpus.book(corpus.BOOK, seed=1)
 
 
+@pytest.mark.full
 def test_planted_copies_are_found_by_wenmo_and_by_datasketch(tmp_path: Path) -> None:
     runs = duplicates.measure(tmp_path, 0.3)["runs"]
     theirs, ours = runs["datasketch"][0], runs["wenmo"][0]
@@ -79,6 +80,7 @@ def test_committed_results_are_of_the_whole_work_and_name_no_path() -> None:
     assert max(growth.exponents(results["growth"]["runs"]).values()) <= growth.MOST
 
 
+@pytest.mark.full
 def test_measuring_writes_a_result_with_its_machine(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "bench", "prepare", "--scale", "0.002", "--results", tmp_path]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)

@@ -317,6 +317,7 @@ def test_a_silent_client_keeps_nobody_at_its_own_address_out(client: PageClient)
     assert client.texts("frank", function) == [TEXT, TEXT]
 
 
+@pytest.mark.full
 def test_one_client_gets_a_share_of_the_places(client: PageClient, server: StreamingServer) -> None:
     function = client.writing()
     server.endless = True
@@ -353,6 +354,7 @@ def test_open_requests_of_a_client_are_bounded(client: PageClient) -> None:
             stream.close()
 
 
+@pytest.mark.full
 def test_honest_users_are_answered_in_a_hostile_crowd(
     page: tuple[PageClient, psutil.Process],
 ) -> None:

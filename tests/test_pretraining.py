@@ -182,6 +182,7 @@ def test_earlier_rhyme_words_of_the_same_poem_cost(project: Path) -> None:
     assert run(project, "-c", PRINTS_REPETITION_LOSS).stdout.split() == ["True"]
 
 
+@pytest.mark.full
 def test_an_interrupted_growth_ends_in_the_same_model(project: Path) -> None:
     for command in (["fetch.py", "poems"], ["fetch.py", "novels"], ["clean.py"]):
         assert run(project, *command).returncode == 0

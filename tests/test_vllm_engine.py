@@ -76,6 +76,7 @@ def agreement(found: dict[str, Completion], expected: dict[str, Completion]) -> 
     return sum(found[key] == expected[key] for key in found) / len(found)
 
 
+@pytest.mark.full
 def test_tokens_are_told_as_they_are_written(engine: VllmEngine, base: Model) -> None:
     told: list[int] = []
     texts = engine.generate(base, ASKED, SEEDED, told.append)
