@@ -272,10 +272,10 @@ def test_too_little_memory_for_the_smallest_batch_is_one_line(
 
     monkeypatch.setattr(engine_module, "decode", fail)
     with pytest.raises(
-        UserError, match=r"^out of memory with the smallest batch \(8\); lower"
+        UserError, match=r"^out of memory with the smallest batch \(12\); lower"
     ) as line:
         answers(tiny_model, settings(transformers={"threads": 1}), [prompts(1)[0]] * 36)
-    assert sizes == [36, 18, 9, 8]
+    assert sizes == [36, 18, 12]
     assert "\n" not in str(line.value)
 
 
@@ -288,4 +288,4 @@ def test_a_batch_has_only_as_many_rows_as_fit_into_memory(
     memory = type("Memory", (), {"available": 2 * 30 * row + 1})
     monkeypatch.setattr(engine_module.psutil, "virtual_memory", lambda: memory)
     assert engine_module.rows_that_fit(model, 100) == 24
-    assert engine_module.rows_that_fit(model, 10**9) == 8
+    assert engine_module.rows_that_fit(model, 10**9) == 12

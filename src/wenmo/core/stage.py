@@ -15,15 +15,17 @@ from wenmo.core.disk import refusal_to_write, try_disk
 from wenmo.core.errors import UserError
 from wenmo.core.fingerprints import refuse_changed_code
 from wenmo.core.language import gettext
+from wenmo.core.matrix_products import has_pinned_openblas
 from wenmo.core.processes import IS_MAIN_PROCESS, peak_mebibytes
 from wenmo.core.records import write_json
 from wenmo.core.system_words import system_words
 
 # One vector unit, one thread and one order of sums, so that the same bytes come out on any AVX2
-# machine. On a GPU, cuBLAS keeps to one order too. MKL splits matrix products among threads, and
-# the last digits depend on the split. torch and MKL read these variables when they are loaded, so
-# this module is imported before them. TOKENIZERS_PARALLELISM keeps tokenizers from deadlocking
-# after a fork, and its warning out of the output.
+# machine. On a GPU, cuBLAS keeps to one order too. Matrix products on a CPU are OpenBLAS's
+# (wenmo.core.matrix_products), and those that are left are MKL's, which splits them among threads,
+# so that their last digits depend on the split. The libraries read these variables when they are
+# loaded, so this module is imported before them. TOKENIZERS_PARALLELISM keeps tokenizers from
+# deadlocking after a fork, and its warning out of the output.
 PINNED_ENVIRONMENT = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
@@ -31,8 +33,13 @@ PINNED_ENVIRONMENT = {
     "MKL_DYNAMIC": "FALSE",
     "MKL_NUM_THREADS": "1",
     "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
     "TOKENIZERS_PARALLELISM": "false",
 }
+PROCESSORS = Path("/proc/cpuinfo")
+# OpenBLAS would take these kernels without AVX2 as well, and end at their first instruction.
+if PROCESSORS.is_file() and " avx2 " in PROCESSORS.read_text(encoding="utf-8"):
+    PINNED_ENVIRONMENT["OPENBLAS_CORETYPE"] = "Haswell"
 os.environ.update(PINNED_ENVIRONMENT)
 
 LOGS = Path("logs")
@@ -113,7 +120,7 @@ def keep_log(name: str, task: str, log: dict[str, Any]) -> None:
 def code_path(name: str) -> dict[str, Any]:
     """The machine and, if torch was used, the code path by which it computed.
 
-    A processor without the pinned vector unit is told on stderr, after the stage's name.
+    A machine without the pinned vector unit or library is told on stderr, after the stage's name.
     """
     torch = sys.modules.get("torch")
     if torch is None:
@@ -126,9 +133,17 @@ def code_path(name: str) -> dict[str, Any]:
             found=found,
         )
         print(told, file=sys.stderr)
+    pinned = has_pinned_openblas()
+    if not pinned and not torch.cuda.is_available():
+        told = gettext(
+            "{stage}: NumPy brings no OpenBLAS with kernels for Haswell here: expect other bytes",
+            stage=name,
+        )
+        print(told, file=sys.stderr)
     return {
         "machine": platform.machine(),
         "environment": PINNED_ENVIRONMENT,
+        "matrix_products": "OpenBLAS" if pinned else "torch",
         "vector_unit": found,
         "threads": torch.get_num_threads(),
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),

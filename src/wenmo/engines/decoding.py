@@ -2,8 +2,8 @@
 
 On a CPU a row's logits are bit for bit the same in any batch. For this, prompts are padded to a
 multiple of PADDED_TOKENS, a batch holds prompts of one padded length, and its number of rows is a
-multiple of CPU_ROWS, since the library multiplies matrices of other sizes by another code path. On
-GPUs no such number of rows is known.
+multiple of CPU_ROWS, since OpenBLAS multiplies the rows that are left over by other code. No such
+number of rows is known of GPUs.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ from wenmo.engines.verse_rows import VerseRows
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-CPU_ROWS = 8
+CPU_ROWS = 12
 PADDED_TOKENS = 32
 SHRINK_BELOW = 7 / 8
 """Ended rows leave the batch when at most this share of its rows would stay."""

@@ -9,6 +9,7 @@ from wenmo.config.params_file import Precision
 from wenmo.config.train import Quantization
 from wenmo.core.errors import UserError
 from wenmo.core.language import N_, gettext
+from wenmo.core.matrix_products import pin_matrix_products
 from wenmo.core.outside import read_json_object
 from wenmo.model.chat import end_token
 from wenmo.model.folder import PICKLED_WEIGHTS, TOKENIZERS, WEIGHTS, broken_file
@@ -69,6 +70,7 @@ def choose_deterministic_algorithms() -> None:
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Filling uninitialised memory takes time, and nothing here reads it.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    pin_matrix_products()
 
 
 def refuse_without_model(folder: Path) -> None:
