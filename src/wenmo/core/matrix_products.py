@@ -3,8 +3,8 @@
 MKL has one code path that gives the same bytes on processors of all makers, and that is SSE2. The
 kernels of OpenBLAS for Haswell run on any processor with AVX2, whoever made it. They add the terms
 of a product in an order that its shape decides: the sizes of blocks are constants
-(https://github.com/OpenMathLib/OpenBLAS/blob/v0.3.30/param.h, `#ifdef HASWELL`). They are four
-times as fast, and more for narrow products such as those of LoRA (bench/matrix_products.md).
+(https://github.com/OpenMathLib/OpenBLAS/blob/v0.3.30/param.h, `#ifdef HASWELL`). They are two
+to four times as fast (bench/matrix_products.md).
 """
 
 import warnings
