@@ -4,7 +4,7 @@ MKL has one code path that gives the same bytes on processors of all makers, and
 kernels of OpenBLAS for Haswell run on any processor with AVX2, whoever made it. They add the terms
 of a product in an order that its shape decides: the sizes of blocks are constants
 (https://github.com/OpenMathLib/OpenBLAS/blob/v0.3.30/param.h, `#ifdef HASWELL`). They are two
-to four times as fast (bench/matrix_products.md).
+to four times as fast (bench/product_shapes.md).
 """
 
 import warnings
