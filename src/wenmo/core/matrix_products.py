@@ -66,12 +66,23 @@ def _library() -> "torch.library.Library":
     return torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
 
 
-def _product(theirs: Kernel, keys: Any, a: "torch.Tensor", b: "torch.Tensor") -> "torch.Tensor":
+def _by_either(
+    ours: Callable[..., "torch.Tensor"],
+    theirs: Kernel,
+    keys: Any,
+    *tensors: "torch.Tensor",
+    **factors: float,
+) -> "torch.Tensor":
+    """By our function of the tensors, or by torch for other dtypes and where factors are given."""
+    if factors or not _are_single(*tensors):
+        return theirs.call_boxed(keys, *tensors, **factors)
+    return ours(*tensors)
+
+
+def _product(a: "torch.Tensor", b: "torch.Tensor") -> "torch.Tensor":
     import numpy as np
     import torch
 
-    if not _are_single(a, b):
-        return theirs.call_boxed(keys, a, b)
     # torch makes room for it, and says in its own words if there is none.
     found = torch.empty(*a.shape[:-1], b.shape[-1], dtype=a.dtype)
     np.matmul(_array(a), _array(b), out=found.numpy())
@@ -83,41 +94,23 @@ def _product_into(
 ) -> "torch.Tensor":
     if not _are_single(a, b, out) or out.shape != (a.shape[0], b.shape[1]):
         return theirs.call_boxed(keys, a, b, out=out)
-    return out.copy_(_product(theirs, keys, a, b))
+    return out.copy_(_product(a, b))
 
 
-def _sum_with_product(
-    theirs: Kernel,
-    keys: Any,
-    c: "torch.Tensor",
-    a: "torch.Tensor",
-    b: "torch.Tensor",
-    **factors: float,
-) -> "torch.Tensor":
-    if not _are_single(c, a, b) or factors:
-        return theirs.call_boxed(keys, c, a, b, **factors)
-    return _product(theirs, keys, a, b).add_(c)
+def _sum_with_product(c: "torch.Tensor", a: "torch.Tensor", b: "torch.Tensor") -> "torch.Tensor":
+    return _product(a, b).add_(c)
 
 
-def _product_added(
-    theirs: Kernel,
-    keys: Any,
-    c: "torch.Tensor",
-    a: "torch.Tensor",
-    b: "torch.Tensor",
-    **factors: float,
-) -> "torch.Tensor":
-    if not _are_single(c, a, b) or factors:
-        return theirs.call_boxed(keys, c, a, b, **factors)
-    return c.add_(_product(theirs, keys, a, b))
+def _product_added(c: "torch.Tensor", a: "torch.Tensor", b: "torch.Tensor") -> "torch.Tensor":
+    return c.add_(_product(a, b))
 
 
 KERNELS: dict[str, Callable[..., "torch.Tensor"]] = {
-    "mm": _product,
+    "mm": partial(_by_either, _product),
     "mm.out": _product_into,
-    "addmm": _sum_with_product,
-    "addmm_": _product_added,
-    "bmm": _product,
+    "addmm": partial(_by_either, _sum_with_product),
+    "addmm_": partial(_by_either, _product_added),
+    "bmm": partial(_by_either, _product),
 }
 """The operators of torch that layers, attention, losses and their gradients come down to."""
 
