@@ -3,6 +3,8 @@
 PYTHONPATH=src python stages/train.py poetry
 """
 
+import os
+import sys
 from importlib import import_module
 from pathlib import Path
 
@@ -13,10 +15,15 @@ from wenmo.core.processes import IS_MAIN_PROCESS
 from wenmo.core.reading import read_rows
 from wenmo.core.records import write_json
 from wenmo.core.stage import parse_arguments, run_stage
+from wenmo.model.cost import cost_in_words
+from wenmo.model.tracking import TRACKER_ENVIRONMENT
 from wenmo.model.training import Outputs
 
 if __name__ == "__main__":
     task = parse_arguments(__doc__, task="novel, fairytale or poetry").task
+    # Nothing is downloaded: kernels of the hub are those that the user has fetched.
+    for name, value in {"HF_HUB_OFFLINE": "1", **TRACKER_ENVIRONMENT}.items():
+        os.environ.setdefault(name, value)
     with run_stage("train", task) as log:
         params, chat = TrainParams.load("train", task), ChatParams.load("chat", task)
         # The result of `check` may have come by `dvc pull` from another machine.
@@ -39,3 +46,4 @@ if __name__ == "__main__":
         )
         if IS_MAIN_PROCESS:
             write_json(Path(f"metrics/train/{task}.json"), ledger)
+            print(f"train: {cost_in_words(log)}", file=sys.stderr)

@@ -145,6 +145,46 @@ def test_stopped_by_a_signal_it_saves_says_where_and_goes_on(
     assert trained_bytes(folder) == left_alone
 
 
+def test_a_tracker_shows_the_training_in_logs_and_the_result_is_the_same(
+    small_base: Path, tmp_path: Path, left_alone: dict[str, dict[str, str]]
+) -> None:
+    folder = training_folder(tmp_path / "run", small_base, report_to="tensorboard")
+    process = start(folder)
+    errors = process.communicate()[1]
+    assert process.returncode == 0, errors
+    assert trained_bytes(folder) == left_alone
+    assert list((folder / "logs/tensorboard").glob("events.*"))
+    log = json.loads((folder / "logs/train/poetry.json").read_text())
+    assert 0 < log["data_wait"] < 1
+    assert log["device_idle"] is None or 0 <= log["device_idle"] < 1
+    assert re.fullmatch(
+        r"train: [\d,]+ tokens per second, \d+% of what this device's matrix products reach;"
+        r" at most [\d,]+ MiB; \d+\.\d% of the time waiting for rows.*",
+        errors.splitlines()[-1],
+    )
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("begin", ["pissa", "eva"])
+def test_what_a_training_began_with_is_there_again_when_it_goes_on(
+    small_base: Path, tmp_path: Path, begin: str
+) -> None:
+    """PiSSA's base and LoRA+'s rates are in no checkpoint; NEFTune draws noise at each step."""
+    lora = params_file.read(ROOT / "params.yaml")["train"]["lora"]
+    lora |= {"init_lora_weights": begin, "loraplus_lr_ratio": 4.0}
+    settings = {"lora": lora, "neftune_noise_alpha": 5.0, "learning_rate": 1e-3}
+    alone = training_folder(tmp_path / "alone", small_base, **settings)
+    finish(start(alone))
+    stopped = training_folder(tmp_path / "stopped", small_base, **settings)
+    process = start(stopped)
+    steps_seen(process, 20)
+    process.kill()
+    process.communicate()
+    assert last_checkpoint(stopped) > 0
+    finish(start(stopped))
+    assert trained_bytes(stopped) == trained_bytes(alone)
+
+
 # Several processes
 
 TORCHRUN = ("torchrun", "--nproc_per_node=2")

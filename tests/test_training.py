@@ -236,6 +236,18 @@ WAYS: dict[str, dict[str, Any]] = {
     "rsLoRA": {"lora": {"use_rslora": True}},
     "DoRA": {"lora": {"use_dora": True}},
     "all-linear": {"lora": {"target_modules": "all-linear"}},
+    "LoRA+": {"lora": {"loraplus_lr_ratio": 4.0}},
+    "LoRA+ with adamw_8bit": {"lora": {"loraplus_lr_ratio": 4.0}, "optim": "adamw_8bit"},
+    "PiSSA": {"lora": {"init_lora_weights": "pissa"}},
+    "PiSSA in bf16": {"lora": {"init_lora_weights": "pissa"}, "precision": "bf16"},
+    "EVA": {"lora": {"init_lora_weights": "eva"}, "learning_rate": 1e-2},
+    "EVA, packed": {
+        "lora": {"init_lora_weights": "eva"},
+        "learning_rate": 1e-2,
+        "packing": True,
+    },
+    "4bit EVA": {"lora": {"init_lora_weights": "eva"}, "quantization": "4bit"},
+    "NEFTune": {"neftune_noise_alpha": 5.0},
     "bf16": {"precision": "bf16"},
     "auto": {"precision": "auto"},
     "8bit": {"quantization": "8bit", "precision": "bf16"},
@@ -247,6 +259,7 @@ WAYS: dict[str, dict[str, Any]] = {
     },
     "4bit DoRA": {"quantization": "4bit", "lora": {"use_dora": True}},
     "paged_adamw_8bit": {"optim": "paged_adamw_8bit"},
+    "adamw_8bit": {"optim": "adamw_8bit"},
     "adamw_torch_fused": {"optim": "adamw_torch_fused"},
     "activation checkpointing": {"gradient_checkpointing": True},
     "QLoRA with all savings": {
@@ -367,7 +380,33 @@ IMPOSSIBLE = {
     ),
     "an attention that is not known to part packed rows": (
         {"packing": True, "attn_implementation": "flex_attention"},
-        "Input should be 'sdpa', 'eager' or 'flash_attention_2'",
+        "expected sdpa, eager, flash_attention_2, or a build of the Hugging Face Hub",
+    ),
+    "a kernel that anybody may have published": (
+        {"attn_implementation": "somebody/flash-attn2"},
+        "expected sdpa, eager, flash_attention_2, or a build of the Hugging Face Hub",
+    ),
+    "PiSSA of rounded weights": (
+        {"quantization": "4bit", "lora": {"init_lora_weights": "pissa"}},
+        "init_lora_weights pissa decomposes the base's weights, which quantization 4bit has",
+    ),
+    "PiSSA and DoRA": (
+        {"lora": {"init_lora_weights": "pissa", "use_dora": True}},
+        "set use_dora to false or init_lora_weights to default",
+    ),
+    "EVA, sharded": (
+        {
+            "lora": {"init_lora_weights": "eva"},
+            "launcher": "accelerate launch --config_file configs/fsdp.yaml",
+        },
+        "lora.init_lora_weights eva needs whole weights on each device",
+    ),
+    "LoRA+, sharded": (
+        {
+            "lora": {"loraplus_lr_ratio": 16},
+            "launcher": "accelerate launch --config_file configs/fsdp.yaml",
+        },
+        "lora.loraplus_lr_ratio 16 needs whole weights on each device",
     ),
 }
 
@@ -393,26 +432,65 @@ def test_a_launcher_may_be_started_on_each_machine_of_a_job(launcher: str) -> No
 
 
 MISSING = {
-    "bitsandbytes": ({"quantization": "4bit"}, "4bit needs bitsandbytes, which is not installed"),
-    "bitsandbytes for AdamW": ({"optim": "paged_adamw_8bit"}, "paged_adamw_8bit needs bitsandb"),
-    "flash-attn": ({"attn_implementation": "flash_attention_2"}, "flash-attn; set it to sdpa"),
+    "bitsandbytes": (
+        {"quantization": "4bit"},
+        "quantization 4bit needs bitsandbytes, which is not installed here; pip install -c",
+    ),
+    "bitsandbytes for AdamW": ({"optim": "adamw_8bit"}, "optim adamw_8bit needs bitsandbytes"),
+    "bitsandbytes for paged AdamW": ({"optim": "paged_adamw_8bit"}, "needs bitsandbytes"),
+    "flash-attn": (
+        {"attn_implementation": "flash_attention_2"},
+        "flash_attention_2 needs flash_attn, which is not installed here; pip install flash-attn",
+    ),
+    "kernels": (
+        {"attn_implementation": "kernels-community/flash-attn3"},
+        "kernels-community/flash-attn3 needs kernels, which is not installed here; pip install -c",
+    ),
+    "kernels for layers": ({"use_kernels": True}, "use_kernels needs kernels, which is not"),
     "deepspeed": (
         {"launcher": "accelerate launch --config_file configs/deepspeed_zero3.yaml"},
-        "needs deepspeed; pip install deepspeed",
+        "needs deepspeed, which is not installed here; pip install deepspeed",
     ),
-    "a GPU": ({"precision": "fp16"}, "precision fp16 needs a GPU"),
+    "a tracker": ({"report_to": "swanlab"}, "report_to swanlab needs swanlab, which is not"),
 }
 
 
 @pytest.mark.parametrize("case", MISSING)
-def test_what_a_machine_lacks_is_told_with_the_way_out(
+def test_a_package_that_is_not_there_is_told_with_the_way_out(
     case: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train_params, "find_spec", lambda _: None)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     update, reason = MISSING[case]
     assert reason in train_params.missing_here(settings(**update))
     assert train_params.missing_here(settings()) == ""
+
+
+FOR_GPUS = {
+    "fp16": ({"precision": "fp16"}, "precision fp16 needs a GPU"),
+    "flash-attn": ({"attn_implementation": "flash_attention_2"}, "flash_attention_2 needs a GPU"),
+    "a build of the hub": (
+        {"attn_implementation": "kernels-community/flash-attn2"},
+        "attn_implementation kernels-community/flash-attn2 needs a GPU",
+    ),
+    "fused layers": ({"use_kernels": True}, "use_kernels needs a GPU"),
+    "a compiled model": ({"torch_compile": True}, "torch_compile needs a GPU"),
+    "activations on the host": (
+        {"activation_offloading": True},
+        "activation_offloading needs a GPU",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FOR_GPUS)
+def test_what_needs_a_gpu_is_refused_without_one(
+    case: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_params, "find_spec", lambda _: True)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    update, reason = FOR_GPUS[case]
+    assert reason in train_params.missing_here(settings(**update))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert train_params.missing_here(settings(**update)) == ""
 
 
 def test_held_out_loss_counts_the_answer_alone(small_base: Path, trained: tuple) -> None:

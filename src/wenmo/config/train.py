@@ -1,5 +1,6 @@
 """Section `train`: LoRA training, and the settings that cannot work together or on this machine."""
 
+import re
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -8,6 +9,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from wenmo.config.grpo import GrpoParams
 from wenmo.config.learning_rate import LearningRate
+from wenmo.config.lora import LoraParams
 from wenmo.config.params_file import (
     PARAMS_FILE,
     Count,
@@ -26,6 +28,19 @@ Method = Literal["sft", "grpo"]
 METHODS: tuple[Method, ...] = get_args(Method)
 """Ways to fit an adapter, each a module of wenmo.methods."""
 
+ATTENTION = re.compile(r"sdpa|eager|flash_attention_2|kernels-community/[\w-]+(@\w+)?")
+"""Attention of transformers, of the package flash-attn, or a build of the Hugging Face Hub."""
+
+OPTIMIZERS_OF_8_BITS = ("adamw_8bit", "paged_adamw_8bit")
+
+TRACKERS = {
+    "tensorboard": "tensorboardX",
+    "trackio": "trackio",
+    "swanlab": "swanlab",
+    "wandb": "wandb",
+}
+"""The package of each tracker that transformers knows."""
+
 
 def _steps_or_epochs(value: int) -> int:
     if value < 1 and value != -1:
@@ -33,15 +48,15 @@ def _steps_or_epochs(value: int) -> int:
     return value
 
 
-class LoraParams(Section):
-    """Section `train.lora`; the names are those of peft.LoraConfig."""
-
-    r: PositiveInt
-    lora_alpha: PositiveFloat
-    lora_dropout: Fraction
-    use_rslora: bool
-    use_dora: bool
-    target_modules: Literal["all-linear"] | Annotated[list[str], Field(min_length=1)]
+def _known_attention(value: str) -> str:
+    if not ATTENTION.fullmatch(value):
+        raise ValueError(
+            gettext(
+                "expected sdpa, eager, flash_attention_2, or a build of the Hugging Face Hub such"
+                " as kernels-community/flash-attn2"
+            )
+        )
+    return value
 
 
 class TrainParams(Section):
@@ -61,13 +76,17 @@ class TrainParams(Section):
     lr_scheduler_type: Literal["constant", "linear", "cosine"]
     warmup_steps: Count
     weight_decay: float = Field(ge=0)
-    optim: Literal["adamw_torch", "adamw_torch_fused", "paged_adamw_8bit"]
+    neftune_noise_alpha: float = Field(ge=0)
+    optim: Literal["adamw_torch", "adamw_torch_fused", "adamw_8bit", "paged_adamw_8bit"]
     precision: Precision | Literal["auto"]
     quantization: Quantization
     bnb_4bit_quant_type: Literal["nf4", "fp4"]
     bnb_4bit_use_double_quant: bool
-    attn_implementation: Literal["sdpa", "eager", "flash_attention_2"]
+    attn_implementation: Annotated[str, AfterValidator(_known_attention)]
+    use_kernels: bool
+    torch_compile: bool
     gradient_checkpointing: bool
+    activation_offloading: bool
     logging_steps: PositiveInt
     eval_strategy: Literal["steps", "epoch"]
     eval_steps: PositiveInt
@@ -75,6 +94,7 @@ class TrainParams(Section):
     save_steps: PositiveInt
     save_total_limit: PositiveInt
     load_best_model_at_end: bool
+    report_to: Literal["none", "tensorboard", "trackio", "swanlab", "wandb"]
     # srun alone would start several trainings that know nothing of one another.
     launcher: str = Field(pattern=r"^(python$|(srun .+ )?(torchrun|accelerate launch) )")
     lora: LoraParams
@@ -88,15 +108,16 @@ class TrainParams(Section):
 
     def in_use(self) -> dict[str, Any]:
         """The section as it bears on the adapter: without what its method does not read."""
-        return self.supervised() if self.method == "sft" else self.model_dump()
+        return self.supervised() if self.method == "sft" else self.model_dump(exclude={"report_to"})
 
     def supervised(self) -> dict[str, Any]:
         """The section as it bears on supervised training."""
-        return self.model_dump(exclude={"method", "grpo"})
+        return self.model_dump(exclude={"method", "grpo", "report_to"})
 
     @model_validator(mode="after")
     def _can_work(self) -> Self:
         _refuse_sharded_quantization(self)
+        _refuse_what_adapters_cannot_do(self)
         _refuse_uncomparable_checkpoints(self)
         _refuse_what_rewards_cannot_do(self)
         return self
@@ -107,33 +128,84 @@ def missing_here(params: TrainParams) -> str:
 
     This is no part of the validation: params.yaml may be written on a laptop for a GPU server.
     """
-    if params.optim == "paged_adamw_8bit" or params.quantization != "none":
-        wanted = params.optim if params.quantization == "none" else params.quantization
-        if find_spec("bitsandbytes") is None:
-            way_out = "pip install -c constraints.txt -e '.[gpu]'"
+    for module, wanted, way_out in _packages(params):
+        if find_spec(module) is None:
             return gettext(
-                "{wanted} needs bitsandbytes, which is not installed here; {way_out}",
+                "{wanted} needs {module}, which is not installed here; {way_out}",
                 wanted=wanted,
+                module=module,
                 way_out=way_out,
             )
-    if params.attn_implementation == "flash_attention_2" and find_spec("flash_attn") is None:
-        return gettext(
-            "attn_implementation flash_attention_2 needs the package flash-attn; set it to sdpa"
-        )
-    if "deepspeed" in params.launcher and find_spec("deepspeed") is None:
-        return gettext(
-            "launcher {launcher!r} needs deepspeed; pip install deepspeed", launcher=params.launcher
-        )
-    if params.precision == "fp16":
+    reasons = _reasons_for_a_gpu(params)
+    if reasons:
         # torch takes seconds to load, and no other setting needs it here.
         import torch
 
         if not torch.cuda.is_available():
-            return gettext(
+            return reasons[0]
+    return ""
+
+
+def _packages(params: TrainParams) -> list[tuple[str, str, str]]:
+    """Modules that settings need besides the default ones: module, setting, way out."""
+    attention = params.attn_implementation
+    extra = "pip install -c constraints.txt -e '.[{}]'".format
+    found = []
+    if params.quantization != "none":
+        found.append(("bitsandbytes", f"quantization {params.quantization}", extra("gpu")))
+    if params.optim in OPTIMIZERS_OF_8_BITS:
+        found.append(("bitsandbytes", f"optim {params.optim}", extra("gpu")))
+    if attention == "flash_attention_2":
+        found.append(("flash_attn", f"attn_implementation {attention}", "pip install flash-attn"))
+    if "/" in attention:
+        found.append(("kernels", f"attn_implementation {attention}", extra("kernels")))
+    if params.use_kernels:
+        found.append(("kernels", "use_kernels", extra("kernels")))
+    if "deepspeed" in params.launcher:
+        found.append(("deepspeed", f"launcher {params.launcher!r}", "pip install deepspeed"))
+    if params.report_to != "none":
+        package = TRACKERS[params.report_to]
+        found.append((package, f"report_to {params.report_to}", f"pip install {package}"))
+    return found
+
+
+def _reasons_for_a_gpu(params: TrainParams) -> list[str]:
+    """Why settings need a GPU, each with the way out."""
+    found = []
+    if params.precision == "fp16":
+        found.append(
+            gettext(
                 "precision fp16 needs a GPU, since its gradients are scaled there; set it to bf16,"
                 " fp32 or auto"
             )
-    return ""
+        )
+    if params.attn_implementation not in ("sdpa", "eager"):
+        found.append(
+            gettext(
+                "attn_implementation {attention} needs a GPU, for which it is written; set it to"
+                " sdpa",
+                attention=params.attn_implementation,
+            )
+        )
+    if params.use_kernels:
+        found.append(
+            gettext("use_kernels needs a GPU, for which its layers are written; set it to false")
+        )
+    if params.torch_compile:
+        found.append(
+            gettext(
+                "torch_compile needs a GPU: compiled for a CPU, a model multiplies by other"
+                " routines than those that give the same bytes everywhere; set it to false"
+            )
+        )
+    if params.activation_offloading:
+        found.append(
+            gettext(
+                "activation_offloading needs a GPU, from whose memory activations are moved to the"
+                " host's; set it to false"
+            )
+        )
+    return found
 
 
 def refuse_missing(params: TrainParams, task: str, path: Path = PARAMS_FILE) -> None:
@@ -155,11 +227,34 @@ def _refuse_sharded_quantization(params: TrainParams) -> None:
                 launcher=params.launcher,
             )
         )
-    if params.optim == "paged_adamw_8bit" and is_sharded:
+    if params.optim in OPTIMIZERS_OF_8_BITS and is_sharded:
         raise ValueError(
             gettext(
-                "optim paged_adamw_8bit cannot be sharded by {launcher!r}; set optim to"
-                " adamw_torch_fused",
+                "optim {optim} cannot be sharded by {launcher!r}; set optim to adamw_torch_fused",
+                optim=params.optim,
+                launcher=params.launcher,
+            )
+        )
+
+
+def _refuse_what_adapters_cannot_do(params: TrainParams) -> None:
+    begin, ratio = params.lora.init_lora_weights, params.lora.loraplus_lr_ratio
+    if begin == "pissa" and params.quantization != "none":
+        raise ValueError(
+            gettext(
+                "init_lora_weights pissa decomposes the base's weights, which quantization"
+                " {quantization} has rounded; set one of them to its default",
+                quantization=params.quantization,
+            )
+        )
+    needs_whole = [f"init_lora_weights {begin}"] if begin != "default" else []
+    needs_whole += [f"loraplus_lr_ratio {ratio:g}"] if ratio != 1 else []
+    if needs_whole and ("fsdp" in params.launcher or "deepspeed" in params.launcher):
+        raise ValueError(
+            gettext(
+                "lora.{setting} needs whole weights on each device, which {launcher!r} shards; set"
+                " launcher to torchrun --nproc_per_node=N",
+                setting=needs_whole[0],
                 launcher=params.launcher,
             )
         )

@@ -2,22 +2,80 @@
 
 import platform
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from wenmo.core.language import gettext
 from wenmo.core.processes import peak_mebibytes
 
 if TYPE_CHECKING:
     import torch
+    from transformers import TrainerCallback
     from trl import SFTTrainer
 
 CEILING_SECONDS = 0.3
 
+PROFILED_STEPS = range(3, 6)
+"""The steps of a process whose kernels are counted; those before warm up."""
 
-def training_cost(trainer: "SFTTrainer", seconds: float) -> dict[str, Any]:
+
+def measured_trainer() -> "type[SFTTrainer]":
+    """TRL's trainer, which also counts the seconds that it waits for rows (`data_seconds`)."""
+    from trl import SFTTrainer
+
+    class MeasuredTrainer(SFTTrainer):  # type: ignore[misc]
+        data_seconds = 0.0
+
+        def get_batch_samples(self, *arguments: Any, **options: Any) -> Any:
+            started = time.monotonic()
+            found = super().get_batch_samples(*arguments, **options)
+            self.data_seconds += time.monotonic() - started
+            return found
+
+    return MeasuredTrainer
+
+
+def idle_callback() -> "TrainerCallback":
+    """What finds the share of time in which a GPU computes nothing, for the host or for data.
+
+    `idle` is that share of a few steps, or None without a GPU or after fewer steps.
+    """
+    import torch
+    from transformers import TrainerCallback
+
+    class Idle(TrainerCallback):  # type: ignore[misc]
+        idle: float | None = None
+        steps = 0
+        profiler: torch.profiler.profile | None = None
+
+        def on_step_begin(self, *_: Any, **__: Any) -> None:
+            self.steps += 1
+            if self.steps == PROFILED_STEPS.start and torch.cuda.is_available():
+                torch.cuda.synchronize()
+                activities = [torch.profiler.ProfilerActivity.CUDA]
+                self.profiler = torch.profiler.profile(activities=activities)
+                self.profiler.start()
+                self.started = time.monotonic()
+
+        def on_step_end(self, *_: Any, **__: Any) -> None:
+            if self.profiler and self.steps == PROFILED_STEPS[-1]:
+                torch.cuda.synchronize()
+                seconds = time.monotonic() - self.started
+                self.profiler.stop()
+                kernels = sum(e.self_device_time_total for e in self.profiler.key_averages())
+                self.idle = max(0.0, 1 - kernels / 1e6 / seconds)
+                self.profiler = None
+
+    return Idle()
+
+
+def training_cost(trainer: Any, seconds: float, idle: float | None) -> dict[str, Any]:
     """The cost of this process's part of a training, for logs/train/<task>.json.
 
     Tokens are those of the sequences without padding, over all devices. Utilisation is model FLOPs
     a second over what a large matrix product reaches on the same device in the same number format.
+    `data_wait` is the share of time in which the trainer waited for rows, and `device_idle` that in
+    which a GPU waited for the host or for rows (None: not measured).
     """
     # Like the seconds, tokens count from where a resumed training went on.
     tokens = trainer._total_train_tokens
@@ -32,11 +90,28 @@ def training_cost(trainer: "SFTTrainer", seconds: float) -> dict[str, Any]:
         "model_flops_per_second": round(flops),
         "matrix_product_flops_per_second": round(ceiling),
         "utilisation": round(flops / ceiling, 4),
+        "data_wait": round(trainer.data_seconds / seconds, 4),
+        "device_idle": None if idle is None else round(idle, 4),
         "peak_device_mebibytes": peak_device_mebibytes(),
         "devices": devices,
         "hardware": hardware(),
         "number_format": str(dtype).removeprefix("torch."),
     }
+
+
+def cost_in_words(cost: Mapping[str, Any]) -> str:
+    """What `training_cost` measured, as one line for the end of the stage."""
+    told = gettext(
+        "{rate:,.0f} tokens per second, {utilisation:.0%} of what this device's matrix products"
+        " reach; at most {memory:,} MiB; {wait:.1%} of the time waiting for rows",
+        rate=cost["tokens_per_second"],
+        utilisation=cost["utilisation"],
+        memory=cost["peak_device_mebibytes"],
+        wait=cost["data_wait"],
+    )
+    if cost["device_idle"] is not None:
+        told += gettext("; the GPU idle for {idle:.1%}", idle=cost["device_idle"])
+    return told
 
 
 def flops_per_token(trainer: "SFTTrainer") -> float:

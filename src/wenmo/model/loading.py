@@ -145,6 +145,7 @@ def load_trainable(
     folder: Path,
     precision: Precision,
     attn_implementation: str,
+    use_kernels: bool,
     quantization: Quantization,
     bnb_4bit_quant_type: str,
     bnb_4bit_use_double_quant: bool,
@@ -152,8 +153,9 @@ def load_trainable(
     """The base model for training, its weights in fewer bits where asked.
 
     The trainer decides on the device, and may shard the model over several. Quantised weights
-    cannot be moved, so they are read onto this process's device. Raises UserError as `load_model`
-    does.
+    cannot be moved, so they are read onto this process's device, where kernels are chosen, too.
+    Kernels of the Hugging Face Hub are those of the local cache, since the stage sets
+    HF_HUB_OFFLINE. Raises UserError as `load_model` does, and if a kernel is not there.
     """
     from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
@@ -161,16 +163,20 @@ def load_trainable(
     options = {
         "dtype": _dtype(precision),
         "attn_implementation": attn_implementation,
+        "use_kernels": use_kernels,
         "local_files_only": True,
         "trust_remote_code": False,
         "use_safetensors": True,
     }
     refuse_without_model(folder)
+    if quantization != "none" or use_kernels:
+        from accelerate import PartialState
+
+        options["device_map"] = {"": PartialState().device}
     if quantization == "none":
-        with refusing_misfits(folder):
+        with refusing_misfits(folder), refusing_missing_kernels():
             return AutoModelForCausalLM.from_pretrained(folder, **options)
 
-    from accelerate import PartialState
     from peft import prepare_model_for_kbit_training
 
     bits = BitsAndBytesConfig(
@@ -180,10 +186,8 @@ def load_trainable(
         bnb_4bit_use_double_quant=bnb_4bit_use_double_quant,
         bnb_4bit_compute_dtype=_dtype(precision),
     )
-    with refusing_misfits(folder):
-        model = AutoModelForCausalLM.from_pretrained(
-            folder, quantization_config=bits, device_map={"": PartialState().device}, **options
-        )
+    with refusing_misfits(folder), refusing_missing_kernels():
+        model = AutoModelForCausalLM.from_pretrained(folder, quantization_config=bits, **options)
     for layer in model.modules():
         # On CPUs with AVX-512 BF16, bitsandbytes 0.50 repacks 4-bit weights when a held-out loss is
         # measured, for a kernel without gradients, and training then goes on without them.
@@ -191,6 +195,21 @@ def load_trainable(
             layer.support_avx512bf16_for_cpu = False
     # Activation checkpointing is turned on by the trainer.
     return prepare_model_for_kbit_training(model, use_gradient_checkpointing=False)
+
+
+@contextmanager
+def refusing_missing_kernels() -> Iterator[None]:
+    """Turn the error of a kernel that is not in the local cache into one line with the way out."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        if "kernels-community/" not in str(error):
+            raise
+        raise UserError(
+            "{error} `hf download --repo-type kernel NAME --revision v1` brings a kernel into the"
+            " local cache, by its name and version",
+            error=" ".join(str(error).split()),
+        ) from None
 
 
 def refuse_unknown_architecture(folder: Path) -> None:

@@ -25,9 +25,10 @@ from wenmo.model.checkpoints import (
     stopped_by_signals,
     training_digest,
 )
-from wenmo.model.cost import training_cost
+from wenmo.model.cost import idle_callback, measured_trainer, training_cost
 from wenmo.model.curves import curves_callback, keep_curves
 from wenmo.model.loading import load_tokenizer, load_trainable, refuse_without_model, resolved
+from wenmo.model.lora import adapter_config, begin_adapter, write_adapter
 from wenmo.model.packing import refuse_mixed_rows
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 
 IGNORED = -100
 """The label of a token without a loss, as torch's cross entropy and TRL have it."""
+
+INITIAL = "initial-adapter"
+"""The folder beside the checkpoints with the adapter's first weights, if they are needed."""
 
 
 @dataclass(frozen=True)
@@ -98,12 +102,13 @@ def train(
         )
         covered = coverage(trainer.model)
         trainer.add_callback(curves_callback(Path(scratch)))
+        trainer.add_callback(idle := idle_callback())
         log["arguments"] = trainer.args.to_dict()
         seconds = run(trainer, checkpoints)
         eval_loss = final_eval_loss(trainer)
-        log |= training_cost(trainer, seconds)
-        # On every process, since it gathers the adapter from all devices.
-        trainer.save_model(str(Path(scratch) / "adapter"))
+        log |= training_cost(trainer, seconds, idle.idle)
+        initial = checkpoints.folder / INITIAL
+        write_adapter(trainer, params.lora, initial, Path(scratch) / "adapter")
         if IS_MAIN_PROCESS:
             keep_adapter(Path(scratch) / "adapter", outputs.adapter)
             keep_curves(Path(scratch), outputs.curves)
@@ -166,20 +171,18 @@ def new_trainer(
 
     Raises UserError if the base has none of the layers that are to get an adapter.
     """
-    from peft import LoraConfig
     from peft.utils.error import NoMatchingPeftModuleError
     from transformers import set_seed
-    from trl import SFTTrainer
 
     set_seed(seed)
     try:
-        return SFTTrainer(
+        trainer = measured_trainer()(
             model=trainable_base(base, params),
             args=trainer_arguments(params, checkpoints, seed),
             train_dataset=labelled(rows),
             eval_dataset=labelled(eval_rows),
             processing_class=tokenizer,
-            peft_config=LoraConfig(task_type="CAUSAL_LM", **params.lora.model_dump()),
+            peft_config=adapter_config(params.lora),
         )
     except NoMatchingPeftModuleError:
         raise UserError(
@@ -188,6 +191,8 @@ def new_trainer(
             base=base,
             names=params.lora.target_modules,
         ) from None
+    begin_adapter(trainer, params.lora, checkpoints.folder / INITIAL)
+    return trainer
 
 
 def trainable_base(base: Path, params: TrainParams) -> "PreTrainedModel":
@@ -196,6 +201,7 @@ def trainable_base(base: Path, params: TrainParams) -> "PreTrainedModel":
         base,
         resolved(params.precision),
         params.attn_implementation,
+        params.use_kernels,
         params.quantization,
         params.bnb_4bit_quant_type,
         params.bnb_4bit_use_double_quant,
@@ -233,15 +239,22 @@ def trainer_arguments(params: TrainParams, checkpoints: Checkpoints, seed: int) 
         "bnb_4bit_quant_type",
         "bnb_4bit_use_double_quant",
         "attn_implementation",
+        "use_kernels",
         "lora",
+        "neftune_noise_alpha",
+        "report_to",
     }
     return SFTConfig(
         **params.model_dump(exclude=ours),
         **machine_arguments(params),
         output_dir=str(checkpoints.folder),
+        # Trackers show a run by this name.
+        run_name="-".join(checkpoints.folder.parts[-2:]),
+        project="wenmo",
         seed=seed,
         data_seed=seed,
         completion_only_loss=True,
+        neftune_noise_alpha=params.neftune_noise_alpha or None,
         per_device_eval_batch_size=params.per_device_train_batch_size,
         # A resumed training has measured the start already.
         eval_on_start=checkpoints.latest is None,
@@ -258,7 +271,7 @@ def machine_arguments(params: TrainParams) -> dict[str, Any]:
     has_gpu = torch.cuda.is_available()
     precision = resolved(params.precision)
     return {
-        "report_to": "none",
+        "report_to": params.report_to,
         "use_cpu": not has_gpu,
         "ddp_backend": "gloo" if PROCESSES > 1 and not has_gpu else None,
         "ddp_find_unused_parameters": False,
