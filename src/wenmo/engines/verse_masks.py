@@ -190,8 +190,10 @@ class VerseMasks:
         mask[self.words.verse_tokens[repeats > slack]] = False
         if not slack and not exempt:
             # Perhaps all characters that begin with some bytes stand in the poem already.
+            begun = {start for each in state.seen for start in starts(each)}
             for tail, tokens in self.words.tails:
-                mask[tokens] &= self.machine.may_begin(state, tail)
+                if tail in begun:
+                    mask[tokens] &= self.machine.may_begin(state, tail)
         return mask
 
     def _by_kind_and_rhyme(self, state: State, may_spell: bool) -> Mask:
