@@ -24,8 +24,8 @@ import wenmo.core.stage  # noqa: F401
 from wenmo.config.chat import ChatParams
 from wenmo.config.generate import VERSE_RULES, GenerateParams, VerseRule
 from wenmo.core.records import Row
-from wenmo.engines.engine import Model, Prompt, prompt_seed
-from wenmo.engines.transformers import TransformersEngine
+from wenmo.engines.answering import load_engine
+from wenmo.engines.engine import Engine, Model, Prompt, prompt_seed
 from wenmo.engines.verse_requests import asked_verses
 from wenmo.model.chat import prompt_messages
 from wenmo.scoring.poetry import different_characters, exact_form, rhymed, tones_kept
@@ -79,12 +79,12 @@ def _tune_rows(folder: Path, per_tune: int) -> list[Row]:
 
 
 def measured(
-    engine: TransformersEngine,
+    engine: Engine,
     model: Model,
     rows: list[Row],
     rule: VerseRule,
     temperature: float,
-    max_new_tokens: int,
+    params: GenerateParams,
 ) -> list[str]:
     """A line of the table."""
     chat, verses = ChatParams.load("chat", "poetry"), asked_verses("poetry", rows, rule)
@@ -96,9 +96,7 @@ def measured(
         )
         for row in rows
     ]
-    sampling = sampling_with(
-        engine.params.sampling, temperature=temperature, max_new_tokens=max_new_tokens
-    )
+    sampling = sampling_with(params.sampling, temperature=temperature)
     started = time.monotonic()
     found = {each.id: each for each in engine.generate(model, prompts, sampling)}
     seconds = time.monotonic() - started
@@ -122,18 +120,22 @@ def main() -> None:
     parser.add_argument("poems", type=Path, help="a CSV, or a clone of chinese-poetry for tunes")
     parser.add_argument("--max-new-tokens", type=int, default=160)
     parser.add_argument("--per-form", type=int, default=110)
+    parser.add_argument("--engine", choices=["transformers", "vllm"], default="transformers")
     parser.add_argument("--rules", nargs="*", choices=VERSE_RULES, default=["free", "full"])
     arguments = parser.parse_args()
     rows, model = rows_of(arguments.poems, arguments.per_form), Model("tuned", arguments.model)
+    params = GenerateParams.load("generate", "poetry")
+    sampling = sampling_with(params.sampling, max_new_tokens=arguments.max_new_tokens)
+    # vLLM takes what masks verse by rule when it is loaded, and leaves free prompts as they are.
+    update = {"engine": arguments.engine, "sampling": sampling, "verse": arguments.rules[-1]}
+    params = params.model_copy(update=update)
     lines = []
-    with TransformersEngine(GenerateParams.load("generate", "poetry")) as engine:
+    with load_engine(params, [model]) as engine:
         for rule in arguments.rules:
-            measured(engine, model, rows[:16], rule, 1.0, arguments.max_new_tokens)
+            measured(engine, model, rows[:16], rule, 1.0, params)
         for temperature in TEMPERATURES:
             for rule in arguments.rules:
-                lines.append(
-                    measured(engine, model, rows, rule, temperature, arguments.max_new_tokens)
-                )
+                lines.append(measured(engine, model, rows, rule, temperature, params))
                 print(*lines[-1], file=sys.stderr)
     print(table(HEADS, lines))
 

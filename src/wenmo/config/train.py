@@ -102,9 +102,9 @@ class TrainParams(Section):
 
     @property
     def reward_learning_rate(self) -> float:
-        """The peak learning rate of training by rewards; auto is a tenth of the other one."""
+        """The peak learning rate of training by rewards; auto is a 25th of the other one."""
         given = self.grpo.learning_rate
-        return self.learning_rate / 10 if given == "auto" else given
+        return self.learning_rate / 25 if given == "auto" else given
 
     def in_use(self) -> dict[str, Any]:
         """The section as it bears on the adapter: without what its method does not read."""
@@ -288,7 +288,7 @@ def _refuse_what_rewards_cannot_do(params: TrainParams) -> None:
         raise ValueError(
             gettext(
                 "grpo.learning_rate ({rate:g}) is above learning_rate ({most:g}); set it to auto,"
-                " a tenth of that, since rewards are noisy",
+                " a 25th of that, since rewards are noisy",
                 rate=params.reward_learning_rate,
                 most=params.learning_rate,
             )

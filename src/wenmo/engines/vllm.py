@@ -113,6 +113,8 @@ class VllmEngine:
         arguments = engine_arguments(model.folder, self.adapters, self.params, is_cpu_build())
         tokens = prompt_tokens(prompts, tokenizer, sampling, arguments["max_model_len"])
         if any(prompt.verse for prompt in prompts):
+            if self.params.verse == "free":
+                raise ValueError("an engine of verse free has no processor for verse by rule")
             refuse_impossible(prompts, model.folder, sampling.max_new_tokens)
         if self.folder != model.folder:
             self._stop()
