@@ -295,8 +295,8 @@ def test_what_cannot_work_is_refused_with_the_reason(case: str) -> None:
         settings(**deep_merge(SMALL, update))
 
 
-def test_without_a_rate_of_its_own_it_is_a_tenth() -> None:
-    assert settings(learning_rate=4e-3).reward_learning_rate == 4e-4
+def test_without_a_rate_of_its_own_it_is_a_25th() -> None:
+    assert settings(learning_rate=4e-3).reward_learning_rate == 1.6e-4
     own = settings(learning_rate=4e-3, grpo={"learning_rate": 2e-4})
     assert own.reward_learning_rate == 2e-4
 
