@@ -107,8 +107,16 @@ OURS: dict[str, dict[str, Any]] = {
     "novel-qwen3-8b": {"base_model.name": "Qwen/Qwen3-8B", "train.packing": True},
     "novel-qwen3.5-4b": {"base_model.name": "Qwen/Qwen3.5-4B", "train.packing": False},
     "novel-glm4-9b": {"base_model.name": "zai-org/GLM-4-9B-0414", "train.packing": True},
-    "fairytale-qwen3-1.7b": {"base_model.name": "Qwen/Qwen3-1.7B", "train.packing": True},
-    "poetry-qwen3-1.7b": {"base_model.name": "Qwen/Qwen3-1.7B", "train.packing": True},
+    "fairytale-qwen3-1.7b": {
+        "base_model.name": "Qwen/Qwen3-1.7B",
+        "train.packing": True,
+        "train.gradient_checkpointing": False,
+    },
+    "poetry-qwen3-1.7b": {
+        "base_model.name": "Qwen/Qwen3-1.7B",
+        "train.packing": True,
+        "train.gradient_checkpointing": False,
+    },
     "poetry-minicpm3-4b": {"base_model.name": "openbmb/MiniCPM3-4B", "train.packing": True},
     "path": {
         "base_model.source": "path",
