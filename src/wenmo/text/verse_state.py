@@ -163,7 +163,7 @@ class VerseMachine:
         avoided = frozenset() if self.slack(state) else state.seen
         kinds = self.alphabet.by_start.get(start, {}).values()
         examples = (next((c for c in kind if c not in avoided), None) for kind in kinds)
-        return any(each and self.step(state, each) is not None for each in examples)
+        return any(each and self.step(state, each, by_kind=True) for each in examples)
 
     def is_finished(self, state: State) -> bool:
         """Whether the poem is complete; nothing but its end may follow."""
