@@ -345,10 +345,19 @@ CASES: dict[str, list[tuple[Spoil, int, str]]] = {
         (write(REJECTED, '{"source": "a"}\n'), 1, f"{REJECTED}:1: not what prepare left out; run"),
         (remove(REJECTED), 1, f"{REJECTED}: no such file; run `dvc repro prepare@poetry`"),
     ],
-    "wenmo estimate": [
+    "wenmo estimate summarize": [
         (nothing, 1, "provider is offline .* set it to one of closed"),
         (param("tasks", ...), 2, "params.yaml: tasks: None: exp"),
         (together(ASKED, remove("data/prepared/novel")), 1, "no rows; run `dvc repro prepare@"),
+    ],
+    "wenmo estimate train": [
+        (param("train.optim", "sgd"), 2, "params.yaml: train.optim: 'sgd'"),
+        (param("base_model.source", "modelscope"), 2, "needs a repository such as"),
+        (
+            together(param("base_model.source", "modelscope"), param("base_model.name", "a/b")),
+            1,
+            "models/base is not the model that params.yaml names; run `dvc repro base_model`",
+        ),
     ],
     "wenmo compare nowhere": [(nothing, 1, "nowhere: unknown Git revision")],
     "wenmo compare HEAD --task drama": [(nothing, 2, "'drama' is no task; allowed")],

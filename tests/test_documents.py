@@ -50,7 +50,7 @@ NOT_IN_GIT = {
 }
 """Folders and files that git ignores and DVC does not know."""
 
-RUN = ("wenmo inspect ", "wenmo estimate", "wenmo batch export ", "wenmo prosody ", "wenmo trace ")
+RUN = ("wenmo inspect ", "wenmo estimate ", "wenmo batch export ", "wenmo prosody ", "wenmo trace ")
 POEM = "一篙春水绿，两岸杏花齐。渡口无人问，黄莺自在啼。"
 SONG = (
     "柳岸轻舟系暮烟，一灯摇影照无眠。秋声飞入小窗前。"

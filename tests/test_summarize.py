@@ -606,7 +606,7 @@ def test_equal_passages_are_asked_about_once(server: FaultServer) -> None:
 def test_the_commands_estimate_export_and_import(server: FaultServer) -> None:
     workspace(server.url, bare_rows(12))
     run = CliRunner().invoke
-    estimated = run(cli.app, ["estimate"])
+    estimated = run(cli.app, ["estimate", "summarize"])
     assert estimated.exit_code == 0, estimated.output
     cells = [cell.strip() for cell in estimated.output.splitlines()[-1].split("|")]
     assert cells[1:6] == ["novel", "12", "12", "0", "12"]
@@ -616,6 +616,6 @@ def test_the_commands_estimate_export_and_import(server: FaultServer) -> None:
     assert (missing.exit_code, missing.stderr) == (1, "batch import: none.jsonl: no such file\n")
     assert server.calls == 0
     workspace(server.url, bare_rows(1), provider="offline")
-    offline = run(cli.app, ["estimate"])
+    offline = run(cli.app, ["estimate", "summarize"])
     assert offline.exit_code == 1
     assert "offline and costs nothing; set it to one of server\n" in offline.stderr

@@ -49,6 +49,8 @@ batch_app = App(cls=OneLineErrors, no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(
     batch_app, name="batch", help="Write requests as an OpenAI batch file and read its results."
 )
+estimate_app = App(cls=OneLineErrors, no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(estimate_app, name="estimate", help="Show what a stage will take, before it is run.")
 
 # Written out, since importing the list of tasks imports pydantic.
 ONE_TASK = N_("novel, fairytale or poetry")
@@ -185,8 +187,8 @@ def show(
     typer.echo(table(results(all_commits=all_commits), width))
 
 
-@app.command()
-def estimate() -> None:
+@estimate_app.command("summarize")
+def estimate_summarize() -> None:
     """Show the requests that summarize would send for each task of params.yaml, and their price.
 
     A character counts as a token, which is an upper bound. Reads what `dvc repro prepare` wrote.
@@ -194,6 +196,32 @@ def estimate() -> None:
     from wenmo.tools.batch import estimate_table
 
     typer.echo(estimate_table())
+
+
+@estimate_app.command("train")
+def estimate_train(
+    cpu: Annotated[
+        bool, typer.Option("--cpu", help="memory of a training on this machine's CPU")
+    ] = False,
+) -> None:
+    """Show the device memory that training each task of params.yaml takes, and which GPUs it fits.
+
+    Memory is in GiB, of one device at its peak, for full batches of rows of train.max_length
+    tokens: the base's weights; the adapter with gradients and optimizer states; activations kept
+    for the backward pass; and what is needed for a moment, such as logits and the loss. The second
+    table has GPUs of 8, 16, 24 and 80 GB. Training fits one that has 1 GiB more than the total, for
+    the GPU's own context. If it does not, the settings of section train that would make it fit are
+    named, tried one after another: bf16, gradient_checkpointing, a batch of one row, 4 bits, half
+    the length. Method grpo is reckoned up to the end of its supervised part, and a launcher of
+    several devices as if each held the whole model.
+
+    Nothing is trained or loaded: the base's config.json is enough, and for a model of Hugging Face
+    it alone is fetched. So `wenmo preset novel-qwen3-8b` and `wenmo estimate train` tell whether a
+    model is worth its download. It takes a few seconds per line and setting that is tried.
+    """
+    from wenmo.tools.estimate import training_tables
+
+    typer.echo(training_tables(cpu))
 
 
 @batch_app.command("export")
