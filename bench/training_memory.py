@@ -5,8 +5,7 @@ python -m bench.training_memory > bench/training_memory.md
 Each shape is trained in a process of its own, on random weights, by what the stage `train` calls:
 two steps on rows of full length. Measured is the process's resident memory at the peak of these
 steps, above what it is right before the model is loaded. A tiny model is trained before, so that
-all libraries are there already. Pages of the weights' files, which a CPU maps while it loads, are
-not counted if they are gone by then.
+all libraries are there already.
 """
 
 import gc
@@ -128,7 +127,9 @@ def measure(name: str) -> dict[str, float]:
     tiny |= {"hidden_size": shape.sizes["num_attention_heads"] * 16, "intermediate_size": 128}
     _write_model(Path("tiny"), shape.model_type, tiny, "fp32")
     params = _params(shape.settings)
-    _write_model(Path("model"), shape.model_type, shape.sizes, resolved(params.precision))
+    # A CPU maps weights that need no conversion, and pages of quantized ones would be left over.
+    on_disk = resolved(params.precision) if params.quantization == "none" else "bf16"
+    _write_model(Path("model"), shape.model_type, shape.sizes, on_disk)
     _fit(Path("tiny"), _params(shape.settings | {"max_length": 64}))
     config = AutoConfig.from_pretrained("model")
     estimated = training_memory(config, params, resolved(params.precision), on_gpu=False)
