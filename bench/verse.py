@@ -1,6 +1,6 @@
 """Poems by rule beside free ones: which rules they keep, and tokens per second.
 
-python -m bench.verse models/merged/poetry data/raw/poetry/Chinese_Poetry.csv > bench/verse.md
+python -m bench.verse models/merged/poetry data/raw/poetry/Chinese_Poetry.csv
 python -m bench.verse models/merged/poetry data/raw/chinese-poetry --per-form 13     the tunes
 
 The first lines are those of poems that keep all rules themselves, as many of each form or tune. The
@@ -114,7 +114,7 @@ def measured(
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the table; bench/verse.md has several."""
     parser = ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", type=Path)
     parser.add_argument("poems", type=Path, help="a CSV, or a clone of chinese-poetry for tunes")
