@@ -20,7 +20,7 @@ from wenmo.methods.alarm import Passed, alarm_callback, reward_curve
 from wenmo.methods.policy import new_policy_trainer
 from wenmo.model.chat import conversation
 from wenmo.model.checkpoints import Checkpoints, training_digest
-from wenmo.model.curves import curves_callback, keep_curves
+from wenmo.model.curves import write_curves
 from wenmo.model.loading import load_tokenizer, refuse_without_model, resolved
 from wenmo.model.loss import losses
 from wenmo.model.training import Outputs, keep_adapter, run, train
@@ -89,8 +89,6 @@ def fit(
     )
     with TemporaryDirectory() as folder:
         scratch = Path(folder)
-        names = CURVES | {reward_curve(name) for name in rewards.scorers}
-        trainer.add_callback(curves_callback(scratch, names))
         trainer.add_callback(alarm)
         seconds = run(trainer, checkpoints)
         log["grpo"] = {"arguments": trainer.args.to_dict(), "train_seconds": round(seconds, 2)}
@@ -101,7 +99,8 @@ def fit(
             keep_adapter(alarm.kept[1] if alarm.kept else scratch / "adapter", outputs.adapter)
             shutil.rmtree(outputs.curves, ignore_errors=True)
             shutil.copytree(supervised.curves, outputs.curves)
-            keep_curves(scratch, outputs.curves / "grpo")
+            names = CURVES | {reward_curve(name) for name in rewards.scorers}
+            write_curves(trainer.state.log_history, outputs.curves / "grpo", names)
     checkpoints.finish()
     return ledger | {"grpo": _ledger(trainer, alarm)}
 

@@ -26,7 +26,7 @@ from wenmo.model.checkpoints import (
     training_digest,
 )
 from wenmo.model.cost import idle_callback, measured_trainer, training_cost
-from wenmo.model.curves import curves_callback, keep_curves
+from wenmo.model.curves import write_curves
 from wenmo.model.loading import load_tokenizer, load_trainable, refuse_without_model, resolved
 from wenmo.model.lora import adapter_config, begin_adapter, write_adapter
 from wenmo.model.packing import refuse_mixed_rows
@@ -101,7 +101,6 @@ def train(
             base, tokenizer, learnt.fitting, held_out.fitting, params, seed, checkpoints
         )
         covered = coverage(trainer.model)
-        trainer.add_callback(curves_callback(Path(scratch)))
         trainer.add_callback(idle := idle_callback())
         log["arguments"] = trainer.args.to_dict()
         seconds = run(trainer, checkpoints)
@@ -111,7 +110,7 @@ def train(
         write_adapter(trainer, params.lora, initial, Path(scratch) / "adapter")
         if IS_MAIN_PROCESS:
             keep_adapter(Path(scratch) / "adapter", outputs.adapter)
-            keep_curves(Path(scratch), outputs.curves)
+            write_curves(trainer.state.log_history, outputs.curves)
     checkpoints.finish()
     history = trainer.state.log_history
     losses = [entry["loss"] for entry in history if "loss" in entry]
