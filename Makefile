@@ -13,13 +13,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --constraint con
 # `wenmo` is not installed it merges lines, as it would by itself.
 MERGE_LOCK := if test -x $(VENV)/bin/wenmo; then $(VENV)/bin/wenmo merge-lock %O %A %B; \
     else git merge-file -L ours -L base -L theirs %A %O %B; fi
-GPU_EXTRAS ?= bench,gpu,vllm
-# `pip wheel` does not download what builds wenmo itself.
-BUILD_REQUIRES = $(shell sed -n 's/^requires = \["\(.*\)"\]$$/\1/p' pyproject.toml)
 # DVC starts its stages with the first `python` on the path.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help repro test test-full check verify figures catalogue experiments bench bench-gpu wheels preset vllm merge-driver
+.PHONY: help repro test test-full check verify figures catalogue experiments bench preset vllm merge-driver
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -72,16 +69,6 @@ experiments: $(VENV)/.installed  ## poems of 500 steps, also at the rate of 100,
 
 bench: $(VENV)/.installed-dev $(VENV)/.installed-vllm repro  ## measure each stage beside the usual way to do it (NAMES=…; 20 minutes)
 	python -m bench $(NAMES)
-
-bench-gpu:  ## measure training and generation on a GPU (WHEELS=folder: without network)
-	$(NEW_VENV)
-	$(PIP) $(if $(WHEELS),--no-index --find-links $(WHEELS)) --editable '.[$(GPU_EXTRAS)]'
-	python -m bench.gpu $(OPTIONS)
-
-wheels:  ## download what bench-gpu installs into wheels/, for a machine without network
-	$(NEW_VENV)
-	$(BIN)/python -m pip wheel --constraint constraints.txt --wheel-dir wheels \
-	    '.[$(GPU_EXTRAS)]' $(BUILD_REQUIRES)
 
 preset: $(VENV)/.installed  ## set params.yaml to a configuration of presets/ (NAME=…; without it: list them)
 	@wenmo preset $(NAME)

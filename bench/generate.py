@@ -20,21 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.corpus import sentence
-from bench.random_weights import write_model
 from bench.rounds import Measurement, contender_table, in_turn, rate, ratio
 from bench.stage_run import built_model, unpinned_environment, write_params
 
 from wenmo.core.records import write_json
 
 PROMPTS, FEW, ROUNDS = 1000, 20, 3
-PROMPTS_ON_GPU, FEW_ON_GPU = 500, 2
-ON_GPU = {
-    "precision": "bf16",
-    # Random weights hardly ever end a text, so that each has as many tokens as it may.
-    "sampling": {"max_new_tokens": 200},
-    # All contenders share the one GPU.
-    "vllm": {"gpu_memory_utilization": 0.3},
-}
 
 PLAIN_TRANSFORMERS = "one prompt at a time, transformers"
 PLAIN_VLLM = "one prompt at a time, vLLM"
@@ -42,17 +33,13 @@ TRANSFORMERS = "wenmo, transformers"
 VLLM = "wenmo, vLLM"
 
 
-def measure(folder: Path, scale: float, architecture: str = "") -> dict[str, Any]:
+def measure(folder: Path, scale: float) -> dict[str, Any]:
     """All contenders in turn; vLLM's are left out if it is not installed."""
-    model = folder / "random" if architecture else built_model("merged/novel")
-    if architecture:
-        write_model(model, architecture)
-    count, few = (PROMPTS_ON_GPU, FEW_ON_GPU) if architecture else (PROMPTS, FEW)
     draw = random.Random(0)
-    prompts = [sentence(draw) for _ in range(max(few, round(count * scale)))]
-    write_json(folder / "prompts.json", {"all": prompts, "few": prompts[:few]})
-    write_params(folder, {"generate": ON_GPU if architecture else {}})
-    (folder / "model").symlink_to(model.resolve())
+    prompts = [sentence(draw) for _ in range(max(FEW, round(PROMPTS * scale)))]
+    write_json(folder / "prompts.json", {"all": prompts, "few": prompts[:FEW]})
+    write_params(folder, {})
+    (folder / "model").symlink_to(built_model("merged/novel").resolve())
     with ExitStack() as workers:
         contenders = {
             name: workers.enter_context(worker(folder, name))

@@ -3,13 +3,16 @@
 import os
 import platform
 import re
-from importlib.metadata import version
+from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 LIBRARIES = ("torch", "transformers", "trl", "dvc", "datasketch", "rapidfuzz")
+"""Those whose versions are told, if they are installed."""
 
 
 def describe() -> dict[str, Any]:
@@ -26,9 +29,15 @@ def describe() -> dict[str, Any]:
         "memory_gibibytes": round(psutil.virtual_memory().total / 2**30),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": dict(_installed()),
         "busy": round(os.getloadavg()[0], 2),
     }
+
+
+def _installed() -> Iterator[tuple[str, str]]:
+    for name in LIBRARIES:
+        with suppress(PackageNotFoundError):
+            yield name, version(name)
 
 
 def in_words(machine: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from bench import charts, machine
+from bench import charts, gpu, machine
 from bench.stage_run import ROOT
 from bench.summary import aims, largest_cost
 
@@ -32,9 +32,6 @@ MEASURED = (
     "pipeline",
 )
 """The modules of bench that `make bench` runs, in the page's order."""
-
-ON_GPU = ("train", "generate")
-"""The modules that `make bench-gpu` runs."""
 
 
 def measured(name: str, scale: float, **options: Any) -> dict[str, Any]:
@@ -62,10 +59,8 @@ def figures(results: dict[str, dict[str, Any]]) -> dict[str, str]:
     found = {"summary": aims(results), "largest": largest_cost(results)}
     for name in MEASURED:
         found[name] = section(name, results[name], f"make bench NAMES={name}")
-    for name in ON_GPU:
-        result = results.get(f"{name}-gpu")
-        missing = "`make bench-gpu`: not measured yet, since no such machine has been at hand."
-        found[f"{name}-gpu"] = section(name, result, "make bench-gpu") if result else missing
+    for name in gpu.MEASURED:
+        found[f"{name}-gpu"] = gpu.sections(name, results)
     return found
 
 

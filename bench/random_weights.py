@@ -27,6 +27,7 @@ SHAPES = {
     # vLLM on a CPU takes no heads of less than 32.
     REHEARSAL: (6000, 64, 128, 2, 2, 1, True),
 }
+PUBLISHED = ("qwen2.5-1.5b", "qwen2.5-7b")
 
 
 def write_model(folder: Path, shape: str) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -49,10 +50,17 @@ def run(
 ) -> str:
     """What a command prints. If it fails, the benchmark ends with the end of its stderr."""
     own = unpinned_environment() | (environment or {})
-    process = subprocess.run(command, cwd=folder, env=own, capture_output=True, text=True)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=folder, env=own, **pipes, start_new_session=True) as process:
+        try:
+            printed, told = process.communicate()
+        except BaseException:
+            # With what it has started: TRL trains in a process of its own.
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
     if process.returncode:
-        sys.exit(f"{' '.join(map(str, command))}: {process.stderr[-3000:]}")
-    return process.stdout
+        sys.exit(f"{' '.join(map(str, command))}: {told[-3000:]}")
+    return printed
 
 
 def built_model(name: str) -> Path:

@@ -7,6 +7,7 @@ and checkpoints nothing. Tokens are the rows', without padding. Utilisation is t
 a large matrix product on the machine's own code path.
 """
 
+import json
 import re
 import shutil
 import sys
@@ -15,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from bench.corpus import passages
-from bench.random_weights import write_model
 from bench.rounds import Measurement, contender_table, in_turn, quantity, rate, ratio, table
 from bench.stage_run import ROOT, built_model, run, run_module, run_script, write_params
 
@@ -24,13 +24,14 @@ from wenmo.core.records import Row, row_id, write_json_lines, write_records
 from wenmo.core.stage import PINNED_ENVIRONMENT
 from wenmo.model.loading import load_tokenizer
 
-ROWS, ROWS_ON_GPU = 32, 128
-LONGEST = 800
+ROWS = 32
+LONGEST, LENGTH = 800, 1024
+"""The longest row (characters), and the longest sequence (tokens)."""
 ROUNDS = 3
 SETTINGS = {
     "max_steps": -1,
     "num_train_epochs": 1.0,
-    "max_length": 1024,
+    "max_length": LENGTH,
     "precision": "auto",
     "eval_strategy": "epoch",
     "save_strategy": "epoch",
@@ -56,29 +57,26 @@ CODE_PATHS = {
 """The environments in which matrix products are measured."""
 
 
-def measure(folder: Path, scale: float, architecture: str = "") -> dict[str, Any]:
-    """All contenders in turn; with an architecture, on random weights of its shape on a GPU."""
-    base = folder / "random" if architecture else built_model("base")
-    if architecture:
-        write_model(base, architecture)
-    rows = drawn_rows(max(8, round((ROWS_ON_GPU if architecture else ROWS) * scale)))
+def measure(folder: Path, scale: float) -> dict[str, Any]:
+    """All contenders in turn."""
+    base = built_model("base")
+    rows = drawn_rows(max(8, round(ROWS * scale)), LONGEST)
     texts = [prompt_and_completion(row) for row in rows]
     write_json_lines(folder / "rows/train.jsonl", texts)
     all_texts = [text for row in texts for text in row.values()]
     ids = load_tokenizer(base)(all_texts, add_special_tokens=False)["input_ids"]
     tokens: Measurement = {"tokens": sum(map(len, ids))}
-    padded = ("bench.peers.training", base, folder / "rows/train.jsonl", folder / "baseline")
+    texts_file = folder / "rows/train.jsonl"
+    padded = ("bench.peers.training", base, texts_file, folder / "baseline", f"{LENGTH}")
     contenders = {
         BASELINE: lambda: tokens | run_module(folder, *padded),
-        TRL: lambda: tokens | trl_command_line(folder, base),
-        OURS: lambda: our_stage(folder, base, rows),
+        TRL: lambda: tokens | trl_command_line(folder, base, LENGTH),
+        OURS: lambda: our_stage(folder, base, rows, SETTINGS),
+        UNPINNED: lambda: our_stage(folder, base, rows, SETTINGS, pinned=False),
     }
-    if not architecture:
-        contenders[UNPINNED] = lambda: our_stage(folder, base, rows, pinned=False)
-    paths = {"this GPU, bfloat16": {}} if architecture else CODE_PATHS
     products = {
         name: partial(run_module, folder, "bench.matrix_products", environment=path)
-        for name, path in paths.items()
+        for name, path in CODE_PATHS.items()
     }
     return {
         "runs": in_turn(contenders, ROUNDS, "train"),
@@ -86,11 +84,11 @@ def measure(folder: Path, scale: float, architecture: str = "") -> dict[str, Any
     }
 
 
-def drawn_rows(count: int) -> list[Row]:
-    """Rows of 200 to 800 characters, all lengths equally likely."""
+def drawn_rows(count: int, longest: int) -> list[Row]:
+    """Rows of a quarter of the longest to the longest (characters), all lengths equally likely."""
     rows = []
-    for position, text in enumerate(passages(count, LONGEST)):
-        text = text[: LONGEST // 4 + position * 7919 % (LONGEST - LONGEST // 4)]
+    for position, text in enumerate(passages(count, longest)):
+        text = text[: longest // 4 + position * 7919 % (longest - longest // 4)]
         rows.append(Row(row_id("bench", text), "bench", position, "", "接着写", text))
     return rows
 
@@ -101,7 +99,7 @@ def prompt_and_completion(row: Row) -> dict[str, str]:
     return {"prompt": prompt, "completion": f"{row.output}<|im_end|>\n"}
 
 
-def trl_command_line(folder: Path, base: Path) -> Measurement:
+def trl_command_line(folder: Path, base: Path, length: int) -> Measurement:
     """`trl sft` with the same adapter and defaults for the rest; its own tokens have padding."""
     import torch
 
@@ -111,27 +109,34 @@ def trl_command_line(folder: Path, base: Path) -> Measurement:
     on_cpu = [] if torch.cuda.is_available() else ["--use_cpu", "--bf16", "False"]
     files = ["--dataset_name", folder / "rows", "--output_dir", folder / "trl"]
     once = ["--num_train_epochs", "1", "--report_to", "none", "--save_strategy", "no", *on_cpu]
-    trl = [Path(sys.executable).with_name("trl"), "sft", "--model_name_or_path", base]
+    once += ["--max_length", f"{length}"]
+    trl = [sys.executable, "-m", "trl.cli.main", "sft", "--model_name_or_path", base]
     printed = run(folder, [*trl, *files, *once, "--use_peft", *adapter])
     (*_, seconds) = re.findall(r"'train_runtime': '?([\d.]+)", printed)
     return {"seconds": float(seconds)}
 
 
-def our_stage(folder: Path, base: Path, rows: list[Row], pinned: bool = True) -> Measurement:
+def our_stage(
+    folder: Path, base: Path, rows: list[Row], settings: dict[str, Any], pinned: bool = True
+) -> Measurement:
     """The stage train. Its seconds contain the loss of two held-out rows, twice."""
     within = folder / "wenmo"
     shutil.rmtree(within, ignore_errors=True)
-    write_params(within, {"train": SETTINGS})
+    write_params(within, {"train": settings})
     (within / "models").mkdir()
     (within / "models/base").symlink_to(base.resolve())
     write_records(within / "data/merged/novel/train.jsonl", rows)
     write_records(within / "data/merged/novel/eval.jsonl", rows[:2])
     log = run_script(within, "train", "novel", pinned=pinned)
+    ledger = json.loads((within / "metrics/train/novel.json").read_text(encoding="utf-8"))
     return {
         "seconds": log["train_seconds"],
         "tokens": log["tokens_per_second"] * log["train_seconds"],
         "peak_mebibytes": log["peak_device_mebibytes"],
         "flops_per_token": log["model_flops_per_second"] / log["tokens_per_second"],
+        "ceiling": log["matrix_product_flops_per_second"],
+        "idle": log["device_idle"] or 0.0,
+        "eval_loss": ledger["eval_loss"],
     }
 
 

@@ -4,8 +4,8 @@ python -m bench.variance --runs 3                   # of poetry; 5 by default
 python -m bench.variance --task novel --runs 10
 """
 
+import hashlib
 import json
-import shutil
 from argparse import ArgumentParser
 from pathlib import Path
 from statistics import pstdev
@@ -13,26 +13,38 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.rounds import spread, table
-from bench.stage_run import ROOT, run_script
+from bench.stage_run import ROOT, run_script, write_params
 from tqdm import trange
 
-from wenmo.config.params_file import TASKS
-from wenmo.tools.dvc_lock import md5
+from wenmo.config.params_file import TASKS, read
 
-STAGES = ("train", "merge_weights", "baseline", "generate", "evaluate")
+STAGES = ("summarize", "merge", "train", "merge_weights", "baseline", "generate", "evaluate")
 MADE = ("models/adapters", "models/merged", "outputs")
 
 
-def run(task: str, folder: Path) -> dict[str, Any]:
-    """The hashes of the outputs, the tuned model's scores and training's log."""
-    shutil.copy2(ROOT / "params.yaml", folder)
-    for name in ("models/base", f"data/merged/{task}", f"data/test/{task}.jsonl"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).symlink_to(ROOT / name)
-    log, *_ = (run_script(folder, stage, task) for stage in STAGES)
+def run(task: str, folder: Path, update: dict[str, Any]) -> dict[str, Any]:
+    """The hashes of the outputs, the tuned model's scores and training's log.
+
+    `update` is what differs from params.yaml. All stages run in `folder`, without DVC.
+    """
+    write_params(folder, update)
+    (folder / "pretrained").symlink_to(ROOT / "pretrained")
+    run_script(folder, "base_model")
+    run_script(folder, "prepare", task, ROOT / read(ROOT / "params.yaml")["data_dir"] / task)
+    logs = {stage: run_script(folder, stage, task) for stage in STAGES}
     scores = json.loads((folder / f"metrics/evaluate/{task}.json").read_text(encoding="utf-8"))
-    hashes = {f"`{name}/{task}`": md5(folder / name / task) for name in MADE}
-    return {"scores": scores["tuned"], "hashes": hashes, "log": log}
+    hashes = {f"`{name}/{task}`": digest(folder / name / task) for name in MADE}
+    return {"scores": scores["tuned"], "hashes": hashes, "log": logs["train"]}
+
+
+def digest(folder: Path) -> str:
+    """The sha256 of all files of a folder, names included."""
+    found = hashlib.sha256()
+    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
+        with path.open("rb") as file:
+            of_file = hashlib.file_digest(file, "sha256").hexdigest()
+        found.update(f"{path.relative_to(folder)} {of_file}\n".encode())
+    return found.hexdigest()
 
 
 def main() -> None:
@@ -44,7 +56,7 @@ def main() -> None:
     runs = []
     for _ in trange(options.runs, desc=options.task, unit="run"):
         with TemporaryDirectory() as folder:
-            runs.append(run(options.task, Path(folder)))
+            runs.append(run(options.task, Path(folder), {}))
     first = runs[0]
     versions = [[name, f"{len({r['hashes'][name] for r in runs})}"] for name in first["hashes"]]
     scores = {name: [run["scores"][name] for run in runs] for name in first["scores"]}

@@ -1,6 +1,6 @@
 """LoRA training by the novel challenge's baseline: transformers' Trainer on padded batches.
 
-python -m bench.peers.training BASE ROWS OUTPUT_FOLDER
+python -m bench.peers.training BASE ROWS OUTPUT_FOLDER LENGTH
 
 4 rows per batch, padded to the longest, 4 batches per step, activation checkpointing, one epoch, on
 the machine's own code path.
@@ -23,21 +23,21 @@ from transformers import (
 from wenmo.core.records import read_json_lines
 from wenmo.model.cost import peak_device_mebibytes
 
-LENGTH = 1024
 MODULES = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
 
-def encoded(row: dict[str, str], tokenizer: AutoTokenizer) -> dict[str, list[int]]:
-    """A row's tokens; the loss is on the completion alone."""
+def encoded(row: dict[str, str], tokenizer: AutoTokenizer, length: int) -> dict[str, list[int]]:
+    """A row's first `length` tokens; the loss is on the completion alone."""
     asked = tokenizer(row["prompt"], add_special_tokens=False)["input_ids"]
     answer = tokenizer(row["completion"], add_special_tokens=False)["input_ids"]
-    ids = (asked + answer)[:LENGTH]
-    labels = ([-100] * len(asked) + answer)[:LENGTH]
+    ids = (asked + answer)[:length]
+    labels = ([-100] * len(asked) + answer)[:length]
     return {"input_ids": ids, "attention_mask": [1] * len(ids), "labels": labels}
 
 
 if __name__ == "__main__":
-    base, rows, output = map(Path, sys.argv[1:])
+    base, rows, output = map(Path, sys.argv[1:4])
+    length = int(sys.argv[4])
     has_gpu = torch.cuda.is_available()
     tokenizer = AutoTokenizer.from_pretrained(base)
     dtype = torch.bfloat16 if has_gpu else torch.float32
@@ -59,7 +59,7 @@ if __name__ == "__main__":
     trainer = Trainer(
         model=get_peft_model(model, LoraConfig(task_type="CAUSAL_LM", **adapter)),
         args=arguments,
-        train_dataset=[encoded(row, tokenizer) for _, row in read_json_lines(rows)],
+        train_dataset=[encoded(row, tokenizer, length) for _, row in read_json_lines(rows)],
         data_collator=DataCollatorForSeq2Seq(tokenizer, padding=True),
     )
     seconds = trainer.train().metrics["train_runtime"]
