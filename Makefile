@@ -16,7 +16,7 @@ MERGE_LOCK := if test -x $(VENV)/bin/wenmo; then $(VENV)/bin/wenmo merge-lock %O
 # DVC starts its stages with the first `python` on the path.
 export PATH := $(BIN):$(PATH)
 
-.PHONY: help repro test test-full check verify figures catalogue experiments bench preset vllm merge-driver
+.PHONY: help repro test test-full check verify figures catalogue experiments bench wheels preset vllm merge-driver
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -69,6 +69,9 @@ experiments: $(VENV)/.installed  ## poems of 500 steps, also at the rate of 100,
 
 bench: $(VENV)/.installed-dev $(VENV)/.installed-vllm repro  ## measure each stage beside the usual way to do it (NAMES=…; 20 minutes)
 	python -m bench $(NAMES)
+
+wheels: $(VENV)/.installed  ## gather in wheels/ what `python -m bench.gpu` needs on a machine without network
+	bench/gpu.sh
 
 preset: $(VENV)/.installed  ## set params.yaml to a configuration of presets/ (NAME=…; without it: list them)
 	@wenmo preset $(NAME)

@@ -49,4 +49,8 @@ def test_everything_is_rehearsed_with_few_wheels_and_without_dvc(tmp_path: Path)
     for name in ("train", "generate", "variance", "growth_of_base"):
         assert f"`python -m bench.gpu {name}" in found
     assert "wenmo, lora.init_lora_weights=pissa | " in found
-    assert "ModuleNotFoundError" not in found
+    # Whatever is not measured lacks a GPU, a package or nothing else.
+    missing = found.split("| not measured")[1:]
+    lines = [line for table in missing for line in table.splitlines() if line.startswith("| wenmo")]
+    assert all("needs" in line or "not installed" in line for line in lines)
+    assert not any(error in found for error in ("Error", "mismatch"))

@@ -165,6 +165,8 @@ def check_pip(words: list[str], _: Path) -> None:
         elif word == "-e":
             extras = re.fullmatch(r"\.\[(.+)\]", next(asked))[1].split(",")
             assert set(extras) <= project["optional-dependencies"].keys()
+        elif words[2:] == ["--no-index", "--no-deps", "wheels/*.whl"]:
+            return
         else:
             assert re.sub(r"\[\w+\]", "", word) in project["dependencies"]
 

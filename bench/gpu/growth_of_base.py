@@ -9,6 +9,7 @@ python -m bench.gpu.growth_of_base      in a folder with params.yaml
 import json
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from bench.corpus import passages
@@ -43,9 +44,11 @@ def contenders(folder: Path, architecture: str) -> dict[str, Any]:
     def measure(growth: dict[str, int]) -> Measurement:
         params = section | growth | (REHEARSED if architecture == REHEARSAL else {})
         params["eval_every"] = params["tokens"] // 2
-        with (folder / "params.yaml").open("w") as file:
-            YAML().dump({"pretrain": params}, file)
-        return run_module(folder, "bench.gpu.growth_of_base")
+        # A growth goes on from a checkpoint that it finds in its folder.
+        with TemporaryDirectory(dir=folder) as own:
+            with (Path(own) / "params.yaml").open("w") as file:
+                YAML().dump({"pretrain": params}, file)
+            return run_module(Path(own), "bench.gpu.growth_of_base")
 
     return {name: lambda growth=growth: measure(growth) for name, growth in GROWTHS.items()}
 
