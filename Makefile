@@ -61,10 +61,12 @@ define experiment
 	dvc exp run --name $(1) -S 'tasks=[poetry]' $(2)
 endef
 
-experiments: $(VENV)/.installed  ## poems of 500 steps, also at the rate of 100, and by rule, compared
+experiments: $(VENV)/.installed  ## poems of 500 steps, by rule, and with rewards, compared (70 minutes)
 	$(call experiment,steps-500,-S train.max_steps=500)
 	$(call experiment,steps-500-same-rate,-S train.max_steps=500 -S train.learning_rate=4e-3)
 	$(call experiment,by-rule,-S train.max_steps=100 -S train.learning_rate=auto -S generate.verse=full)
+	$(call experiment,rewarded-by-rule,-S train.method=grpo)
+	$(call experiment,rewarded,-S generate.verse=free)
 	wenmo show
 
 bench: $(VENV)/.installed-dev $(VENV)/.installed-vllm repro  ## measure each stage beside the usual way to do it (NAMES=…; 20 minutes)
