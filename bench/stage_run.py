@@ -59,7 +59,7 @@ def run(
             os.killpg(process.pid, signal.SIGKILL)
             raise
     if process.returncode:
-        sys.exit(f"{' '.join(map(str, command))}: {told[-3000:]}")
+        sys.exit(f"{' '.join(map(str, command))}:\n{told[-3000:]}")
     return printed
 
 
@@ -79,4 +79,6 @@ def unpinned_environment() -> dict[str, str]:
     own = {name: value for name, value in os.environ.items() if name not in PINNED_ENVIRONMENT}
     # DVC and TRL start a `python` of their own.
     programs = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    return own | {"PATH": programs, "PYTHONPATH": f"{ROOT / 'src'}{os.pathsep}{ROOT}"}
+    # Packages may lie in a folder that this variable names.
+    modules = [f"{ROOT / 'src'}", f"{ROOT}", *filter(None, [os.environ.get("PYTHONPATH")])]
+    return own | {"PATH": programs, "PYTHONPATH": os.pathsep.join(modules)}

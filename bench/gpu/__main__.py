@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from bench import machine
 from bench.gpu import MEASURED, result_path, section
-from bench.gpu.turns import measure_within
+from bench.gpu.turns import FAILED, NO_TIME, measure_within
 from bench.random_weights import PUBLISHED, REHEARSAL
 
 from wenmo.core.records import write_json
@@ -31,7 +31,7 @@ SECONDS = 540
 
 
 def main() -> None:
-    """Measure and keep the results; a rehearsal prints its tables instead."""
+    """Measure and keep the results; the exit code of a rehearsal is 1 if a contender fails."""
     parser = ArgumentParser(description=__doc__, formatter_class=RawDescriptionHelpFormatter)
     parser.add_argument("name", nargs="?", choices=MEASURED, help="what to measure")
     parser.add_argument("--architecture", choices=PUBLISHED, default=PUBLISHED[0])
@@ -39,18 +39,24 @@ def main() -> None:
     parser.add_argument("--rehearse", action="store_true", help="try it out, on a CPU if need be")
     arguments = parser.parse_args()
     if arguments.rehearse:
-        for name in [arguments.name] if arguments.name else MEASURED:
-            result = measured(name, REHEARSAL, arguments.seconds)
-            print(section(name, REHEARSAL, result), end="\n\n", flush=True)
-    elif not arguments.name:
+        names = [arguments.name] if arguments.name else MEASURED
+        went_through = [rehearse(name, arguments.seconds) for name in names]
+        sys.exit(not all(went_through))
+    if not arguments.name:
         parser.error(f"name one of {', '.join(MEASURED)}, or --rehearse to try all of them")
-    elif not torch.cuda.is_available():
+    if not torch.cuda.is_available():
         sys.exit("no GPU that torch can use; `--rehearse` tries everything without one")
-    else:
-        architecture = arguments.architecture
-        path = result_path(arguments.name, architecture)
-        result = measured(arguments.name, architecture, arguments.seconds, path)
-        print(section(arguments.name, architecture, result))
+    architecture = arguments.architecture
+    path = result_path(arguments.name, architecture)
+    result = measured(arguments.name, architecture, arguments.seconds, path)
+    print(section(arguments.name, architecture, result))
+
+
+def rehearse(name: str, seconds: float) -> bool:
+    """Print the tables of a tiny model; whether no contender failed or was out of time."""
+    result = measured(name, REHEARSAL, seconds)
+    print(section(name, REHEARSAL, result), end="\n\n", flush=True)
+    return not any(why.startswith((FAILED, NO_TIME)) for why in result["missing"].values())
 
 
 def measured(

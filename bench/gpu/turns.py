@@ -9,7 +9,7 @@ from typing import Any
 
 from bench.rounds import Measurement, contender_table, table
 
-NO_TIME = "the time was up"
+NO_TIME, FAILED = "the time was up", "failed: "
 
 
 def measure_within(
@@ -20,8 +20,9 @@ def measure_within(
 ) -> None:
     """Measure in order what `result` lacks; the time of making `contenders` counts as well.
 
-    `runs` of the result gets the measurements by name, `missing` why there is none: the last line
-    of what a contender that failed has told, or that the time was up. `keep` is called after each.
+    `runs` of the result gets the measurements by name, `missing` why there is none: the line by
+    which a contender was refused, the last one of what it told when it failed, or that the time was
+    up. `keep` is called after each.
     """
     ends = time.monotonic() + seconds
     runs, missing = result["runs"], result["missing"]
@@ -38,7 +39,8 @@ def measure_within(
         except TimeoutError:
             missing[name] = NO_TIME
         except SystemExit as failure:
-            missing[name] = str(failure).strip().splitlines()[-1]
+            line = str(failure).strip().splitlines()[-1].strip()
+            missing[name] = f"{FAILED}{line}" if "Traceback" in str(failure) else line
         took = time.monotonic() - started
         print(
             f"{name}: {missing.get(name, 'measured')} ({took:.0f} s)", file=sys.stderr, flush=True
