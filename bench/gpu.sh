@@ -4,15 +4,16 @@
 #
 #   bench/gpu.sh
 #
-# The versions are those of constraints.txt. Left out are DVC, vLLM, clients of endpoints and what
-# only data in other formats need. bitsandbytes has most of the megabytes.
+# The versions are those of constraints.txt. Left out are DVC, vLLM and what only data in other
+# formats need. bitsandbytes has most of the megabytes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 MOST=60000000  # bytes
 PACKAGES=(
-  annotated-types bitsandbytes datasets dill multiprocess opencc pydantic pydantic-core
-  python-dotenv rapidfuzz rensa ruamel.yaml trl tshet-uinh typing-inspection yitizi
+  aiolimiter annotated-types bitsandbytes datasets dill distro jiter multiprocess openai opencc
+  platformdirs pydantic pydantic-core python-dotenv rapidfuzz rensa ruamel.yaml sniffio trl
+  tshet-uinh typing-inspection yitizi
 )
 PLATFORMS=()
 for glibc in 28 27 24 17; do PLATFORMS+=(--platform "manylinux_2_${glibc}_x86_64"); done
