@@ -5,6 +5,7 @@ import platform
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,12 @@ def _installed() -> Iterator[tuple[str, str]]:
     for name in LIBRARIES:
         with suppress(PackageNotFoundError):
             yield name, version(name)
+
+
+def section(module: str, result: dict[str, Any], command: str) -> str:
+    """A measurement's command, its machine, and the tables that its module makes of it."""
+    told = f"`{command}`, on {in_words(result['machine'])}"
+    return "\n\n".join([told, *import_module(module).tables(result)])
 
 
 def in_words(machine: dict[str, Any]) -> str:

@@ -34,11 +34,11 @@ MEASURED = (
 """The modules of bench that `make bench` runs, in the page's order."""
 
 
-def measured(name: str, scale: float, **options: Any) -> dict[str, Any]:
+def measured(name: str, scale: float) -> dict[str, Any]:
     """A new result of a module, with the machine that it was measured on."""
     described = machine.describe()
     with TemporaryDirectory() as folder:
-        found = import_module(f"bench.{name}").measure(Path(folder), scale, **options)
+        found = import_module(f"bench.{name}").measure(Path(folder), scale)
     return {"machine": described, "scale": scale} | found
 
 
@@ -48,17 +48,11 @@ def read_results() -> dict[str, dict[str, Any]]:
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
 
 
-def section(name: str, result: dict[str, Any], command: str) -> str:
-    """A measurement's command, machine and tables."""
-    told = f"`{command}`, on {machine.in_words(result['machine'])}"
-    return "\n\n".join([told, *import_module(f"bench.{name}").tables(result)])
-
-
 def figures(results: dict[str, dict[str, Any]]) -> dict[str, str]:
     """The texts between the page's markers, by the markers' names."""
     found = {"summary": aims(results), "largest": largest_cost(results)}
     for name in MEASURED:
-        found[name] = section(name, results[name], f"make bench NAMES={name}")
+        found[name] = machine.section(f"bench.{name}", results[name], f"make bench NAMES={name}")
     for name in gpu.MEASURED:
         found[f"{name}-gpu"] = gpu.sections(name, results)
     return found

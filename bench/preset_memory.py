@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench.random_weights import KEYS
 from bench.rounds import table
 from bench.stage_run import ROOT, write_params
 
@@ -56,14 +57,6 @@ SHAPES: dict[str, tuple[str, tuple[int, int, int, int, int], int, dict[str, Any]
 }
 """Architecture; hidden size, feed-forward size, layers, heads, key-value heads; tokens; others."""
 
-SIZE_KEYS = (
-    "hidden_size",
-    "intermediate_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "num_key_value_heads",
-)
-
 
 def main() -> None:
     """Print a row per preset that names a model."""
@@ -86,8 +79,8 @@ def row(preset_name: str, preset: dict[str, Any], name: str) -> list[str]:
         write_params(Path(), preset)
         params = TrainParams.load("train", listed_tasks()[0])
         model_type, sizes, vocabulary, others = SHAPES[name]
-        of_model = dict(zip(SIZE_KEYS, sizes, strict=True)) | {"vocab_size": vocabulary}
-        of_model |= {"model_type": model_type, "tie_word_embeddings": True} | others
+        of_model = dict(zip(KEYS, (vocabulary, *sizes, True), strict=True))
+        of_model |= {"model_type": model_type} | others
         write_json(Path("config.json"), of_model)
         reckon = reckoner(config_in(Path()), on_cpu=False)
     found = reckon(params)

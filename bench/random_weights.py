@@ -1,9 +1,12 @@
 """Models of published shapes with random weights: as fast as trained ones, and no download."""
 
 from pathlib import Path
+from typing import Any
 
 from bench.stage_run import ROOT
 
+from wenmo.config.params_file import Precision
+from wenmo.model.loading import torch_dtype
 from wenmo.model.tiny import read_pieces, train_tokenizer
 
 CONTEXT, VOCABULARY = 4096, 5000
@@ -31,19 +34,31 @@ PUBLISHED = ("qwen2.5-1.5b", "qwen2.5-7b")
 
 
 def write_model(folder: Path, shape: str) -> None:
-    """Write a Qwen2 with random bfloat16 weights, and a tokenizer trained on the sample texts."""
+    """Write a Qwen2 of a shape with random bfloat16 weights, as `write_random` does."""
+    sizes = dict(zip(KEYS, SHAPES[shape], strict=True))
+    write_random(folder, "qwen2", sizes, "bf16", VOCABULARY)
+
+
+def write_random(
+    folder: Path, model_type: str, sizes: dict[str, Any], precision: Precision, vocabulary: int
+) -> None:
+    """Write a model with random weights, and a tokenizer trained on the sample texts.
+
+    The model has as many tokens as `sizes` says, of which the tokenizer has `vocabulary` at most.
+    """
     import torch
-    from transformers import GenerationConfig, Qwen2Config, Qwen2ForCausalLM
+    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
 
     texts = ROOT / "data/sample/general"
     pieces = read_pieces(texts / "prose.txt") + read_pieces(texts / "verse.txt")
-    tokenizer = train_tokenizer(pieces, VOCABULARY, CONTEXT)
+    tokenizer = train_tokenizer(pieces, vocabulary, CONTEXT)
     ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
-    sizes = dict(zip(KEYS, SHAPES[shape], strict=True))
-    config = Qwen2Config(**sizes, **ends, bos_token_id=None, max_position_embeddings=CONTEXT)
+    config = AutoConfig.for_model(
+        model_type, **sizes, **ends, bos_token_id=None, max_position_embeddings=CONTEXT
+    )
     torch.manual_seed(0)
     with torch.device("cuda" if torch.cuda.is_available() else "cpu"):
-        model = Qwen2ForCausalLM(config).to(torch.bfloat16)
+        model = AutoModelForCausalLM.from_config(config, dtype=torch_dtype(precision))
     model.generation_config = GenerationConfig(**ends)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)

@@ -24,6 +24,7 @@ import wenmo.core.stage  # noqa: F401
 
 # isort: on
 import psutil
+from bench.random_weights import write_random
 from bench.rounds import table
 from bench.stage_run import ROOT, run_module
 
@@ -36,6 +37,8 @@ from wenmo.core.records import Row
 
 ADAPTER = {"r": 16, "lora_alpha": 32.0, "lora_dropout": 0.0, "target_modules": "all-linear"}
 STEPS = 2
+VOCABULARY = 4000
+"""Tokens of the tokenizer at most; the models have more."""
 HOW = (
     "Each shape was trained on a CPU in a process of its own, on random weights and rows of full"
     " length, by the code of the stage `train`. Measured is the process's resident memory at the"
@@ -133,11 +136,11 @@ def measure(name: str) -> dict[str, float]:
     return_freed_texts()
     tiny = {**shape.sizes, "num_hidden_layers": 2, "vocab_size": 4500}
     tiny |= {"hidden_size": shape.sizes["num_attention_heads"] * 16, "intermediate_size": 128}
-    _write_model(Path("tiny"), shape.model_type, tiny, "fp32")
+    write_random(Path("tiny"), shape.model_type, tiny, "fp32", VOCABULARY)
     params = _params(shape.settings)
     # A CPU maps weights that need no conversion, and pages of quantized ones would be left over.
     on_disk = resolved(params.precision) if params.quantization == "none" else "bf16"
-    _write_model(Path("model"), shape.model_type, shape.sizes, on_disk)
+    write_random(Path("model"), shape.model_type, shape.sizes, on_disk, VOCABULARY)
     _fit(Path("tiny"), _params(shape.settings | {"max_length": 64}))
     config = AutoConfig.from_pretrained("model")
     estimated = training_memory(config, params, resolved(params.precision), on_gpu=False)
@@ -166,25 +169,6 @@ def _params(settings: dict[str, Any]) -> TrainParams:
     small = {"max_steps": STEPS, "learning_rate": 1e-4, "warmup_steps": 0, "lora": ADAPTER}
     small |= {"packing": False, "precision": "fp32", "max_truncated": 1.0}
     return TrainParams.model_validate(deep_merge(deep_merge(section, small), settings))
-
-
-def _write_model(folder: Path, model_type: str, sizes: dict[str, Any], precision: str) -> None:
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM, GenerationConfig
-
-    from wenmo.model.tiny import read_pieces, train_tokenizer
-    from wenmo.model.training_memory import DTYPES
-
-    tokenizer = train_tokenizer(read_pieces(ROOT / "data/sample/general/verse.txt"), 4000, 4096)
-    ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
-    config = AutoConfig.for_model(
-        model_type, **sizes, **ends, bos_token_id=None, max_position_embeddings=4096
-    )
-    torch.manual_seed(0)
-    model = AutoModelForCausalLM.from_config(config, dtype=DTYPES[precision])
-    model.generation_config = GenerationConfig(**ends)
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
 
 
 def _fit(base: Path, params: TrainParams) -> None:

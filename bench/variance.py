@@ -4,7 +4,6 @@ python -m bench.variance --runs 3                   # of poetry; 5 by default
 python -m bench.variance --task novel --runs 10
 """
 
-import hashlib
 import json
 from argparse import ArgumentParser
 from pathlib import Path
@@ -17,6 +16,7 @@ from bench.stage_run import ROOT, run_script, write_params
 from tqdm import trange
 
 from wenmo.config.params_file import TASKS, read
+from wenmo.model.provenance import settings_digest, sha256
 
 STAGES = ("summarize", "merge", "train", "merge_weights", "baseline", "generate", "evaluate")
 MADE = ("models/adapters", "models/merged", "outputs")
@@ -39,12 +39,8 @@ def run(task: str, folder: Path, update: dict[str, Any]) -> dict[str, Any]:
 
 def digest(folder: Path) -> str:
     """The sha256 of all files of a folder, names included."""
-    found = hashlib.sha256()
-    for path in sorted(each for each in folder.rglob("*") if each.is_file()):
-        with path.open("rb") as file:
-            of_file = hashlib.file_digest(file, "sha256").hexdigest()
-        found.update(f"{path.relative_to(folder)} {of_file}\n".encode())
-    return found.hexdigest()
+    files = [each for each in folder.rglob("*") if each.is_file()]
+    return settings_digest({str(each.relative_to(folder)): sha256(each) for each in files})
 
 
 def main() -> None:

@@ -1,7 +1,6 @@
 """What is measured on a GPU, and how it is shown."""
 
 from collections.abc import Mapping
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,7 @@ def command(name: str, architecture: str) -> str:
 
 def section(name: str, architecture: str, result: dict[str, Any]) -> str:
     """A measurement's command, machine and tables."""
-    told = f"`{command(name, architecture)}`, on {machine.in_words(result['machine'])}"
-    return "\n\n".join([told, *import_module(f"bench.gpu.{name}").tables(result)])
+    return machine.section(f"bench.gpu.{name}", result, command(name, architecture))
 
 
 def sections(name: str, results: Mapping[str, dict[str, Any]]) -> str:

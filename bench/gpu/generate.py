@@ -15,13 +15,12 @@ from pathlib import Path
 from typing import Any
 
 from bench.corpus import sentence
-from bench.generate import our_engine, plain_transformers
+from bench.generate import PLAIN_TRANSFORMERS, our_engine, plain_transformers
 from bench.gpu import turns
 from bench.random_weights import REHEARSAL, write_model
 from bench.rounds import Measurement, quantity, rate
 from bench.stage_run import run_module, write_params
 
-ALONE = "one prompt at a time, transformers"
 ONE_BY_ONE, TOKENS = 4, 200
 """Prompts that are asked one at a time, and tokens per text."""
 BATCHES = (8, 32, 128, 512)
@@ -38,7 +37,7 @@ def contenders(folder: Path, architecture: str) -> dict[str, Any]:
         if engine == "vllm" and not find_spec("vllm"):
             sys.exit("vLLM is not installed")
         settings = {
-            "engine": "transformers" if engine == ALONE else engine,
+            "engine": "transformers" if engine == PLAIN_TRANSFORMERS else engine,
             "precision": "bf16",
             "sampling": {"max_new_tokens": tokens},
             "transformers": {"batch_size": batch},
@@ -53,7 +52,7 @@ def contenders(folder: Path, architecture: str) -> dict[str, Any]:
         for batch in batches
     }
     return {
-        ALONE: lambda: measure(ALONE, ONE_BY_ONE),
+        PLAIN_TRANSFORMERS: lambda: measure(PLAIN_TRANSFORMERS, ONE_BY_ONE),
         **by_size,
         f"wenmo, vLLM, {VLLM_PROMPTS} prompts": lambda: measure("vllm", VLLM_PROMPTS),
     }
@@ -65,7 +64,7 @@ def once(engine: str, count: int) -> Measurement:
 
     draw = random.Random(0)
     prompts = [sentence(draw) for _ in range(count)]
-    if engine == ALONE:
+    if engine == PLAIN_TRANSFORMERS:
         plain_transformers(prompts[:1])()
         ask = plain_transformers(prompts)
     else:
@@ -78,7 +77,7 @@ def once(engine: str, count: int) -> Measurement:
 
 def tables(result: dict[str, Any]) -> list[str]:
     """Tokens per second, and beside one prompt at a time."""
-    alone = result["runs"].get(ALONE)
+    alone = result["runs"].get(PLAIN_TRANSFORMERS)
 
     def beside_alone(own: list[Measurement]) -> str:
         return f"{rate(own, 'tokens').median / rate(alone, 'tokens').median:.1f}" if alone else ""

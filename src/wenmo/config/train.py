@@ -1,6 +1,7 @@
 """Section `train`: LoRA training, and the settings that cannot work together or on this machine."""
 
 import re
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -32,14 +33,6 @@ ATTENTION = re.compile(r"sdpa|eager|flash_attention_2|kernels-community/[\w-]+(@
 """Attention of transformers, of the package flash-attn, or a build of the Hugging Face Hub."""
 
 OPTIMIZERS_OF_8_BITS = ("adamw_8bit", "paged_adamw_8bit")
-
-TRACKERS = {
-    "tensorboard": "tensorboardX",
-    "trackio": "trackio",
-    "swanlab": "swanlab",
-    "wandb": "wandb",
-}
-"""The package of each tracker that transformers knows."""
 
 
 def _steps_or_epochs(value: int) -> int:
@@ -106,6 +99,11 @@ class TrainParams(Section):
         given = self.grpo.learning_rate
         return self.learning_rate / 25 if given == "auto" else given
 
+    @property
+    def is_sharded(self) -> bool:
+        """Whether the launcher shards weights over its devices."""
+        return "fsdp" in self.launcher or "deepspeed" in self.launcher
+
     def in_use(self) -> dict[str, Any]:
         """The section as it bears on the adapter: without what its method does not read."""
         return self.supervised() if self.method == "sft" else self.model_dump(exclude={"report_to"})
@@ -136,76 +134,62 @@ def missing_here(params: TrainParams) -> str:
                 module=module,
                 way_out=way_out,
             )
-    reasons = _reasons_for_a_gpu(params)
-    if reasons:
+    reason = next(_reasons_for_a_gpu(params), "")
+    if reason:
         # torch takes seconds to load, and no other setting needs it here.
         import torch
 
-        if not torch.cuda.is_available():
-            return reasons[0]
-    return ""
+        if torch.cuda.is_available():
+            return ""
+    return reason
 
 
-def _packages(params: TrainParams) -> list[tuple[str, str, str]]:
+def _packages(params: TrainParams) -> Iterator[tuple[str, str, str]]:
     """Modules that settings need besides the default ones: module, setting, way out."""
     attention = params.attn_implementation
     extra = "pip install -c constraints.txt -e '.[{}]'".format
-    found = []
     if params.quantization != "none":
-        found.append(("bitsandbytes", f"quantization {params.quantization}", extra("gpu")))
+        yield "bitsandbytes", f"quantization {params.quantization}", extra("gpu")
     if params.optim in OPTIMIZERS_OF_8_BITS:
-        found.append(("bitsandbytes", f"optim {params.optim}", extra("gpu")))
+        yield "bitsandbytes", f"optim {params.optim}", extra("gpu")
     if attention == "flash_attention_2":
-        found.append(("flash_attn", f"attn_implementation {attention}", "pip install flash-attn"))
+        yield "flash_attn", f"attn_implementation {attention}", "pip install flash-attn"
     if "/" in attention:
-        found.append(("kernels", f"attn_implementation {attention}", extra("kernels")))
+        yield "kernels", f"attn_implementation {attention}", extra("kernels")
     if params.use_kernels:
-        found.append(("kernels", "use_kernels", extra("kernels")))
+        yield "kernels", "use_kernels", extra("kernels")
     if "deepspeed" in params.launcher:
-        found.append(("deepspeed", f"launcher {params.launcher!r}", "pip install deepspeed"))
+        yield "deepspeed", f"launcher {params.launcher!r}", "pip install deepspeed"
     if params.report_to != "none":
-        package = TRACKERS[params.report_to]
-        found.append((package, f"report_to {params.report_to}", f"pip install {package}"))
-    return found
+        # transformers takes the smaller of TensorBoard's two packages as well.
+        package = {"tensorboard": "tensorboardX"}.get(params.report_to, params.report_to)
+        yield package, f"report_to {params.report_to}", f"pip install {package}"
 
 
-def _reasons_for_a_gpu(params: TrainParams) -> list[str]:
+def _reasons_for_a_gpu(params: TrainParams) -> Iterator[str]:
     """Why settings need a GPU, each with the way out."""
-    found = []
     if params.precision == "fp16":
-        found.append(
-            gettext(
-                "precision fp16 needs a GPU, since its gradients are scaled there; set it to bf16,"
-                " fp32 or auto"
-            )
+        yield gettext(
+            "precision fp16 needs a GPU, since its gradients are scaled there; set it to bf16,"
+            " fp32 or auto"
         )
     if params.attn_implementation not in ("sdpa", "eager"):
-        found.append(
-            gettext(
-                "attn_implementation {attention} needs a GPU, for which it is written; set it to"
-                " sdpa",
-                attention=params.attn_implementation,
-            )
+        yield gettext(
+            "attn_implementation {attention} needs a GPU, for which it is written; set it to sdpa",
+            attention=params.attn_implementation,
         )
     if params.use_kernels:
-        found.append(
-            gettext("use_kernels needs a GPU, for which its layers are written; set it to false")
-        )
+        yield gettext("use_kernels needs a GPU, for which its layers are written; set it to false")
     if params.torch_compile:
-        found.append(
-            gettext(
-                "torch_compile needs a GPU: compiled for a CPU, a model multiplies by other"
-                " routines than those that give the same bytes everywhere; set it to false"
-            )
+        yield gettext(
+            "torch_compile needs a GPU: compiled for a CPU, a model multiplies by other"
+            " routines than those that give the same bytes everywhere; set it to false"
         )
     if params.activation_offloading:
-        found.append(
-            gettext(
-                "activation_offloading needs a GPU, from whose memory activations are moved to the"
-                " host's; set it to false"
-            )
+        yield gettext(
+            "activation_offloading needs a GPU, from whose memory activations are moved to the"
+            " host's; set it to false"
         )
-    return found
 
 
 def refuse_missing(params: TrainParams, task: str, path: Path = PARAMS_FILE) -> None:
@@ -217,8 +201,7 @@ def refuse_missing(params: TrainParams, task: str, path: Path = PARAMS_FILE) -> 
 
 
 def _refuse_sharded_quantization(params: TrainParams) -> None:
-    is_sharded = "fsdp" in params.launcher or "deepspeed" in params.launcher
-    if params.quantization != "none" and is_sharded:
+    if params.quantization != "none" and params.is_sharded:
         raise ValueError(
             gettext(
                 "quantization {quantization} cannot be sharded by {launcher!r}; set launcher to"
@@ -227,7 +210,7 @@ def _refuse_sharded_quantization(params: TrainParams) -> None:
                 launcher=params.launcher,
             )
         )
-    if params.optim in OPTIMIZERS_OF_8_BITS and is_sharded:
+    if params.optim in OPTIMIZERS_OF_8_BITS and params.is_sharded:
         raise ValueError(
             gettext(
                 "optim {optim} cannot be sharded by {launcher!r}; set optim to adamw_torch_fused",
@@ -249,7 +232,7 @@ def _refuse_what_adapters_cannot_do(params: TrainParams) -> None:
         )
     needs_whole = [f"init_lora_weights {begin}"] if begin != "default" else []
     needs_whole += [f"loraplus_lr_ratio {ratio:g}"] if ratio != 1 else []
-    if needs_whole and ("fsdp" in params.launcher or "deepspeed" in params.launcher):
+    if needs_whole and params.is_sharded:
         raise ValueError(
             gettext(
                 "lora.{setting} needs whole weights on each device, which {launcher!r} shards; set"
@@ -293,7 +276,7 @@ def _refuse_what_rewards_cannot_do(params: TrainParams) -> None:
                 most=params.learning_rate,
             )
         )
-    if "fsdp" in params.launcher or "deepspeed" in params.launcher:
+    if params.is_sharded:
         raise ValueError(
             gettext(
                 "method grpo writes texts between its steps, for which weights that are sharded by"

@@ -40,17 +40,20 @@ def provide(output: Path, params: BaseModelParams, seed: int) -> dict[str, float
     except BaseException:
         shutil.rmtree(output, ignore_errors=True)
         raise
-    name = Path(params.path).resolve().name if params.source in FOLDERS else params.name
-    hub = params.source in FETCH
     write_record(
         output,
-        params.source,
-        "" if params.source == "tiny" else name,
-        params.revision if hub else "",
+        *identity(params),
         chat={key: value for key, value in asdict(contract).items() if key != "template"},
         shapes=asdict(shapes),
     )
     return {"parameters": shapes.parameters} | ledger
+
+
+def identity(params: BaseModelParams) -> tuple[str, str, str]:
+    """Source, name and revision of the model that the section names, as its record has them."""
+    if params.source in FETCH:
+        return params.source, params.name, params.revision
+    return params.source, Path(params.path).resolve().name if params.source in FOLDERS else "", ""
 
 
 def _place(

@@ -51,7 +51,7 @@ def load_model(folder: Path, precision: Precision) -> "PreTrainedModel":
     with refusing_misfits(folder):
         model = AutoModelForCausalLM.from_pretrained(
             folder,
-            dtype=_dtype(precision),
+            dtype=torch_dtype(precision),
             local_files_only=True,
             trust_remote_code=False,
             use_safetensors=True,
@@ -161,7 +161,7 @@ def load_trainable(
 
     choose_deterministic_algorithms()
     options = {
-        "dtype": _dtype(precision),
+        "dtype": torch_dtype(precision),
         "attn_implementation": attn_implementation,
         "use_kernels": use_kernels,
         "local_files_only": True,
@@ -184,7 +184,7 @@ def load_trainable(
         load_in_8bit=quantization == "8bit",
         bnb_4bit_quant_type=bnb_4bit_quant_type,
         bnb_4bit_use_double_quant=bnb_4bit_use_double_quant,
-        bnb_4bit_compute_dtype=_dtype(precision),
+        bnb_4bit_compute_dtype=torch_dtype(precision),
     )
     with refusing_misfits(folder), refusing_missing_kernels():
         model = AutoModelForCausalLM.from_pretrained(folder, quantization_config=bits, **options)
@@ -290,7 +290,8 @@ def open_tokenizer(folder: Path) -> "PreTrainedTokenizerBase":
         )
 
 
-def _dtype(precision: Precision) -> "torch.dtype":
+def torch_dtype(precision: Precision) -> "torch.dtype":
+    """A precision in torch's terms."""
     import torch
 
     return {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]

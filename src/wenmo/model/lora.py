@@ -7,10 +7,13 @@ https://arxiv.org/abs/2410.07170). LoRA+ gives B a higher learning rate than A (
 https://arxiv.org/abs/2402.12354).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wenmo.config.lora import LoraParams
+from wenmo.core.errors import UserError
 from wenmo.core.processes import IS_MAIN_PROCESS
 
 if TYPE_CHECKING:
@@ -30,6 +33,22 @@ def adapter_config(params: LoraParams) -> "LoraConfig":
         eva_config=EvaConfig(rho=1.0) if begin == "eva" else None,
         **params.model_dump(exclude={"init_lora_weights", "loraplus_lr_ratio"}),
     )
+
+
+@contextmanager
+def refusing_unknown_layers(params: LoraParams, base: object) -> Iterator[None]:
+    """Turn peft's error that `base` has no layer that is to get an adapter into one line."""
+    from peft.utils.error import NoMatchingPeftModuleError
+
+    try:
+        yield
+    except NoMatchingPeftModuleError:
+        raise UserError(
+            "train.lora.target_modules: {base} has no layers {names}; name others or set it to"
+            " all-linear",
+            base=base,
+            names=params.target_modules,
+        ) from None
 
 
 def begin_adapter(trainer: "SFTTrainer", params: LoraParams, initial: Path) -> None:

@@ -28,7 +28,12 @@ from wenmo.model.checkpoints import (
 from wenmo.model.cost import idle_callback, measured_trainer, training_cost
 from wenmo.model.curves import write_curves
 from wenmo.model.loading import load_tokenizer, load_trainable, refuse_without_model, resolved
-from wenmo.model.lora import adapter_config, begin_adapter, write_adapter
+from wenmo.model.lora import (
+    adapter_config,
+    begin_adapter,
+    refusing_unknown_layers,
+    write_adapter,
+)
 from wenmo.model.packing import refuse_mixed_rows
 
 if TYPE_CHECKING:
@@ -170,11 +175,10 @@ def new_trainer(
 
     Raises UserError if the base has none of the layers that are to get an adapter.
     """
-    from peft.utils.error import NoMatchingPeftModuleError
     from transformers import set_seed
 
     set_seed(seed)
-    try:
+    with refusing_unknown_layers(params.lora, base):
         trainer = measured_trainer()(
             model=trainable_base(base, params),
             args=trainer_arguments(params, checkpoints, seed),
@@ -183,13 +187,6 @@ def new_trainer(
             processing_class=tokenizer,
             peft_config=adapter_config(params.lora),
         )
-    except NoMatchingPeftModuleError:
-        raise UserError(
-            "train.lora.target_modules: {base} has no layers {names}; name others or set it to"
-            " all-linear",
-            base=base,
-            names=params.lora.target_modules,
-        ) from None
     begin_adapter(trainer, params.lora, checkpoints.folder / INITIAL)
     return trainer
 

@@ -25,14 +25,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from wenmo.config.params_file import Precision
-from wenmo.config.train import TrainParams
+from wenmo.config.train import OPTIMIZERS_OF_8_BITS, TrainParams
 from wenmo.core.errors import UserError
-from wenmo.model.lora import adapter_config
+from wenmo.model.loading import torch_dtype
+from wenmo.model.lora import adapter_config, refusing_unknown_layers
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
-
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 LEAST_IN_8_BITS = 4096
 """bitsandbytes keeps the optimizer's states of a smaller matrix in 32 bits.
@@ -83,10 +82,11 @@ def training_memory(
     the others are added up. Raises UserError if no layer is to get an adapter, or if the shapes of
     what the model computes depend on its data.
     """
-    model = _trainable(config, params, DTYPES[precision])
+    model = _trainable(config, params, torch_dtype(precision))
     weights = sum(map(_size, {*model.parameters(), *model.buffers()} - set(_adapter(model))))
     adapter = sum(
-        2 * _size(each) + _states(each, "8bit" in params.optim) for each in _adapter(model)
+        2 * _size(each) + _states(each, params.optim in OPTIMIZERS_OF_8_BITS)
+        for each in _adapter(model)
     )
     layers = _layers(model)
     repeats, period = len(layers), _period(layers)
@@ -120,7 +120,6 @@ def refusing_unknown_shapes(config: "PreTrainedConfig") -> Iterator[None]:
 def _trainable(config: "PreTrainedConfig", params: TrainParams, dtype: torch.dtype) -> Any:
     """The base with an adapter, as `wenmo.model.training` makes it, without weights."""
     from peft import get_peft_model, prepare_model_for_kbit_training
-    from peft.utils.error import NoMatchingPeftModuleError
     from transformers import AutoModelForCausalLM
     from trl.trainer.utils import add_fused_lm_head
 
@@ -135,15 +134,8 @@ def _trainable(config: "PreTrainedConfig", params: TrainParams, dtype: torch.dty
         # What SVDs fill in is as large as what begins with zeros.
         lora = params.lora.model_copy(update={"init_lora_weights": "default"})
         add_fused_lm_head(base, outputs=("log_probs", "entropy", "is_top1"))
-        try:
+        with refusing_unknown_layers(lora, config.model_type):
             model = get_peft_model(base, adapter_config(lora), low_cpu_mem_usage=True)
-        except NoMatchingPeftModuleError:
-            raise UserError(
-                "train.lora.target_modules: {base} has no layers {names}; name others or set it to"
-                " all-linear",
-                base=config.model_type,
-                names=params.lora.target_modules,
-            ) from None
     if params.quantization != "none":
         # https://github.com/huggingface/trl/blob/v1.16.0/trl/trainer/sft_trainer.py#L902
         for name, each in model.named_parameters():
@@ -260,7 +252,7 @@ def _replayed(model: nn.Module, params: TrainParams, precision: Precision) -> tu
     elif rows > 1:
         batch["attention_mask"] = torch.zeros(rows, length, dtype=torch.long)
     batch |= dict.fromkeys(("input_ids", "labels"), torch.zeros(rows, length, dtype=torch.long))
-    computing = torch.autocast("cpu", DTYPES[precision], enabled=precision != "fp32")
+    computing = torch.autocast("cpu", torch_dtype(precision), enabled=precision != "fp32")
     with live, _offloading(model) if params.activation_offloading else nullcontext():
         with computing:
             found = model(**batch, fused_lm_head=True)

@@ -158,16 +158,11 @@ def _folder_of_config(params: BaseModelParams) -> Path:
 
 
 def _is_named_by(params: BaseModelParams) -> bool:
+    from wenmo.model.base import identity
     from wenmo.model.provenance import read_record
 
     record = read_record(BASE)
-    name = Path(params.path).resolve().name
-    named = {
-        "tiny": ("tiny", "", ""),
-        "embedded": ("embedded", name, ""),
-        "path": ("path", name, ""),
-    }.get(params.source, (params.source, params.name, params.revision))
-    return (record.source, record.name, record.revision) == named
+    return (record.source, record.name, record.revision) == identity(params)
 
 
 def _fetched_config(params: BaseModelParams) -> Path:
