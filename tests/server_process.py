@@ -9,6 +9,7 @@ import time
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
+from random import SystemRandom
 from typing import Any
 
 VLLM_IS_MISSING = (
@@ -17,10 +18,18 @@ VLLM_IS_MISSING = (
 """Whether tests of vLLM are skipped; where it is required they fail instead."""
 
 
+SERVED_PORTS = range(10_000, 32_768)
+"""Below those that Linux gives to clients, any of which may take a free port before a server does:
+https://docs.kernel.org/networking/ip-sysctl.html, ip_local_port_range."""
+
+
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+    """A port on loopback that nothing listens on, drawn so that no other test draws it, too."""
+    while True:
+        port = SystemRandom().choice(SERVED_PORTS)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return port
 
 
 def wait_until_healthy(url: str, server: subprocess.Popen[bytes], log: Path) -> None:

@@ -134,8 +134,9 @@ def test_no_trick_is_rewarded_as_human_poems_are(name: str) -> None:
 
 
 def test_what_is_copied_is_rewarded_less_than_what_is_not() -> None:
+    # A copied poem loses copied_lines alone: one of the thirteen parts of the weight.
     training = [text(poem) for poem in HUMAN]
-    assert mean_reward(lambda poem: poem, training) < 0.9 * mean_reward(lambda poem: poem)
+    assert mean_reward(lambda poem: poem, training) < 0.95 * mean_reward(lambda poem: poem)
 
 
 def test_what_is_copied_scores_as_the_human_poem_and_is_told_by_its_lines() -> None:

@@ -15,6 +15,7 @@ from wenmo.config.base_model import Architecture, TinyParams
 from wenmo.core.errors import UserError
 from wenmo.core.language import gettext
 from wenmo.model.chat import CHATML_TEMPLATE, answer_messages, prompt_messages, render
+from wenmo.model.loading import choose_deterministic_algorithms
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +31,7 @@ def build(text_folder: Path, output: Path, params: TinyParams, seed: int) -> dic
     if a text file is missing or empty or will not do; `output` is then as it was.
     """
     prose, verse = read_pieces(text_folder / "prose.txt"), read_pieces(text_folder / "verse.txt")
+    choose_deterministic_algorithms()
     tokenizer = train_tokenizer(prose + verse, params.vocabulary, params.max_position_embeddings)
     documents = pretraining_documents(tokenizer, prose, verse, params, seed)
     model = new_model(tokenizer, params, seed)
