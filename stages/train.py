@@ -12,7 +12,7 @@ from wenmo.config import params_file
 from wenmo.config.chat import ChatParams
 from wenmo.config.train import TrainParams, refuse_missing
 from wenmo.core.processes import IS_MAIN_PROCESS
-from wenmo.core.reading import read_rows
+from wenmo.core.reading import RowsOnDisk
 from wenmo.core.records import write_json
 from wenmo.core.stage import parse_arguments, run_stage
 from wenmo.model.cost import cost_in_words
@@ -31,8 +31,8 @@ if __name__ == "__main__":
         method = import_module(f"wenmo.methods.{params.method}")
         ledger = method.fit(
             task=task,
-            rows=read_rows(Path(f"data/merged/{task}/train.jsonl"), f"merge@{task}"),
-            eval_rows=read_rows(Path(f"data/merged/{task}/eval.jsonl"), f"merge@{task}"),
+            rows=RowsOnDisk(Path(f"data/merged/{task}/train.jsonl"), f"merge@{task}"),
+            eval_rows=RowsOnDisk(Path(f"data/merged/{task}/eval.jsonl"), f"merge@{task}"),
             base=Path("models/base"),
             outputs=Outputs(
                 adapter=Path(f"models/adapters/{task}"),

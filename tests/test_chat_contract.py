@@ -26,7 +26,6 @@ from wenmo.config.chat import ChatParams
 from wenmo.core.errors import UserError
 from wenmo.engines.engine import Model, Prompt
 from wenmo.engines.transformers import TransformersEngine
-from wenmo.model import lengths
 from wenmo.model.base import provide
 from wenmo.model.chat import (
     chat_text,
@@ -39,7 +38,7 @@ from wenmo.model.chat import (
 from wenmo.model.contract import Pieces, template_of
 from wenmo.model.loading import end_tokens, load_model, load_tokenizer
 from wenmo.model.loss import held_out_losses
-from wenmo.model.training import labelled
+from wenmo.model.tokenized_rows import conversations, labelled
 from wenmo.model.turns import every_answer, joined
 
 TAGS = ("<think", "</think", "<|im_start|>", "<|assistant|>", "<start_of_turn>")
@@ -103,18 +102,18 @@ def training(base: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, 
     """Row id -> what a real SFTTrainer has of the row."""
     from trl import SFTConfig, SFTTrainer
 
-    tokenizer = load_tokenizer(base)
+    tokenizer, folder = load_tokenizer(base), tmp_path_factory.mktemp("trainer")
     trainer = SFTTrainer(
         model=load_model(base, "fp32"),
         args=SFTConfig(
-            output_dir=str(tmp_path_factory.mktemp("trainer")),
+            output_dir=str(folder),
             completion_only_loss=True,
             max_length=512,
             use_cpu=True,
             bf16=False,
             report_to="none",
         ),
-        train_dataset=labelled([conversation(tokenizer, row, CHAT) for row in ROWS]),
+        train_dataset=labelled(conversations(ROWS, tokenizer, CHAT), folder / "rows"),
         processing_class=tokenizer,
     )
     made = [Tokens(each["input_ids"], each["labels"]) for each in trainer.train_dataset]
@@ -289,11 +288,13 @@ def spans(row: Any) -> list[tuple[list[int], list[int]]]:
 
 
 def test_every_answer_of_several_turns_is_learnt_after_what_is_asked_there(
-    base: Path, family: Family
+    base: Path, family: Family, tmp_path: Path
 ) -> None:
     tokenizer = load_tokenizer(base)
-    measured = lengths.measure([DIALOGUE], tokenizer, CHAT, 512, mask_history=False)
-    learnt = [span for row in labelled(measured.conversations) for span in spans(row)]
+    rows = labelled(
+        conversations([DIALOGUE], tokenizer, CHAT, mask_history=False), tmp_path / "rows"
+    )
+    learnt = [span for row in rows for span in spans(row)]
     turns = [*DIALOGUE.history, (DIALOGUE.prompt, DIALOGUE.output)]
     asked = prompt_ids(
         tokenizer,
@@ -303,25 +304,28 @@ def test_every_answer_of_several_turns_is_learnt_after_what_is_asked_there(
     for (before, answer), expected, (_, text) in zip(learnt, asked, turns, strict=True):
         assert before == expected
         assert tokenizer.decode(answer[: answer.index(end)]).strip() == text.strip()
-    assert len(measured.conversations) == (3 if family.template in PARTED else 1)
+    assert len(rows) == (3 if family.template in PARTED else 1)
 
 
-def test_the_last_answer_alone_is_learnt_where_the_history_is_masked(base: Path) -> None:
+def test_the_last_answer_alone_is_learnt_where_the_history_is_masked(
+    base: Path, tmp_path: Path
+) -> None:
     tokenizer = load_tokenizer(base)
-    (alone,) = labelled(lengths.measure([DIALOGUE], tokenizer, CHAT, 512).conversations)
-    every = lengths.measure([DIALOGUE], tokenizer, CHAT, 512, mask_history=False)
-    assert spans(alone) == [
-        [span for row in labelled(every.conversations) for span in spans(row)][-1]
-    ]
+    (alone,) = labelled(conversations([DIALOGUE], tokenizer, CHAT), tmp_path / "alone")
+    every = labelled(
+        conversations([DIALOGUE], tokenizer, CHAT, mask_history=False), tmp_path / "every"
+    )
+    assert spans(alone) == [[span for row in every for span in spans(row)][-1]]
 
 
-def test_the_loss_on_every_answer_is_that_of_each_one_asked_alone(base: Path) -> None:
+def test_the_loss_on_every_answer_is_that_of_each_one_asked_alone(
+    base: Path, tmp_path: Path
+) -> None:
     model, tokenizer = load_model(base, "fp32"), load_tokenizer(base)
     each = [conversation(tokenizer, row, CHAT) for row in every_answer(DIALOGUE)]
-    expected = sum(nats(model, row) for row in labelled(each))
-    assert sum(nats(model, row) for row in labelled([*joined(each)])) == pytest.approx(
-        expected, rel=1e-5
-    )
+    expected = sum(nats(model, row) for row in labelled(each, tmp_path / "each"))
+    found = sum(nats(model, row) for row in labelled(joined(each), tmp_path / "joined"))
+    assert found == pytest.approx(expected, rel=1e-5)
 
 
 def nats(model: Any, row: Any) -> float:

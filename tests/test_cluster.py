@@ -5,13 +5,10 @@ Whatever dies meanwhile: a node costs its own work, the head one line.
 
 import os
 import random
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from bench.corpus import book, passages
@@ -19,6 +16,7 @@ from bench.evaluate import written
 from bench.stage_run import write_params
 
 from tests.conftest import PREPARE, ROOT, digests, only_line, run_python
+from tests.ray_nodes import Nodes, ray_nodes
 from wenmo.config.evaluate import EvaluateParams
 from wenmo.config.novel import PassageParams, PrepareParams
 from wenmo.core.cluster import VARIABLE
@@ -31,15 +29,7 @@ from wenmo.tasks import novel, preparation
 from wenmo.tasks.task import Document
 from wenmo.text.near_duplicates import sketched
 
-if TYPE_CHECKING:
-    from ray.cluster_utils import Cluster
-
 pytestmark = pytest.mark.full
-
-# Ray reads them when it is imported: no message to its makers, and no node beyond the loopback.
-os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
-
-NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 
 PARAMS = PrepareParams(
     **PREPARE,
@@ -57,32 +47,10 @@ metadata.version = lambda name: "9.9.9" if name == "rapidfuzz" else found(name)
 """A module that Python imports when it starts."""
 
 
-@dataclass
-class Nodes:
-    """A head and two more nodes, and the two addresses of the head."""
-
-    cluster: "Cluster"
-    address: str
-    client: str
-
-    def kill_one(self) -> None:
-        """End a node at once, and start another."""
-        self.cluster.remove_node(min(self.cluster.worker_nodes, key=id), allow_graceful=False)
-        self.cluster.add_node(**NODE)
-
-
 @pytest.fixture(scope="module")
 def nodes() -> Iterator[Nodes]:
-    cluster_utils = pytest.importorskip("ray.cluster_utils")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    head = NODE | {"include_dashboard": False, "ray_client_server_port": port}
-    cluster = cluster_utils.Cluster(initialize_head=True, head_node_args=head)
-    for _ in range(2):
-        cluster.add_node(**NODE)
-    yield Nodes(cluster, cluster.address, f"ray://127.0.0.1:{port}")
-    cluster.shutdown()
+    with ray_nodes() as nodes:
+        yield nodes
 
 
 @pytest.fixture

@@ -56,7 +56,7 @@ def start(folder: Path, *launcher: str) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [*(launcher or (sys.executable,)), str(ROOT / "stages/train.py"), "poetry"],
         cwd=folder,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "src")},
+        env={"PYTHONPATH": str(ROOT / "src")} | os.environ,
         stderr=subprocess.PIPE,
         text=True,
     )

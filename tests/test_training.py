@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from pydantic import ValidationError
 from safetensors.torch import load_file
@@ -18,12 +19,12 @@ from wenmo.config import train as train_params
 from wenmo.config.params_file import deep_merge
 from wenmo.core.errors import UserError
 from wenmo.core.records import Row
-from wenmo.model import lengths
 from wenmo.model.adapted_layers import Coverage, coverage
-from wenmo.model.chat import conversation
 from wenmo.model.checkpoints import Checkpoints
+from wenmo.model.lengths import Lengths
 from wenmo.model.loading import load_model, load_tokenizer, resolved
 from wenmo.model.loss import held_out_losses
+from wenmo.model.tokenized_rows import conversations, labelled, tokenized
 from wenmo.model.training import Outputs, new_trainer, train
 
 LONG = make_row(9, "雪" * 500)
@@ -163,13 +164,21 @@ def rows_of_lengths() -> list[Row]:
     return [make_row(n, "雪" * c) for c, count in CHARACTERS.items() for n in range(count)]
 
 
-def test_every_row_and_token_is_learnt_from_or_counted_as_left_out(small_base: Path) -> None:
-    tokenizer = load_tokenizer(small_base)
-    everything = lengths.measure(rows_of_lengths(), tokenizer, CHAT, 1000)
-    frame = min(everything.tokens) - 10
-    assert sorted(everything.tokens) == [frame + c for c in (10, 20, 20, 20, 40)]
-    limited = replace(everything, max_length=frame + 20)
-    assert limited.ledger() == {
+def measured(base: Path, folder: Path, max_length: int) -> tuple[Dataset, Lengths]:
+    """The rows of these lengths, tokenized, and what is counted of them."""
+    rows, tokenizer = rows_of_lengths(), load_tokenizer(base)
+    return tokenized(rows, tokenizer, CHAT, max_length, True, folder / f"rows-{max_length}")
+
+
+def test_every_row_and_token_is_learnt_from_or_counted_as_left_out(
+    small_base: Path, tmp_path: Path
+) -> None:
+    everything, lengths = measured(small_base, tmp_path, 1000)
+    frame = min(lengths.counts) - 10
+    assert lengths.counts == {frame + c: count for c, count in CHARACTERS.items()}
+    assert [len(each) - frame for each in everything["input_ids"]] == [10, 20, 20, 20, 40]
+    limited, lengths = measured(small_base, tmp_path, frame + 20)
+    assert lengths.ledger() == {
         "rows": 4,
         "tokens": 4 * frame + 70,
         "rows_over_length": 1,
@@ -177,20 +186,20 @@ def test_every_row_and_token_is_learnt_from_or_counted_as_left_out(small_base: P
         "truncated_share": 0.2,
         "longest_row_tokens": frame + 40,
     }
-    assert [len(each) - frame for each in limited.fitting] == [10, 20, 20, 20]
+    assert [len(each) - frame for each in limited["input_ids"]] == [10, 20, 20, 20]
 
 
 @pytest.mark.parametrize("max_truncated", [0.0, 0.2, 0.5])
 def test_the_length_that_is_advised_will_do_and_one_token_less_will_not(
-    small_base: Path, max_truncated: float
+    small_base: Path, tmp_path: Path, max_truncated: float
 ) -> None:
-    measured = lengths.measure(rows_of_lengths(), load_tokenizer(small_base), CHAT, 1)
+    _, lengths = measured(small_base, tmp_path, 1)
     with pytest.raises(UserError, match=r"5 of 5 rows \(100\.0%\) are longer") as caught:
-        measured.refuse_if_over(max_truncated)
+        lengths.refuse_if_over(max_truncated)
     advised = int(re.search(r"train\.max_length (\d+) would do", str(caught.value))[1])
-    replace(measured, max_length=advised).refuse_if_over(max_truncated)
+    replace(lengths, max_length=advised).refuse_if_over(max_truncated)
     with pytest.raises(UserError):
-        replace(measured, max_length=advised - 1).refuse_if_over(max_truncated)
+        replace(lengths, max_length=advised - 1).refuse_if_over(max_truncated)
 
 
 def test_overlong_rows_are_left_out_whole_where_that_is_allowed(
@@ -208,7 +217,7 @@ def test_too_many_overlong_rows_stop_the_training_before_it_starts(
         fit(small_base, tmp_path, [LONG, *ROWS], max_truncated=0.19)
     with pytest.raises(UserError, match=r"all 2 rows are longer than train\.max_length \(128"):
         fit(small_base, tmp_path, [*ROWS, LONG, LONG])
-    assert list(tmp_path.iterdir()) == []
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize(
@@ -247,7 +256,7 @@ WAYS: dict[str, dict[str, Any]] = {
         "packing": True,
     },
     "4bit EVA": {"lora": {"init_lora_weights": "eva"}, "quantization": "4bit"},
-    "NEFTune": {"neftune_noise_alpha": 5.0},
+    "NEFTune": {"neftune_noise_alpha": 1.0},
     "bf16": {"precision": "bf16"},
     "auto": {"precision": "auto"},
     "8bit": {"quantization": "8bit", "precision": "bf16"},
@@ -302,7 +311,7 @@ def test_a_quantised_base_holds_its_weights_in_few_bits(small_base: Path, tmp_pa
         params = settings(quantization=quantization)
         checkpoints = Checkpoints(tmp_path, quantization)
         tokenizer = load_tokenizer(small_base)
-        rows = [conversation(tokenizer, row, CHAT) for row in ROWS]
+        rows = labelled(conversations(ROWS, tokenizer, CHAT), tmp_path / f"rows-{quantization}")
         trainer = new_trainer(small_base, tokenizer, rows, rows, params, 1, checkpoints)
         layer = trainer.model.base_model.model.model.layers[0].self_attn.q_proj.base_layer
         kinds[quantization] = (type(layer).__name__, layer.weight.dtype)
@@ -320,7 +329,7 @@ def test_packed_rows_do_not_see_each_other(
     """The loss of several rows in one sequence is that of the rows one beside the other."""
     tokenizer = load_tokenizer(small_base)
     told = [make_row(n, "雪落千山静" * (n + 1)) for n in range(4)]
-    rows = [conversation(tokenizer, row, CHAT) for row in told]
+    rows = labelled(conversations(told, tokenizer, CHAT), tmp_path / "rows")
 
     def loss(packing: bool) -> float:
         params = settings(
@@ -463,6 +472,16 @@ def test_a_package_that_is_not_there_is_told_with_the_way_out(
     update, reason = MISSING[case]
     assert reason in train_params.missing_here(settings(**update))
     assert train_params.missing_here(settings()) == ""
+
+
+@pytest.mark.parametrize("package", ["tensorboard", "tensorboardX"])
+def test_either_package_of_tensorboard_will_do(
+    package: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_params, "find_spec", lambda name: name == package or None)
+    assert train_params.missing_here(settings(report_to="tensorboard")) == ""
+    monkeypatch.setattr(train_params, "find_spec", lambda _: None)
+    assert "needs tensorboardX" in train_params.missing_here(settings(report_to="tensorboard"))
 
 
 FOR_GPUS = {

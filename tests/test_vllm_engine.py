@@ -22,11 +22,12 @@ from wenmo.config.chat import ChatParams
 from wenmo.config.generate import GenerateParams
 from wenmo.config.merge_weights import MergeWeightsParams
 from wenmo.core.errors import UserError
-from wenmo.engines import vllm as engine_module
+from wenmo.engines import vllm_replicas as engine_module
 from wenmo.engines.engine import Completion, Model
 from wenmo.engines.transformers import TransformersEngine
-from wenmo.engines.vllm import VllmEngine, load
+from wenmo.engines.vllm import load
 from wenmo.engines.vllm_arguments import engine_arguments, lora_rank, replica_environment
+from wenmo.engines.vllm_replicas import VllmEngine
 from wenmo.model.merge_weights import merge_adapter
 
 if VLLM_IS_MISSING:

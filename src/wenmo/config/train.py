@@ -160,10 +160,12 @@ def _packages(params: TrainParams) -> Iterator[tuple[str, str, str]]:
         yield "kernels", "use_kernels", extra("kernels")
     if "deepspeed" in params.launcher:
         yield "deepspeed", f"launcher {params.launcher!r}", "pip install deepspeed"
-    if params.report_to != "none":
-        # transformers takes the smaller of TensorBoard's two packages as well.
-        package = {"tensorboard": "tensorboardX"}.get(params.report_to, params.report_to)
-        yield package, f"report_to {params.report_to}", f"pip install {package}"
+    tracker: str = params.report_to
+    if tracker == "tensorboard" and not find_spec(tracker):
+        # transformers takes either of two packages, of which this is the smaller one.
+        tracker = "tensorboardX"
+    if tracker != "none":
+        yield tracker, f"report_to {params.report_to}", f"pip install {tracker}"
 
 
 def _reasons_for_a_gpu(params: TrainParams) -> Iterator[str]:

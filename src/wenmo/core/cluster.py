@@ -8,7 +8,7 @@ import pickle
 import re
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from multiprocessing import Pipe
@@ -29,7 +29,7 @@ ADDRESS = re.compile(r"auto|(ray://)?[^\s/]+:\d{1,5}")
 """What the variable may be: a cluster that this machine is part of, a head, or a Ray Client."""
 
 WAITING = 2
-"""Items that wait for each core of the cluster."""
+"""Items that wait for each process of the cluster."""
 
 CONNECT_SECONDS = 120
 
@@ -44,10 +44,16 @@ DRIVER = f"from {ray_driver.__name__} import main; main()"
 class Cluster(Generic[Item, Result]):
     """Processes of a Ray cluster.
 
-    `at_once` follows from the cores that the cluster has when it is reached.
+    `at_once` follows from the cores that the cluster has when it is reached. With `resources`,
+    such as {"GPU": 1}, each process takes these and keeps what the function loads in it.
     """
 
-    def __init__(self, function: Callable[[Item], Result], address: str) -> None:
+    def __init__(
+        self,
+        function: Callable[[Item], Result],
+        address: str,
+        resources: Mapping[str, int] | None = None,
+    ) -> None:
         if not ADDRESS.fullmatch(address):
             raise WrongArgumentsError(
                 "{variable} is {address!r}; allowed are auto, host:port and ray://host:port",
@@ -75,7 +81,8 @@ class Cluster(Generic[Item, Result]):
                 start_new_session=True,
             )
         try:
-            self._send(pickle.dumps(function))
+            pickled = pickle.dumps(function)
+            self._send(pickle.dumps(ray_driver.Function(pickled, resources)))
             if not self._connection.poll(CONNECT_SECONDS):
                 fault = gettext("no answer in {seconds} s", seconds=CONNECT_SECONDS)
                 raise self._failed(fault)

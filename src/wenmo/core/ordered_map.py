@@ -49,18 +49,25 @@ def ordered_map(
     else:
         yield from map(function, items)
         return
-    waiting = 0
     try:
-        for item in items:
-            workers.submit(item)
-            waiting += 1
-            if waiting > workers.at_once:
-                yield workers.result()
-                waiting -= 1
-        for _ in range(waiting):
-            yield workers.result()
+        yield from in_order(workers, items)
     finally:
         workers.end()
+
+
+def in_order(
+    workers: "Cluster[Item, Result] | Pool[Item, Result]", items: Iterable[Item]
+) -> Iterator[Result]:
+    """The result for each item, in order. Few items are in memory at a time."""
+    waiting = 0
+    for item in items:
+        workers.submit(item)
+        waiting += 1
+        if waiting > workers.at_once:
+            yield workers.result()
+            waiting -= 1
+    for _ in range(waiting):
+        yield workers.result()
 
 
 class Pool(Generic[Item, Result]):

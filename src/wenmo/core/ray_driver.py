@@ -1,21 +1,24 @@
 """The process that speaks with a Ray cluster for another one, which core/cluster.py is run by.
 
-It reads messages: first the function, then items and NEXT, by each of which it is asked for the
+It reads messages: first a `Function`, then items and NEXT, by each of which it is asked for the
 result of the first item that it has not answered. Functions, items and results pass through as
 bytes.
 
-Ray's parts: https://docs.ray.io/en/latest/ray-core/tasks.html
+Ray's parts: https://docs.ray.io/en/latest/ray-core/tasks.html, …/actors.html
 """
 
 import os
+import pickle
 import socket
 import sys
-from collections import deque
+from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
 from wenmo.core import ray_task
+from wenmo.core.errors import UserError
 from wenmo.core.fingerprints import SOURCE
 from wenmo.core.language import VARIABLE, language
 from wenmo.core.system_words import system_words
@@ -28,6 +31,18 @@ RETRIES = 20
 
 
 CONNECT_SECONDS = 10
+
+
+@dataclass(frozen=True)
+class Function:
+    """A pickled function of one item.
+
+    With `resources`, such as {"GPU": 1}, it keeps what it loads: a process of its own that takes
+    them runs on the cluster as often as it fits, and is not started anew when it dies.
+    """
+
+    pickled: bytes
+    resources: Mapping[str, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -67,18 +82,96 @@ def _serve(connection: Connection, address: str) -> None:
             "env_vars": PINNED_ENVIRONMENT | {VARIABLE: language()},
         },
     )
-    run = ray.remote(num_cpus=1, max_retries=RETRIES)(ray_task.run)
-    function = ray.put(connection.recv_bytes())
-    libraries = ray.put(ray_task.libraries())
-    connection.send(max(1, int(ray.cluster_resources().get("CPU", 0))))
-    waiting = deque[Any]()
+    function: Function = pickle.loads(connection.recv_bytes())  # noqa: S301
+    work = _Actors(function) if function.resources else _Tasks(function)
+    connection.send(work.count)
     while True:
         message = connection.recv_bytes()
         if message == NEXT:
             # What is not referred to any more leaves the object store.
-            connection.send(ray.get(waiting.popleft()))
+            connection.send(work.result())
         else:
-            waiting.append(run.remote(function, message, libraries))
+            work.submit(message)
+
+
+class _Tasks:
+    """Items on any core of the cluster. What dies is started anew elsewhere."""
+
+    def __init__(self, function: Function) -> None:
+        import ray
+
+        self.count = max(1, int(ray.cluster_resources().get("CPU", 0)))
+        self._run = ray.remote(num_cpus=1, max_retries=RETRIES)(ray_task.run)
+        self._shared = ray.put(function.pickled), ray.put(ray_task.libraries())
+        self._waiting = deque[Any]()
+
+    def submit(self, item: bytes) -> None:
+        function, libraries = self._shared
+        self._waiting.append(self._run.remote(function, item, libraries))
+
+    def result(self) -> bytes:
+        import ray
+
+        return bytes(ray.get(self._waiting.popleft()))
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """An item, the actor that has it and the reference to its result."""
+
+    item: bytes
+    actor: Any
+    result: Any
+
+
+class _Actors:
+    """Items for processes that keep what they have loaded. Those of one that dies go to others."""
+
+    def __init__(self, function: Function) -> None:
+        import ray
+
+        there, wanted = ray.cluster_resources(), function.resources or {}
+        self.count = min(int(there.get(name, 0)) // amount for name, amount in wanted.items())
+        if not self.count:
+            needed = ", ".join(f"{amount} {name}" for name, amount in wanted.items())
+            raise UserError("its nodes have less than {needed}", needed=needed)
+        start = ray.remote(
+            num_cpus=wanted.get("CPU", 0), num_gpus=wanted.get("GPU", 0), max_restarts=0
+        )(ray_task.Worker)
+        self._libraries = ray.put(ray_task.libraries())
+        self._actors = [start.remote(function.pickled) for _ in range(self.count)]
+        self._waiting = deque[_Asked]()
+
+    def submit(self, item: bytes) -> None:
+        self._waiting.append(self._asked(item))
+
+    def result(self) -> bytes:
+        import ray
+
+        while True:
+            first = self._waiting[0]
+            try:
+                found = bytes(ray.get(first.result))
+            except ray.exceptions.RayActorError:
+                if self._actors == [first.actor]:
+                    raise
+                self._without(first.actor)
+            else:
+                self._waiting.popleft()
+                return found
+
+    def _asked(self, item: bytes) -> _Asked:
+        """Hand an item to the actor that has the fewest."""
+        at_work = Counter(each.actor for each in self._waiting)
+        actor = min(self._actors, key=lambda each: at_work[each])
+        return _Asked(item, actor, actor.run.remote(item, self._libraries))
+
+    def _without(self, dead: Any) -> None:
+        """Hand the items of an actor that has died to the others."""
+        self._actors = [each for each in self._actors if each != dead]
+        for at, each in enumerate(self._waiting):
+            if each.actor == dead:
+                self._waiting[at] = self._asked(each.item)
 
 
 def _set_environment(address: str) -> None:

@@ -7,8 +7,10 @@ node's own, and must be the same.
 import pickle
 import tomllib
 import traceback
+from collections.abc import Callable
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from wenmo.core.errors import UserError
 from wenmo.core.fingerprints import SOURCE
@@ -17,12 +19,33 @@ from wenmo.core.language import gettext
 Libraries = tuple[tuple[str, str], ...]
 
 
+class Worker:
+    """A pickled function, which keeps from item to item what it has loaded."""
+
+    def __init__(self, function: bytes) -> None:
+        self._pickled = function
+        self._function: Callable[[Any], Any] | None = None
+
+    def run(self, item: bytes, wanted: Libraries) -> bytes:
+        """The result for a pickled item, or the error that the function raises, pickled."""
+        return _outcome(self._call, item, wanted)
+
+    def _call(self, item: Any) -> Any:
+        # Not when the process starts, where Ray would tell of an error in words of its own.
+        self._function = self._function or pickle.loads(self._pickled)  # noqa: S301
+        return self._function(item)
+
+
 def run(function: bytes, item: bytes, wanted: Libraries) -> bytes:
     """The result of a pickled function for a pickled item, or the error that it raises, pickled."""
+    return _outcome(lambda found: pickle.loads(function)(found), item, wanted)  # noqa: S301
+
+
+def _outcome(function: Callable[[Any], Any], item: bytes, wanted: Libraries) -> bytes:
     result: object
     try:
         _refuse_other_libraries(wanted)
-        result = pickle.loads(function)(pickle.loads(item))  # noqa: S301
+        result = function(pickle.loads(item))  # noqa: S301
     except Exception as error:
         # A pickle has no traceback.
         error.add_note(traceback.format_exc())

@@ -53,6 +53,11 @@ class RowsOnDisk:
     def __init__(self, path: Path, stage: str) -> None:
         self._path, self._stage = made(path, stage), stage
 
+    def __len__(self) -> int:
+        """The number of lines."""
+        with self._path.open("rb") as file:
+            return sum(1 for _ in file)
+
     def __iter__(self) -> Iterator[Row]:
         return (row for _, row in located_rows(self._path, self._stage))
 

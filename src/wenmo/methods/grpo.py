@@ -6,7 +6,7 @@ GRPO samples several texts per prompt and makes those likelier whose reward is a
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import fmean
 from tempfile import TemporaryDirectory
@@ -35,8 +35,8 @@ CURVES = frozenset({"reward", "eval_loss", "kl", "learning_rate", "grad_norm"})
 
 def fit(
     task: str,
-    rows: list[Row],
-    eval_rows: list[Row],
+    rows: Iterable[Row],
+    eval_rows: Iterable[Row],
     base: Path,
     outputs: Outputs,
     params: TrainParams,
@@ -58,7 +58,7 @@ def fit(
         "chat": chat.model_dump(),
         "seed": seed,
     }
-    digest = training_digest(settings, [*rows, *eval_rows], base, __name__)
+    digest = training_digest(settings, rows, eval_rows, base, __name__)
     checkpoints = Checkpoints(outputs.checkpoints, digest)
     supervised = Outputs(
         adapter=checkpoints.folder / SUPERVISED / "adapter",
@@ -75,7 +75,7 @@ def fit(
         lambda: train(rows, eval_rows, base, supervised, params, chat, seed, log),
     )
 
-    rewards = rewards_of(task, [row.output for row in rows], params.grpo.rewards)
+    rewards = rewards_of(task, (row.output for row in rows), params.grpo.rewards)
     trainer = new_policy_trainer(
         base, supervised.adapter, tokenizer, learnt, rewards, params, chat, checkpoints, seed
     )

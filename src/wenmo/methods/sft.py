@@ -1,5 +1,6 @@
 """Method sft: supervised fine-tuning on the training rows."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from wenmo.model.training import Outputs, train
 
 def fit(
     task: str,
-    rows: list[Row],
-    eval_rows: list[Row],
+    rows: Iterable[Row],
+    eval_rows: Iterable[Row],
     base: Path,
     outputs: Outputs,
     params: TrainParams,

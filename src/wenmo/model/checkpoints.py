@@ -6,20 +6,21 @@ transformers restores weights, optimizer, schedule, random state and the place i
 forgets the loss since the last point of the curve, and TRL its other figures; both are kept here.
 """
 
+import hashlib
 import json
 import shutil
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from wenmo.core.errors import StoppedError
 from wenmo.core.fingerprints import module_fingerprint
 from wenmo.core.processes import IS_MAIN_PROCESS, PROCESSES, RANK
-from wenmo.core.records import Row, write_json
+from wenmo.core.records import Row, json_line, record_content, write_json
 from wenmo.model.provenance import digests, settings_digest
 
 if TYPE_CHECKING:
@@ -30,7 +31,11 @@ FINISHED = "finished"
 
 
 def training_digest(
-    parameters: Mapping[str, Any], rows: Sequence[Row], base: Path, code: str
+    parameters: Mapping[str, Any],
+    rows: Iterable[Row],
+    eval_rows: Iterable[Row],
+    base: Path,
+    code: str,
 ) -> str:
     """sha256 of parameters, rows, base model, code, libraries and number of processes.
 
@@ -38,13 +43,20 @@ def training_digest(
     """
     settings = {
         "parameters": parameters,
-        "rows": [asdict(row) for row in rows],
+        "rows": [_digest(each) for each in (rows, eval_rows)],
         "base": digests(base),
         "code": module_fingerprint(code),
         "libraries": {name: version(name) for name in LIBRARIES},
         "processes": PROCESSES,
     }
     return settings_digest(settings)
+
+
+def _digest(rows: Iterable[Row]) -> str:
+    found = hashlib.sha256()
+    for row in rows:
+        found.update(json_line(record_content(row)).encode())
+    return found.hexdigest()
 
 
 class Checkpoints:
@@ -60,6 +72,17 @@ class Checkpoints:
         complete = [path for path, is_complete in kept.items() if is_complete]
         self.latest = max(filter(_steps_remain, complete), key=_step, default=None)
         self.broken = kept.keys() - complete
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """A folder for as long as this process trains, beside the checkpoints.
+
+        Where temporary files belong is memory on some machines. What a killed process leaves there
+        goes with the checkpoints.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=self.folder) as folder:
+            yield Path(folder)
 
     def remove_broken(self, trainer: "Trainer") -> None:
         """Remove checkpoints that are not complete, once every process has looked at them.

@@ -75,7 +75,8 @@ def training_cost(trainer: Any, seconds: float, idle: float | None) -> dict[str,
     Tokens are those of the sequences without padding, over all devices. Utilisation is model FLOPs
     a second over what a large matrix product reaches on the same device in the same number format.
     `data_wait` is the share of time in which the trainer waited for rows, and `device_idle` that in
-    which a GPU waited for the host or for rows (None: not measured).
+    which a GPU waited for the host or for rows (None: not measured). `distribution` is accelerate's
+    name for how devices share the work, such as FSDP.
     """
     # Like the seconds, tokens count from where a resumed training went on.
     tokens = trainer._total_train_tokens
@@ -94,6 +95,7 @@ def training_cost(trainer: Any, seconds: float, idle: float | None) -> dict[str,
         "device_idle": None if idle is None else round(idle, 4),
         "peak_device_mebibytes": peak_device_mebibytes(),
         "devices": devices,
+        "distribution": str(trainer.accelerator.distributed_type.value),
         "hardware": hardware(),
         "number_format": str(dtype).removeprefix("torch."),
     }

@@ -4,21 +4,17 @@ import json
 import shutil
 import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from wenmo.config.chat import ChatParams
 from wenmo.config.train import TrainParams
-from wenmo.core.errors import UserError
 from wenmo.core.language import gettext
 from wenmo.core.processes import IS_MAIN_PROCESS, PROCESSES
 from wenmo.core.records import Row, write_json
-from wenmo.model import lengths
 from wenmo.model.adapted_layers import Coverage, coverage
-from wenmo.model.chat import Conversation
 from wenmo.model.checkpoints import (
     Checkpoints,
     refuse_if_stopped,
@@ -35,14 +31,12 @@ from wenmo.model.lora import (
     write_adapter,
 )
 from wenmo.model.packing import refuse_mixed_rows
+from wenmo.model.tokenized_rows import tokenized
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, Trainer
     from trl import SFTConfig, SFTTrainer
-
-IGNORED = -100
-"""The label of a token without a loss, as torch's cross entropy and TRL have it."""
 
 INITIAL = "initial-adapter"
 """The folder beside the checkpoints with the adapter's first weights, if they are needed."""
@@ -58,8 +52,8 @@ class Outputs:
 
 
 def train(
-    rows: list[Row],
-    eval_rows: list[Row],
+    rows: Iterable[Row],
+    eval_rows: Iterable[Row],
     base: Path,
     outputs: Outputs,
     params: TrainParams,
@@ -69,42 +63,36 @@ def train(
 ) -> dict[str, float]:
     """Fit a LoRA adapter on `rows` and save it as safetensors into `outputs.adapter`.
 
-    Loss curves (step, loss) go to `outputs.curves`. An interrupted training of the same parameters,
-    rows and base goes on from its last checkpoint. The trainer's arguments and what the training
-    cost are entered into `log`. Returns the ledger: rows and tokens learnt from and left out,
-    steps, trainable parameters, decoder layers with fewer adapters than others, mean loss of the
-    last tenth of the logged steps, last, least and first held-out loss (nats per token), and 1 if
-    the last one is above the first. The last two faults are told on stderr as well. Raises
-    UserError if there is no base, if more rows than `max_truncated` are longer than `max_length` or
-    none is left, and StoppedError after a signal.
+    The rows are gone through twice and never held, and their tokens are on disk meanwhile. Loss
+    curves (step, loss) go to `outputs.curves`. An interrupted training of the same parameters, rows
+    and base goes on from its last checkpoint. The trainer's arguments and what the training cost
+    are entered into `log`. Returns the ledger: rows and tokens learnt from and left out, steps,
+    trainable parameters, decoder layers with fewer adapters than others, mean loss of the last
+    tenth of the logged steps, last, least and first held-out loss (nats per token), and 1 if the
+    last one is above the first. The last two faults are told on stderr as well. Raises UserError if
+    there is no base, if more rows than `max_truncated` are longer than `max_length` or none is
+    left, and StoppedError after a signal.
     """
     refuse_without_model(base)
     if params.packing:
         refuse_mixed_rows(base)
     tokenizer = load_tokenizer(base)
-    learnt, held_out = (
-        lengths.measure(each, tokenizer, chat, params.max_length, params.mask_history)
-        for each in (rows, eval_rows)
-    )
-    learnt.refuse_if_over(params.max_truncated)
-    for each in (learnt, held_out):
-        if not each.fitting:
-            raise UserError(
-                "all {count} rows are longer than train.max_length ({max_length} tokens)",
-                count=len(each.tokens),
-                max_length=params.max_length,
-            )
     settings = {
         "train": params.supervised() | {"precision": resolved(params.precision)},
         "chat": chat.model_dump(),
         "seed": seed,
     }
-    digest = training_digest(settings, [*rows, *eval_rows], base, __name__)
+    digest = training_digest(settings, rows, eval_rows, base, __name__)
     checkpoints = Checkpoints(outputs.checkpoints, digest)
-    with TemporaryDirectory() as scratch:
-        trainer = new_trainer(
-            base, tokenizer, learnt.fitting, held_out.fitting, params, seed, checkpoints
+    with checkpoints.scratch() as scratch:
+        (dataset, learnt), (eval_dataset, held_out) = (
+            tokenized(each, tokenizer, chat, params.max_length, params.mask_history, scratch / name)
+            for each, name in ((rows, "train"), (eval_rows, "eval"))
         )
+        learnt.refuse_if_over(params.max_truncated)
+        for lengths in (learnt, held_out):
+            lengths.refuse_if_none_fits()
+        trainer = new_trainer(base, tokenizer, dataset, eval_dataset, params, seed, checkpoints)
         covered = coverage(trainer.model)
         trainer.add_callback(idle := idle_callback())
         log["arguments"] = trainer.args.to_dict()
@@ -112,9 +100,9 @@ def train(
         eval_loss = final_eval_loss(trainer)
         log |= training_cost(trainer, seconds, idle.idle)
         initial = checkpoints.folder / INITIAL
-        write_adapter(trainer, params.lora, initial, Path(scratch) / "adapter")
+        write_adapter(trainer, params.lora, initial, scratch / "adapter")
         if IS_MAIN_PROCESS:
-            keep_adapter(Path(scratch) / "adapter", outputs.adapter)
+            keep_adapter(scratch / "adapter", outputs.adapter)
             write_curves(trainer.state.log_history, outputs.curves)
     checkpoints.finish()
     history = trainer.state.log_history
@@ -123,7 +111,7 @@ def train(
     start = next(e["eval_loss"] for e in history if "eval_loss" in e)
     warn(params, covered, start, eval_loss)
     return learnt.ledger() | {
-        "eval_rows_over_length": len(held_out.over),
+        "eval_rows_over_length": held_out.over.total(),
         "steps": trainer.state.global_step,
         "trainable_parameters": trainer.model.num_parameters(only_trainable=True),
         "layers_short_of_adapters": covered.short,
@@ -165,15 +153,16 @@ def warn(params: TrainParams, covered: Coverage, start: float, end: float) -> No
 def new_trainer(
     base: Path,
     tokenizer: "PreTrainedTokenizerBase",
-    rows: list[Conversation],
-    eval_rows: list[Conversation],
+    dataset: "Dataset",
+    eval_dataset: "Dataset",
     params: TrainParams,
     seed: int,
     checkpoints: Checkpoints,
 ) -> "SFTTrainer":
     """TRL's trainer with the base model and a new adapter, both drawn from the seed.
 
-    Raises UserError if the base has none of the layers that are to get an adapter.
+    The data sets are those of `tokenized`. Raises UserError if the base has none of the layers that
+    are to get an adapter.
     """
     from transformers import set_seed
 
@@ -182,8 +171,8 @@ def new_trainer(
         trainer = measured_trainer()(
             model=trainable_base(base, params),
             args=trainer_arguments(params, checkpoints, seed),
-            train_dataset=labelled(rows),
-            eval_dataset=labelled(eval_rows),
+            train_dataset=dataset,
+            eval_dataset=eval_dataset,
             processing_class=tokenizer,
             peft_config=adapter_config(params.lora),
         )
@@ -202,21 +191,6 @@ def trainable_base(base: Path, params: TrainParams) -> "PreTrainedModel":
         params.bnb_4bit_quant_type,
         params.bnb_4bit_use_double_quant,
     )
-
-
-def labelled(rows: Sequence[Conversation]) -> "Dataset":
-    """Tokenized rows as TRL takes them: the loss covers the answers and what closes them."""
-    import numpy as np
-    from datasets import Dataset
-
-    ids = [np.concatenate([each.prompt, each.answer]) for each in rows]
-    labels = []
-    for row, of_row in zip(rows, ids, strict=True):
-        of_loss = np.full_like(of_row, IGNORED)
-        for start, end in (*row.learnt, (len(row.prompt), len(row))):
-            of_loss[start:end] = of_row[start:end]
-        labels.append(of_loss)
-    return Dataset.from_dict({"input_ids": ids, "labels": labels})
 
 
 def trainer_arguments(params: TrainParams, checkpoints: Checkpoints, seed: int) -> "SFTConfig":
@@ -250,6 +224,8 @@ def trainer_arguments(params: TrainParams, checkpoints: Checkpoints, seed: int) 
         seed=seed,
         data_seed=seed,
         completion_only_loss=True,
+        # What TRL would do to each row is done already, but for packing.
+        dataset_kwargs=None if params.packing else {"skip_prepare_dataset": True},
         neftune_noise_alpha=params.neftune_noise_alpha or None,
         per_device_eval_batch_size=params.per_device_train_batch_size,
         # A resumed training has measured the start already.

@@ -4,7 +4,7 @@ Each reward is from 0 to 1 and higher is better; a score of which lower is bette
 the score. The reward of a text is the mean by weight of those that apply to it.
 """
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -60,7 +60,7 @@ class Rewards:
         return total / weight if weight else 0.0
 
 
-def rewards_of(task: str, training: Sequence[str], weights: RewardWeights) -> Rewards:
+def rewards_of(task: str, training: Iterable[str], weights: RewardWeights) -> Rewards:
     """The rewards of a task; `training` are the texts from which nothing is to be copied."""
     if task == "poetry":
         learnt = frozenset(line for text in training for line in verse_lines(text))
