@@ -29,7 +29,8 @@ from wenmo.model.loading import load_model, load_tokenizer
 from wenmo.model.provenance import read_record
 
 NAME = "wen/small"
-HUBS = ("huggingface", "modelscope")
+BOTH_HUBS = ("huggingface", "modelscope")
+HUBS = ("huggingface", pytest.param("modelscope", marks=pytest.mark.full))
 WEIGHTS = save({"a": np.zeros((50, 40), np.float32), "b": np.ones(48, np.float32)})
 PARAMETERS = 50 * 40 + 48
 TOKENS = {"[UNK]": 0, "<|im_start|>": 1, "<|im_end|>": 2}
@@ -121,7 +122,7 @@ def write(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("source", HUBS)
+@pytest.mark.parametrize("source", BOTH_HUBS)
 def test_a_hub_gives_what_a_model_needs_and_no_pickle(
     workplace: Workplace, hub: HubServer, source: str
 ) -> None:

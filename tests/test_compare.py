@@ -221,6 +221,7 @@ def table_rows(text: str) -> dict[str, list[str]]:
     return {first: rest for first, *rest in cells}
 
 
+@pytest.mark.full
 def test_parameters_that_differ_are_told_with_both_values_and_no_others(ask: Ask) -> None:
     rows = table_rows(ask("main", "steps-500").out)
     assert rows["parameter"] == ["main", "steps-500"]

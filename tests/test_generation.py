@@ -300,6 +300,7 @@ def journalled(folder: Path) -> int:
     return sum(path.read_bytes().count(b"\n") for path in journals)
 
 
+@pytest.mark.full
 def test_killed_in_the_middle_it_goes_on_and_writes_the_same_bytes(
     workplace: Path, uninterrupted: dict[str, str]
 ) -> None:

@@ -292,6 +292,7 @@ stages:
 PARAMS = "steps:\n  novel: 100\n# The tasks' lines are apart, as in params.yaml.\n  poetry: 100\n"
 
 
+@pytest.mark.full
 def test_dvc_goes_on_from_a_merge(repository: Path) -> None:
     def run(params: str) -> set[str]:
         """The stages that ran, once the result is committed."""

@@ -138,6 +138,7 @@ def test_what_is_wrong_touches_no_output(
     assert outputs_state(restored) == before
 
 
+@pytest.mark.full
 def test_more_training_steps_of_one_task_rerun_its_training_and_what_follows(
     restored: Path,
 ) -> None:

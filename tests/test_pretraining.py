@@ -117,6 +117,7 @@ def run(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.full
 def test_a_slice_of_texts_grows_into_a_base_that_the_pipeline_takes(project: Path) -> None:
     done = dvc(project, "repro")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -108,7 +108,10 @@ def vllm_url(repository: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
         yield it.url
 
 
-@pytest.fixture(scope="module", params=["transformers_url", "vllm_url"])
+@pytest.fixture(
+    scope="module",
+    params=["transformers_url", pytest.param("vllm_url", marks=pytest.mark.full)],
+)
 def url(request: pytest.FixtureRequest) -> str:
     address: str = request.getfixturevalue(request.param)
     return address
@@ -252,6 +255,7 @@ def test_ctrl_c_ends_the_server(transformers_server: Served) -> None:
     assert "Traceback" not in transformers_server.log.read_text()
 
 
+@pytest.mark.full
 def test_vllm_reads_the_same_tokens_as_the_transformers_engine(
     repository: Path, vllm_url: str
 ) -> None:
@@ -265,6 +269,7 @@ def test_vllm_reads_the_same_tokens_as_the_transformers_engine(
         assert answered["usage"]["prompt_tokens"] == len(ours)
 
 
+@pytest.mark.full
 def test_vllm_reads_each_familys_chat_as_we_do(
     repository: Path, vllm_url: str, tmp_path: Path
 ) -> None:
@@ -289,6 +294,7 @@ def test_vllm_reads_each_familys_chat_as_we_do(
     assert seen >= 12
 
 
+@pytest.mark.full
 def test_summarize_talks_to_vllm_and_stops_cleanly_where_its_answers_will_not_do(
     vllm_url: str, tmp_path: Path
 ) -> None:
@@ -318,6 +324,7 @@ def test_summarize_talks_to_vllm_and_stops_cleanly_where_its_answers_will_not_do
         assert (log["completion_tokens"] > 0) is first
 
 
+@pytest.mark.full
 def test_the_openai_engine_writes_the_likeliest_text_of_the_transformers_engine(
     repository: Path, vllm_url: str
 ) -> None:
@@ -334,6 +341,7 @@ def test_the_openai_engine_writes_the_likeliest_text_of_the_transformers_engine(
     assert same >= 0.95 * len(asked)
 
 
+@pytest.mark.full
 def test_a_prompt_with_a_seed_gets_the_same_text_through_the_server_whatever_stands_beside_it(
     repository: Path, vllm_url: str
 ) -> None:
@@ -346,6 +354,7 @@ def test_a_prompt_with_a_seed_gets_the_same_text_through_the_server_whatever_sta
             assert list(engine.generate(tuned, [prompt], params.sampling)) == [together[prompt.id]]
 
 
+@pytest.mark.full
 def test_the_fields_of_the_endpoint_s_entry_reach_the_server(
     repository: Path, vllm_url: str
 ) -> None:

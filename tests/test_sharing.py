@@ -86,6 +86,7 @@ def test_one_model_can_be_pulled_alone(colleague: Path) -> None:
     assert not (colleague / "models/base").exists()
 
 
+@pytest.mark.full
 def test_a_model_is_had_by_its_name_and_version(built: Path, pushed: Path, tmp_path: Path) -> None:
     """Somebody who has neither a clone nor credentials; the version is a tag of git."""
     owner = clone_of(pushed, tmp_path / "owner")
@@ -179,6 +180,7 @@ def test_raw_texts_from_elsewhere_are_imported_used_and_followed(
     assert stages_run(again) == ["prepare@poetry"]
 
 
+@pytest.mark.full
 def test_every_task_may_have_texts_under_version_control(colleague: Path) -> None:
     for task in TASKS:
         shutil.copytree(colleague / "data/sample" / task, colleague / "data/raw" / task)

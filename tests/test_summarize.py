@@ -199,6 +199,7 @@ def finish(run: subprocess.Popen[str]) -> tuple[int, str]:
     return run.returncode, errors
 
 
+@pytest.mark.full
 def test_killed_at_any_moment_it_ends_with_the_same_bytes_and_pays_only_what_was_under_way(
     server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

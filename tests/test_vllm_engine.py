@@ -273,6 +273,7 @@ def test_a_missing_vllm_names_how_to_install_it(
         completions(engine, base, ASKED[:1], GREEDY)
 
 
+@pytest.mark.full
 def test_poems_by_rule_keep_the_rules(base: Model) -> None:
     params = settings(verse="full", sampling={"max_new_tokens": 200, "temperature": 1.0})
     poems = asked(16)
