@@ -29,8 +29,6 @@ from wenmo.tasks import novel, preparation
 from wenmo.tasks.task import Document
 from wenmo.text.near_duplicates import sketched
 
-pytestmark = pytest.mark.full
-
 PARAMS = PrepareParams(
     **PREPARE,
     include=[],
@@ -78,7 +76,7 @@ def stages_run(folder: Path, address: str) -> dict[str, str]:
     return {path: digest for path, digest in digests(folder).items() if not path.startswith("logs")}
 
 
-@pytest.mark.parametrize("address", ["address", "client"])
+@pytest.mark.parametrize("address", ["address", pytest.param("client", marks=pytest.mark.full)])
 def test_the_data_stages_write_the_bytes_of_one_machine(
     nodes: Nodes, address: str, tmp_path: Path
 ) -> None:
@@ -89,6 +87,7 @@ def test_the_data_stages_write_the_bytes_of_one_machine(
     assert (tmp_path / "there/logs/cluster.log").is_file()
 
 
+@pytest.mark.full
 def test_evaluate_gives_the_scores_of_one_machine(
     on_cluster: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +103,7 @@ def test_evaluate_gives_the_scores_of_one_machine(
     assert there.details["base"]["copied"] == 1
 
 
+@pytest.mark.full
 def test_five_nodes_that_die_change_nothing(
     on_cluster: Nodes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +118,7 @@ def test_five_nodes_that_die_change_nothing(
     assert list(preparation.prepare_all(novel, books(40), PARAMS, 1)) == there
 
 
+@pytest.mark.full
 def test_few_texts_are_read_before_the_first_result(on_cluster: Nodes) -> None:
     read = list[str]()
     texts = (read.append(text) or [text] for text in passages(100, 50))
@@ -126,6 +127,7 @@ def test_few_texts_are_read_before_the_first_result(on_cluster: Nodes) -> None:
     assert len(read) < 25
 
 
+@pytest.mark.full
 def test_a_node_with_another_library_is_named(
     on_cluster: Nodes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,6 +137,7 @@ def test_a_node_with_another_library_is_named(
         list(ordered_map(sketched, [["雪"]] * 3))
 
 
+@pytest.mark.full
 def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "params.yaml").write_bytes((ROOT / "params.yaml").read_bytes())
     write_json_lines(
@@ -154,6 +157,7 @@ def test_a_cluster_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     assert not (tmp_path / "data/prepared/novel").exists()
 
 
+@pytest.mark.full
 def test_a_head_that_dies_is_one_line_and_the_next_run_ends_with_the_same_bytes(
     nodes: Nodes, tmp_path: Path
 ) -> None:
