@@ -85,6 +85,6 @@ def test_more_gpus_than_the_nodes_have_is_one_line(
     monkeypatch.setattr("wenmo.engines.vllm_cluster.is_cpu_build", lambda: False)
     with (
         load(PARAMS, models[:1]) as engine,
-        pytest.raises(UserError, match=r"its nodes have less than 1 GPU; see logs/cluster\.log"),
+        pytest.raises(UserError, match=r"none of its nodes has 1 GPU; see logs/cluster\.log"),
     ):
         list(engine.generate(models[0], ASKED, PARAMS.sampling))

@@ -4,7 +4,8 @@ It reads messages: first a `Function`, then items and NEXT, by each of which it 
 result of the first item that it has not answered. Functions, items and results pass through as
 bytes.
 
-Ray's parts: https://docs.ray.io/en/latest/ray-core/tasks.html, …/actors.html
+Ray's parts: https://docs.ray.io/en/latest/ray-core/tasks.html and
+https://docs.ray.io/en/latest/ray-core/actors.html
 """
 
 import os
@@ -38,7 +39,7 @@ class Function:
     """A pickled function of one item.
 
     With `resources`, such as {"GPU": 1}, it keeps what it loads: a process of its own that takes
-    them runs on the cluster as often as it fits, and is not started anew when it dies.
+    them runs on each node as often as it fits, and is not started anew when it dies.
     """
 
     pickled: bytes
@@ -130,11 +131,15 @@ class _Actors:
     def __init__(self, function: Function) -> None:
         import ray
 
-        there, wanted = ray.cluster_resources(), function.resources or {}
-        self.count = min(int(there.get(name, 0)) // amount for name, amount in wanted.items())
+        wanted = function.resources or {}
+        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        self.count = sum(
+            min(int(node.get(name, 0)) // amount for name, amount in wanted.items())
+            for node in nodes
+        )
         if not self.count:
             needed = ", ".join(f"{amount} {name}" for name, amount in wanted.items())
-            raise UserError("its nodes have less than {needed}", needed=needed)
+            raise UserError("none of its nodes has {needed}", needed=needed)
         start = ray.remote(
             num_cpus=wanted.get("CPU", 0), num_gpus=wanted.get("GPU", 0), max_restarts=0
         )(ray_task.Worker)
