@@ -1,8 +1,8 @@
-"""Tokens per second of vLLM by the number of prompts and by how it samples.
+"""Tokens per second of vLLM by the number of prompts, their texts' length and how it samples.
 
 python -m bench.vllm_sampling models/merged/novel > bench/vllm_sampling.md
 
-Each text has 40 tokens. All figures are of one process and one run.
+All figures are of one process and one run.
 """
 
 import os
@@ -19,28 +19,35 @@ from bench.rounds import table
 if TYPE_CHECKING:
     from vllm import LLM
 
-PROMPTS, TOKENS = (1, 64, 256), 40
+CASES = ((1, 40), (64, 40), (256, 40), (1, 300), (256, 300))
+"""Prompts that are answered together, and tokens of each text."""
+
 WAYS: dict[str, dict[str, float]] = {
     "greedy": {"temperature": 0.0},
-    "temperature 0.8": {"temperature": 0.8},
     "temperature 0.8, top_p 0.9": {"temperature": 0.8, "top_p": 0.9},
     "the same, a seed per prompt": {"temperature": 0.8, "top_p": 0.9, "seed": 1},
+    "the same, repetition penalty 1.1": {
+        "temperature": 0.8,
+        "top_p": 0.9,
+        "seed": 1,
+        "repetition_penalty": 1.1,
+    },
 }
 
 
-def rate(engine: "LLM", prompts: list[dict[str, Any]], way: dict[str, float]) -> float:
+def rate(engine: "LLM", prompts: list[dict[str, Any]], tokens: int, way: dict[str, float]) -> float:
     """Tokens per second of texts that are written together."""
     from vllm import SamplingParams
 
     sampling = [
         SamplingParams(
-            max_tokens=TOKENS, ignore_eos=True, **way | ({"seed": at} if "seed" in way else {})
+            max_tokens=tokens, ignore_eos=True, **way | ({"seed": at} if "seed" in way else {})
         )
         for at in range(len(prompts))
     ]
     started = time.monotonic()
     engine.generate(prompts, sampling, use_tqdm=False)
-    return len(prompts) * TOKENS / (time.monotonic() - started)
+    return len(prompts) * tokens / (time.monotonic() - started)
 
 
 def main() -> None:
@@ -58,17 +65,17 @@ def main() -> None:
     tokenizer, draw = load_tokenizer(folder), random.Random(0)
     texts = [
         chat_text(tokenizer, prompt_messages("你是一位作者。", sentence(draw)))
-        for _ in range(max(PROMPTS))
+        for _ in range(max(count for count, _ in CASES))
     ]
     ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
     prompts = [{"prompt_token_ids": each} for each in ids]
     engine = LLM(**engine_arguments(folder, [], params, is_cpu_build()))
-    rate(engine, prompts[:1], WAYS["greedy"])
+    rate(engine, prompts[:1], 1, WAYS["greedy"])
     lines = [
-        [name, *(f"{rate(engine, prompts[:count], way):,.0f}" for count in PROMPTS)]
+        [name, *(f"{rate(engine, prompts[:count], tokens, way):,.0f}" for count, tokens in CASES)]
         for name, way in WAYS.items()
     ]
-    heads = ["sampling", *(f"{count} prompts" for count in PROMPTS)]
+    heads = ["sampling", *(f"{count} × {tokens} tokens" for count, tokens in CASES)]
     told = f"`python -m bench.vllm_sampling models/merged/novel`, {in_words(describe())}"
     print(f"{told}. Tokens per second:\n\n{table(heads, lines)}")
 
