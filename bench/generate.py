@@ -95,7 +95,7 @@ def plain_transformers(prompts: list[str]) -> Ask:
 
     params, folder = GenerateParams.load("generate", "novel"), Path("model")
     model, tokenizer = load_model(folder, params.precision).eval(), load_tokenizer(folder)
-    texts = chat_texts(prompts)
+    texts = chat_texts(prompts, folder)
     sampling = params.sampling.model_dump(include={"temperature", "top_p", "max_new_tokens"})
 
     def ask() -> int:
@@ -131,7 +131,7 @@ def plain_vllm(prompts: list[str]) -> Ask:
         max_tokens=params.sampling.max_new_tokens,
         seed=0,
     )
-    texts = chat_texts(prompts)
+    texts = chat_texts(prompts, Path("model"))
     return lambda: sum(
         len(llm.generate(text, sampling, use_tqdm=False)[0].outputs[0].token_ids) for text in texts
     )
@@ -161,13 +161,13 @@ def our_engine(name: str, prompts: list[str]) -> Ask:
     return lambda: sum(each.tokens for each in engine.generate(model, asked, params.sampling))
 
 
-def chat_texts(prompts: list[str]) -> list[str]:
-    """The prompts in the model's chat template."""
+def chat_texts(prompts: list[str], folder: Path) -> list[str]:
+    """The prompts in the chat template of the model in `folder`."""
     from wenmo.config.chat import ChatParams
     from wenmo.model.chat import chat_text, prompt_messages
     from wenmo.model.loading import load_tokenizer
 
-    chat, tokenizer = ChatParams.load("chat", "novel"), load_tokenizer(Path("model"))
+    chat, tokenizer = ChatParams.load("chat", "novel"), load_tokenizer(folder)
     return [chat_text(tokenizer, prompt_messages(chat.system_prompt, each)) for each in prompts]
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.corpus import sentence
+from bench.generate import chat_texts
 from bench.machine import describe, in_words
 from bench.rounds import table
 
@@ -54,7 +55,6 @@ def main() -> None:
     """Load the model once, and write with it in every way."""
     from wenmo.config.generate import GenerateParams
     from wenmo.engines.vllm_arguments import engine_arguments, is_cpu_build, replica_environment
-    from wenmo.model.chat import chat_text, prompt_messages
     from wenmo.model.loading import load_tokenizer
 
     folder = Path(sys.argv[1])
@@ -62,12 +62,10 @@ def main() -> None:
     os.environ.update(replica_environment(0, params.vllm))
     from vllm import LLM
 
-    tokenizer, draw = load_tokenizer(folder), random.Random(0)
-    texts = [
-        chat_text(tokenizer, prompt_messages("你是一位作者。", sentence(draw)))
-        for _ in range(max(count for count, _ in CASES))
-    ]
-    ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    draw = random.Random(0)
+    most = max(count for count, _ in CASES)
+    texts = chat_texts([sentence(draw) for _ in range(most)], folder)
+    ids = load_tokenizer(folder)(texts, add_special_tokens=False)["input_ids"]
     prompts = [{"prompt_token_ids": each} for each in ids]
     engine = LLM(**engine_arguments(folder, [], params, is_cpu_build()))
     rate(engine, prompts[:1], 1, WAYS["greedy"])

@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from safetensors.numpy import save
 
 from tests.conftest import ROOT, only_line, run_python
 from tests.hub_server import HubServer, Repository
+from tests.server_process import free_port
 from wenmo.config.base_model import BaseModelParams, TinyParams
 from wenmo.core.errors import UserError
 from wenmo.model.base import provide
@@ -163,7 +163,7 @@ def test_the_same_commit_gives_the_same_bytes_and_is_fetched_once(
 def test_what_is_cached_needs_no_network(workplace: Workplace, hub: HubServer) -> None:
     commit = hub.repositories[NAME].commit
     assert workplace.provide(source="huggingface", name=NAME, revision=commit).returncode == 0
-    workplace.url = closed_port()
+    workplace.url = f"http://127.0.0.1:{free_port()}"
     run = workplace.provide(source="huggingface", name=NAME, revision=commit)
     assert run.returncode == 0, run.stderr
 
@@ -287,19 +287,12 @@ def test_no_saved_login_is_used(workplace: Workplace, hub: HubServer) -> None:
     assert hub.tokens_seen == {""}
 
 
-def closed_port() -> str:
-    """An address at which nobody listens."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{free.getsockname()[1]}"
-
-
 @pytest.mark.parametrize("source", HUBS)
 @pytest.mark.parametrize("revision", ["0" * 40, "main"])
 def test_a_hub_that_is_not_to_be_reached_is_named(
     workplace: Workplace, source: str, revision: str
 ) -> None:
-    workplace.url = closed_port()
+    workplace.url = f"http://127.0.0.1:{free_port()}"
     run = workplace.provide(source=source, name=NAME, revision=revision)
     assert f"{workplace.url} cannot be reached" in only_line(run)
 

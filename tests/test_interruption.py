@@ -53,10 +53,11 @@ def start(folder: Path, *launcher: str) -> subprocess.Popen[str]:
     """The stage's process, without the outputs that DVC would have removed."""
     for output in TRAINED:
         shutil.rmtree(folder / output, ignore_errors=True)
+    modules = [str(ROOT / "src"), *filter(None, [os.environ.get("PYTHONPATH")])]
     return subprocess.Popen(
         [*(launcher or (sys.executable,)), str(ROOT / "stages/train.py"), "poetry"],
         cwd=folder,
-        env={"PYTHONPATH": str(ROOT / "src")} | os.environ,
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(modules)},
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -8,7 +8,7 @@ import pickle
 import tomllib
 import traceback
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -24,33 +24,28 @@ class Worker:
 
     def __init__(self, function: bytes) -> None:
         self._pickled = function
-        self._function: Callable[[Any], Any] | None = None
+
+    @cached_property
+    def _function(self) -> Callable[[Any], Any]:
+        # Not when the process starts, where Ray would tell of an error in words of its own.
+        return pickle.loads(self._pickled)  # type: ignore[no-any-return]  # noqa: S301
 
     def run(self, item: bytes, wanted: Libraries) -> bytes:
         """The result for a pickled item, or the error that the function raises, pickled."""
-        return _outcome(self._call, item, wanted)
-
-    def _call(self, item: Any) -> Any:
-        # Not when the process starts, where Ray would tell of an error in words of its own.
-        self._function = self._function or pickle.loads(self._pickled)  # noqa: S301
-        return self._function(item)
+        result: object
+        try:
+            _refuse_other_libraries(wanted)
+            result = self._function(pickle.loads(item))  # noqa: S301
+        except Exception as error:
+            # A pickle has no traceback.
+            error.add_note(traceback.format_exc())
+            result = error
+        return pickle.dumps(result)
 
 
 def run(function: bytes, item: bytes, wanted: Libraries) -> bytes:
-    """The result of a pickled function for a pickled item, or the error that it raises, pickled."""
-    return _outcome(lambda found: pickle.loads(function)(found), item, wanted)  # noqa: S301
-
-
-def _outcome(function: Callable[[Any], Any], item: bytes, wanted: Libraries) -> bytes:
-    result: object
-    try:
-        _refuse_other_libraries(wanted)
-        result = function(pickle.loads(item))  # noqa: S301
-    except Exception as error:
-        # A pickle has no traceback.
-        error.add_note(traceback.format_exc())
-        result = error
-    return pickle.dumps(result)
+    """What a worker makes of its only item."""
+    return Worker(function).run(item, wanted)
 
 
 def libraries() -> Libraries:

@@ -9,7 +9,6 @@ import shutil
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from statistics import fmean
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from wenmo.config.chat import ChatParams
@@ -87,8 +86,7 @@ def fit(
         params.grpo.eval_steps,
         params.grpo.max_loss_rise,
     )
-    with TemporaryDirectory() as folder:
-        scratch = Path(folder)
+    with checkpoints.scratch() as scratch:
         trainer.add_callback(alarm)
         seconds = run(trainer, checkpoints)
         log["grpo"] = {"arguments": trainer.args.to_dict(), "train_seconds": round(seconds, 2)}
