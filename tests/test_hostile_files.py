@@ -23,7 +23,7 @@ from wenmo.core.encoding import read_text
 from wenmo.core.errors import UserError
 from wenmo.core.outside import LARGEST_JSON, LARGEST_TEXT, LONGEST_LINE, opened
 from wenmo.core.records import Row, read_json_lines, read_records
-from wenmo.llm.store import Reply, Store
+from wenmo.llm.store import Reply, Request, Store
 from wenmo.model.base import provide
 from wenmo.tasks.raw import (
     MalformedRows,
@@ -477,13 +477,13 @@ def test_a_store_that_cannot_be_used_is_named_with_the_way_out(
     path = tmp_path / "answers.sqlite"
     answered(path)
     spoil(path)
-    monkeypatch.setattr("wenmo.llm.store.request_key", lambda request: request["key"])
+    monkeypatch.setattr(Request, "key", property(lambda request: request["key"]))
 
     def use() -> None:
         with Store(path) as store:
-            store.get({"key": "k"})
+            store.get(Request(key="k"))
             for n in range(300):
-                store.get({"key": f"{n}"})
+                store.get(Request(key=f"{n}"))
 
     told = refused(use, seconds=30, most=200 * MIB)
     assert told.startswith(f"{path}: ")

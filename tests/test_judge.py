@@ -25,7 +25,7 @@ from wenmo.config.evaluate import EvaluateParams, JudgeParams
 from wenmo.core.errors import UserError
 from wenmo.core.records import Generation
 from wenmo.llm.client import Usage
-from wenmo.llm.store import Reply, Request, request_key
+from wenmo.llm.store import Reply, Request
 from wenmo.scoring.judge import Judged, judge, summary
 from wenmo.scoring.judge_dialogue import (
     OrderedPair,
@@ -437,20 +437,20 @@ def test_an_answer_without_a_vote_is_sent_back_with_its_fault() -> None:
     answers: dict[str, Reply] = {}
 
     def answer(request: Request) -> Reply | None:
-        return answers.get(request_key(request))
+        return answers.get(request.key)
 
     opening = next_request(pair, settled, MODEL_M, answer)
     assert opening == first_request(pair, settled, MODEL_M)
     assert vote(pair, settled, MODEL_M, answer) is None
-    answers[request_key(opening)] = Reply("都好", "stop", 1, 1)
+    answers[opening.key] = Reply("都好", "stop", 1, 1)
     again = next_request(pair, settled, MODEL_M, answer)
     assert again is not None
     assert [message["role"] for message in again["messages"][2:]] == ["assistant", "user"]
     assert "最后一行没有只写甲、乙、平中的一个字" in again["messages"][-1]["content"]
-    answers[request_key(again)] = Reply("还是都好", "stop", 1, 1)
+    answers[again.key] = Reply("还是都好", "stop", 1, 1)
     assert next_request(pair, settled, MODEL_M, answer) is None
     assert vote(pair, settled, MODEL_M, answer) is None
-    answers[request_key(again)] = Reply("乙", "stop", 1, 1)
+    answers[again.key] = Reply("乙", "stop", 1, 1)
     assert vote(pair, settled, MODEL_M, answer) == "乙"
 
 
@@ -460,10 +460,10 @@ def test_answers_that_were_paid_for_are_found_by_every_later_version() -> None:
     settled = settings(rubric="有雪。", wording=wording, temperature=0.0, max_tokens=512)
     pair = OrderedPair("写雪。", "雪落", "雪停")
     first = first_request(pair, settled, MODEL_M)
-    cut_short = {request_key(first): Reply("都好", "length", 1, 1)}
-    again = next_request(pair, settled, MODEL_M, lambda each: cut_short.get(request_key(each)))
+    cut_short = {first.key: Reply("都好", "length", 1, 1)}
+    again = next_request(pair, settled, MODEL_M, lambda each: cut_short.get(each.key))
     assert again is not None
-    assert [request_key(first), request_key(again)] == [
+    assert [first.key, again.key] == [
         "c68314d05b4c073df9ae65e9c2314d937f25f4fe6dcb1be7c075a1a8c3633f63",
         "156c84af120b476b952db58b6f891bc2c8f4d4efddbf3c2537bbd00ee5df730d",
     ]

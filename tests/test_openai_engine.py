@@ -19,7 +19,6 @@ from tests.small_generation import prompts, settings
 from wenmo.core.errors import UserError
 from wenmo.engines.engine import Completion, Model, Prompt
 from wenmo.engines.openai import load, request
-from wenmo.llm.store import request_key
 from wenmo.model.provenance import settings_digest
 
 BASE, TUNED = Model("base", Path("models/base")), Model("tuned", Path("models/merged/novel"))
@@ -165,7 +164,7 @@ def test_answers_that_were_paid_for_are_found_by_every_later_version() -> None:
     sampling = settings(sampling=drawn | {"repetition_penalty": 1.1, "stop": ["完"]}).sampling
     asked = request("m", Prompt([{"role": "user", "content": "写雪。"}], 2**40 + 7), sampling)
     key = "ca9ce5072fade9dd739741271b57904dcecf94284165b3526ae3072c7f36d5fe"
-    assert request_key(asked) == key
+    assert asked.key == key
 
 
 def test_a_text_depends_on_the_address_and_the_names_of_the_models_there() -> None:

@@ -44,7 +44,7 @@ from wenmo.llm.dialogue import (
 )
 from wenmo.llm.offline import leading_clause
 from wenmo.llm.prompt_writer import write_prompts
-from wenmo.llm.store import Reply, Request, Store, request_key, store_path
+from wenmo.llm.store import Reply, Request, Store, store_path
 from wenmo.tools import batch, cli
 from wenmo.tools.batch import (
     Imported,
@@ -422,17 +422,17 @@ def test_a_fault_is_named_to_the_model_and_the_dialogue_follows_from_the_answers
     answers: dict[str, Reply] = {}
 
     def answer(request: Request) -> Reply | None:
-        return answers.get(request_key(request))
+        return answers.get(request.key)
 
     opening = follow(PASSAGE, settled, answer)
     assert opening == Pending(first_request(PASSAGE, settled))
-    answers[request_key(first_request(PASSAGE, settled))] = Reply("长" * 31, "stop", 1, 1)
+    answers[first_request(PASSAGE, settled).key] = Reply("长" * 31, "stop", 1, 1)
     again = follow(PASSAGE, settled, answer)
     assert isinstance(again, Pending)
     assert "有31字，超过30字" in again.request["messages"][-1]["content"]
-    answers[request_key(again.request)] = Reply("", "stop", 1, 1)
+    answers[again.request.key] = Reply("", "stop", 1, 1)
     assert follow(PASSAGE, settled, answer) == Failed("回答是空的")
-    answers[request_key(again.request)] = Reply("老船夫守着渡口", "stop", 1, 1)
+    answers[again.request.key] = Reply("老船夫守着渡口", "stop", 1, 1)
     assert follow(PASSAGE, settled, answer) == Accepted("老船夫守着渡口", 2)
 
 
@@ -449,7 +449,7 @@ def test_answers_that_were_paid_for_are_found_by_every_later_version() -> None:
     settled = settings("http://127.0.0.1:1/v1", wording=wording, temperature=0.3, max_tokens=100)
     first = first_request("雪落了。", settled)
     again = asked_again(first, Reply("", "stop", 1, 1), "回答是空的", settled)
-    assert [request_key(first), request_key(again)] == [
+    assert [first.key, again.key] == [
         "a91244f8ac1e19a6441075d4d74c1ead0126973aa51ce626bc52a4c5eb614eaf",
         "242dba1fdf97a73b84fd204af433e81e95e45692b6ae0745628c77d62aa1c555",
     ]

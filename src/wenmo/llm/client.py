@@ -12,7 +12,7 @@ from wenmo.core.language import gettext
 from wenmo.llm.connection import api_key, failure, show_hidden_status
 from wenmo.llm.faults import RefusedError, UnreachableError, one_line
 from wenmo.llm.reply import parsed_reply
-from wenmo.llm.store import Reply, Request, Store, request_key
+from wenmo.llm.store import Reply, Request, Store
 
 
 @dataclass
@@ -62,26 +62,25 @@ class Client:
         Raises UnreachableError after the last retry, RefusedError or FilteredError if the endpoint
         refuses this request, and UserError if it refuses all requests (wrong key, unknown model).
         """
-        key = request_key(request)
-        if key not in self.in_flight:
-            self.in_flight[key] = asyncio.ensure_future(self._ask(key, request))
+        if request.key not in self.in_flight:
+            self.in_flight[request.key] = asyncio.ensure_future(self._ask(request))
         try:
-            return await self.in_flight[key]
+            return await self.in_flight[request.key]
         finally:
-            self.in_flight.pop(key, None)
+            self.in_flight.pop(request.key, None)
 
     async def close(self) -> None:
         """Close the connections."""
         for server in self.servers.values():
             await server.close()
 
-    async def _ask(self, key: str, request: Request) -> Reply:
+    async def _ask(self, request: Request) -> Reply:
         await self.requests_limit.acquire()
         # A Chinese character is at most one token. The limiter never admits more than its limit.
         tokens = sum(len(message["content"]) for message in request["messages"])
         await self.tokens_limit.acquire(min(tokens, self.access.tokens_per_minute))
         reply = await self._reply(request)
-        self.store.put(key, request["model"], reply)
+        self.store.put(request.key, request["model"], reply)
         self.usage.prompt_tokens += reply.prompt_tokens
         self.usage.completion_tokens += reply.completion_tokens
         self.usage.money += self.access.price(reply.prompt_tokens, reply.completion_tokens)

@@ -75,14 +75,6 @@ def follow(
     return Failed(fault)
 
 
-def next_request(
-    text: str, params: SummarizeParams, answer: Callable[[Request], Reply | None]
-) -> Request | None:
-    """The next request about a passage; None if its dialogue has ended."""
-    outcome = follow(text, params, answer)
-    return outcome.request if isinstance(outcome, Pending) else None
-
-
 def first_request(text: str, params: SummarizeParams) -> Request:
     """The first request about a passage: system message, few-shot examples, passage."""
     messages = [
@@ -107,7 +99,7 @@ def asked_again(request: Request, reply: Reply, fault: str, params: SummarizePar
     answered = [{"role": "assistant", "content": said}] if said.strip() else []
     complaint = params.wording.again.format(fault=fault, n=params.max_prompt_chars)
     messages = [*request["messages"], *answered, {"role": "user", "content": complaint}]
-    return request | {"messages": messages}
+    return Request(request | {"messages": messages})
 
 
 def prompt_in(reply: Reply) -> str:

@@ -10,9 +10,9 @@ from wenmo.core.language import N_, gettext
 from wenmo.core.records import Row
 from wenmo.llm.asking import ask_all
 from wenmo.llm.client import Usage
-from wenmo.llm.dialogue import UNFINISHED, Accepted, Failed, Outcome, follow, next_request
+from wenmo.llm.dialogue import UNFINISHED, Accepted, Failed, Outcome, Pending, follow
 from wenmo.llm.offline import leading_clause
-from wenmo.llm.store import Store, store_path
+from wenmo.llm.store import Request, Store, store_path
 
 BATCH = 5000
 """Rows that are in memory at a time. An endpoint is asked about all of them at once."""
@@ -72,16 +72,19 @@ def _ask_about(
     rows: Sequence[Row], params: SummarizeParams, store: Store, usage: Usage
 ) -> list[Outcome]:
     """The outcome for each row; only requests that the store has no answer to are sent."""
-    dialogues = [partial(next_request, row.output, params, store.get) for row in rows]
+    outcomes: dict[int, Outcome] = {}
+
+    def next_request(number: int) -> Request | None:
+        outcome = outcomes[number] = follow(rows[number].output, params, store.get)
+        return outcome.request if isinstance(outcome, Pending) else None
+
+    dialogues = [partial(next_request, number) for number in range(len(rows))]
     broken_off = ask_all(
         dialogues, params.endpoint, store, usage, N_("prompt"), "summarize.provider"
     )
-    return [
-        Failed(gettext("no answer: {error}", error=broken_off[number]))
-        if number in broken_off
-        else follow(row.output, params, store.get)
-        for number, row in enumerate(rows)
-    ]
+    for number, error in broken_off.items():
+        outcomes[number] = Failed(gettext("no answer: {error}", error=error))
+    return [outcomes[number] for number in range(len(rows))]
 
 
 def _collect(rows: Sequence[Row], outcomes: dict[str, Outcome]) -> Prompted:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -31,8 +32,15 @@ PATIENCE = 60
 IN_MEMORY = Path(":memory:")
 """SQLite's name for a store in memory, which ends with the process."""
 
-Request = dict[str, Any]
-"""The body of a chat completion: model, messages and sampling."""
+
+class Request(dict[str, Any]):
+    """The body of a chat completion: model, messages and sampling. Nothing changes it later."""
+
+    @cached_property
+    def key(self) -> str:
+        """sha256 of the complete body, the model included."""
+        canonical = json.dumps(self, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -49,12 +57,6 @@ def store_path() -> Path:
     """The path of the store."""
     folder = Path(platformdirs.user_cache_dir("wenmo", appauthor=False))
     return Path(os.environ.get(LOCATION) or folder / "answers.sqlite")
-
-
-def request_key(request: Request) -> str:
-    """sha256 of the complete request body, the model included."""
-    canonical = json.dumps(request, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 COLUMNS = {
@@ -156,7 +158,7 @@ class Store:
             found = self.connection.execute(
                 "SELECT text, finish_reason, prompt_tokens, completion_tokens FROM answers"
                 " WHERE request = ?",
-                (request_key(request),),
+                (request.key,),
             ).fetchone()
         if found is None:
             return None

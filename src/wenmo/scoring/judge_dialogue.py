@@ -47,13 +47,13 @@ def next_request(
 ) -> Request | None:
     """The next request about a pair; None after a vote or after `max_attempts` answers."""
     found = _follow(pair, params, endpoint, answer)
-    return found if isinstance(found, dict) else None
+    return found if isinstance(found, Request) else None
 
 
 def vote(pair: OrderedPair, params: JudgeParams, endpoint: Endpoint, answer: Answer) -> Vote | None:
     """The judge's vote about a pair; None if no answer so far has one."""
     found = _follow(pair, params, endpoint, answer)
-    return None if isinstance(found, dict) else found
+    return None if isinstance(found, Request) else found
 
 
 def _follow(
@@ -105,4 +105,4 @@ def _asked_again(request: Request, said: str, fault: str, params: JudgeParams) -
     """The request, extended by the answer without a vote and a message that names the fault."""
     answered = [{"role": "assistant", "content": said}] if said.strip() else []
     complaint = {"role": "user", "content": params.wording.again.format(fault=fault)}
-    return request | {"messages": [*request["messages"], *answered, complaint]}
+    return Request(request | {"messages": [*request["messages"], *answered, complaint]})

@@ -24,7 +24,7 @@ from wenmo.core.system_words import system_words
 from wenmo.llm.dialogue import Pending, follow
 from wenmo.llm.fields import body
 from wenmo.llm.reply import parsed_reply
-from wenmo.llm.store import Request, Store, request_key, store_path
+from wenmo.llm.store import Request, Store, store_path
 from wenmo.tools.task_names import listed_tasks, refuse_unknown
 
 URL = "/v1/chat/completions"
@@ -146,7 +146,7 @@ def pending_requests(
             if row.prompt:
                 continue
             outcome = follow(row.output, params, store.get)
-            if isinstance(outcome, Pending) and seen.add(request_key(outcome.request)):
+            if isinstance(outcome, Pending) and seen.add(outcome.request.key):
                 yield outcome.request
 
 
@@ -178,8 +178,7 @@ class KeysSeen:
 def batch_lines(requests: Iterable[Request]) -> Iterator[dict[str, Any]]:
     """The lines of a batch file."""
     for request in requests:
-        key = request_key(request)
-        yield {"custom_id": key, "method": "POST", "url": URL, "body": body(request)}
+        yield {"custom_id": request.key, "method": "POST", "url": URL, "body": body(request)}
 
 
 def import_results(path: Path, store: Store, imported: Imported) -> None:
