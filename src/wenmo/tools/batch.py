@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from glob import escape
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,7 +24,7 @@ from wenmo.core.system_words import system_words
 from wenmo.llm.dialogue import Pending, follow
 from wenmo.llm.fields import body
 from wenmo.llm.reply import parsed_reply
-from wenmo.llm.store import Request, Store, store_path
+from wenmo.llm.store import Reply, Request, Store, store_path
 from wenmo.tools.task_names import listed_tasks, refuse_unknown
 
 URL = "/v1/chat/completions"
@@ -36,8 +36,8 @@ REQUESTS, BYTES = 50_000, 200 * 10**6
 LONGEST = 200
 """Characters of a fault that are shown."""
 
-TOGETHER = 10_000
-"""Results that are written to the store's disk at a time."""
+TOGETHER = 500_000
+"""Results that are stored at a time: enough that many of them share a page of the store."""
 
 
 @dataclass
@@ -187,30 +187,33 @@ def import_results(path: Path, store: Store, imported: Imported) -> None:
     Raises UserError naming path and line of a line that is no batch result.
     """
     results = read_json_lines(path)
-    while some := list(islice(results, TOGETHER)):
-        with store.together():
-            for place, line in some:
-                _import_result(place, line, store, imported)
+    while some := list(islice(results, 1)):
+        store.put_many(_answers(chain(some, islice(results, TOGETHER - 1)), imported))
 
 
-def _import_result(place: str, line: dict[str, Any], store: Store, imported: Imported) -> None:
-    response = line.get("response")
-    is_result = isinstance(response, dict) or line.get("error")
-    if not isinstance(line.get("custom_id"), str) or not is_result:
-        raise UserError(
-            "{place}: expected custom_id and response, as in a batch's results", place=place
-        )
-    if line.get("error") or not response or response.get("status_code", 200) != 200:
-        imported.failed += 1
-        fault = line.get("error") or response
-        imported.first_fault = imported.first_fault or f"{place}: {json.dumps(fault)[:LONGEST]}"
-        return
-    try:
-        answer = response["body"]
-        store.put(line["custom_id"], str(answer.get("model", "")), parsed_reply(answer))
-    except (LookupError, TypeError, ValueError, AttributeError):
-        raise UserError("{place}: response.body is no chat completion", place=place) from None
-    imported.stored += 1
+def _answers(
+    results: Iterable[tuple[str, dict[str, Any]]], imported: Imported
+) -> Iterator[tuple[str, str, Reply]]:
+    """The key, model and answer of each result that has one."""
+    for place, line in results:
+        response = line.get("response")
+        is_result = isinstance(response, dict) or line.get("error")
+        if not isinstance(line.get("custom_id"), str) or not is_result:
+            raise UserError(
+                "{place}: expected custom_id and response, as in a batch's results", place=place
+            )
+        if line.get("error") or not response or response.get("status_code", 200) != 200:
+            imported.failed += 1
+            fault = line.get("error") or response
+            imported.first_fault = imported.first_fault or f"{place}: {json.dumps(fault)[:LONGEST]}"
+            continue
+        try:
+            answer = response["body"]
+            found = line["custom_id"], str(answer.get("model", "")), parsed_reply(answer)
+        except (LookupError, TypeError, ValueError, AttributeError):
+            raise UserError("{place}: response.body is no chat completion", place=place) from None
+        yield found
+        imported.stored += 1
 
 
 def estimate(rows: Iterable[Row], params: SummarizeParams, store: Store) -> dict[str, int | float]:
