@@ -88,22 +88,42 @@ class Conversation:
 
 
 def conversation(tokenizer: Any, row: Row, chat: ChatParams) -> Conversation:
-    """A row's tokens by a chat template that base_model has found to ask as it teaches.
+    """A row's tokens, as `conversations_of` has them."""
+    (found,) = conversations_of(tokenizer, [row], chat)
+    return found
 
-    Raises UserError if the template alters this very row: some take out what looks like thinking.
+
+def conversations_of(tokenizer: Any, rows: Sequence[Row], chat: ChatParams) -> list[Conversation]:
+    """Each row's tokens by a chat template that base_model has found to ask as it teaches.
+
+    Raises UserError if the template alters one of these rows: some take out what looks like
+    thinking.
     """
     import numpy as np
 
+    texts = [_asked_and_whole(tokenizer, row, chat) for row in rows]
+    prompts = texts_ids(tokenizer, [asked for asked, _ in texts])
+    wholes = texts_ids(tokenizer, [whole for _, whole in texts])
+    found = []
+    for (asked, whole), prompt, ids in zip(texts, prompts, wholes, strict=True):
+        # No engine can write a token that spans the boundary: the prompt is asked without it.
+        spanned = ids[: len(prompt)] != prompt
+        answer = token_ids(tokenizer, whole[len(asked) :]) if spanned else ids[len(prompt) :]
+        found.append(Conversation(np.array(prompt, np.int32), np.array(answer, np.int32)))
+    return found
+
+
+def _asked_and_whole(tokenizer: Any, row: Row, chat: ChatParams) -> tuple[str, str]:
+    """The texts of a row's prompt and of its whole conversation, which begins with the prompt's."""
     messages = prompt_messages(chat.system_prompt, row.prompt, row.history)
     *before, answered = as_text(tokenizer, [*messages, *answer_messages(row.output)])
     asked, whole = chat_text(tokenizer, before), render(tokenizer, [*before, answered])
-    rest = whole.removeprefix(asked)
     # Many templates strip white space off a text.
     kept = _stand_in(asked, [message["content"].strip() for message in before[1:]])
     if (
         not kept
         or not whole.startswith(asked)
-        or not rest.lstrip().startswith(answered["content"].strip())
+        or not whole[len(asked) :].lstrip().startswith(answered["content"].strip())
     ):
         raise UserError(
             "{source} row {position}: the chat template alters its text; remove what looks like a"
@@ -111,18 +131,20 @@ def conversation(tokenizer: Any, row: Row, chat: ChatParams) -> Conversation:
             source=row.source,
             position=row.position,
         )
-    prompt, ids = token_ids(tokenizer, asked), token_ids(tokenizer, whole)
-    # No engine can write a token that spans the boundary: the prompt is asked without it.
-    spanned = ids[: len(prompt)] != prompt
-    answer = token_ids(tokenizer, rest) if spanned else ids[len(prompt) :]
-    return Conversation(np.array(prompt, np.int32), np.array(answer, np.int32))
+    return asked, whole
 
 
 def prompt_ids(tokenizer: Any, prompts: Sequence[Sequence[Message]]) -> list[list[int]]:
     """The token ids of each conversation up to where the model answers."""
-    texts = [chat_text(tokenizer, as_text(tokenizer, messages)) for messages in prompts]
+    return texts_ids(
+        tokenizer, [chat_text(tokenizer, as_text(tokenizer, messages)) for messages in prompts]
+    )
+
+
+def texts_ids(tokenizer: Any, texts: Sequence[str]) -> list[list[int]]:
+    """The ids of each text, as `token_ids` has them."""
     # All at once, since the tokenizer then uses every core.
-    ids: list[list[int]] = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    ids: list[list[int]] = tokenizer(list(texts), add_special_tokens=False)["input_ids"]
     return [
         token_ids(tokenizer, text) if CUT in text else of_text
         for text, of_text in zip(texts, ids, strict=True)

@@ -2,18 +2,22 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wenmo.config.chat import ChatParams
 from wenmo.core.records import Row
-from wenmo.model.chat import Conversation, conversation
+from wenmo.model.chat import Conversation, conversations_of
 from wenmo.model.lengths import Lengths
 from wenmo.model.turns import every_answer, joined
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedTokenizerBase
+
+BATCH = 100
+"""Rows that the tokenizer reads at a time: a call takes as long as a short row's tokens."""
 
 IGNORED = -100
 """The label of a token without a loss, as torch's cross entropy and TRL have it."""
@@ -31,9 +35,12 @@ def conversations(
     """
     from tqdm import tqdm
 
-    for row in tqdm(rows, desc="tokenizing rows", unit="row"):
-        learnt = [row] if mask_history else every_answer(row)
-        yield from joined([conversation(tokenizer, each, chat) for each in learnt])
+    waiting = iter(tqdm(rows, desc="tokenizing rows", unit="row"))
+    for batch in iter(lambda: list(islice(waiting, BATCH)), []):
+        learnt = [[row] if mask_history else every_answer(row) for row in batch]
+        found = iter(conversations_of(tokenizer, list(chain.from_iterable(learnt)), chat))
+        for answers in learnt:
+            yield from joined(list(islice(found, len(answers))))
 
 
 def fitting(found: Iterable[Conversation], lengths: Lengths) -> Iterator[Conversation]:
