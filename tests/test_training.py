@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate.data_loader import SeedableRandomSampler
 from datasets import Dataset
 from peft import LoraConfig, get_peft_model
 from pydantic import ValidationError
@@ -24,6 +25,7 @@ from wenmo.model.checkpoints import Checkpoints
 from wenmo.model.lengths import Lengths
 from wenmo.model.loading import load_model, load_tokenizer, resolved
 from wenmo.model.loss import held_out_losses
+from wenmo.model.row_order import RowOrder
 from wenmo.model.tokenized_rows import conversations, labelled, tokenized
 from wenmo.model.training import Outputs, new_trainer, train
 
@@ -537,3 +539,11 @@ def test_the_adapter_is_for_the_layers_that_were_named(small_base: Path, tmp_pat
     assert {min(weight.shape) for weight in weights.values()} == {2}
     config = json.loads((tmp_path / "adapter/adapter_config.json").read_text())
     assert config["target_modules"] == ["q_proj", "v_proj"]
+
+
+@pytest.mark.parametrize(("count", "seed", "epoch"), [(1, 0, 0), (314, 0, 1), (1000, 7, 3)])
+def test_rows_come_in_the_order_of_accelerates_sampler(count: int, seed: int, epoch: int) -> None:
+    theirs, ours = SeedableRandomSampler(range(count), data_seed=seed), RowOrder(count, seed)
+    for each in (theirs, ours):
+        each.set_epoch(epoch)
+    assert [*ours] == [*theirs]
