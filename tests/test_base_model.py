@@ -155,17 +155,13 @@ def test_the_same_commit_gives_the_same_bytes_and_is_fetched_once(
     assert workplace.provide(source=source, name=NAME, revision=commit).returncode == 0
     first = {path.name: path.read_bytes() for path in workplace.base.iterdir()}
     sent = len(hub.sent)
-    assert workplace.provide(source=source, name=NAME, revision=commit).returncode == 0
+    if source == "huggingface":
+        # ModelScope's client asks which files there are, even if it has them all.
+        workplace.url = f"http://127.0.0.1:{free_port()}"
+    run = workplace.provide(source=source, name=NAME, revision=commit)
+    assert run.returncode == 0, run.stderr
     assert {path.name: path.read_bytes() for path in workplace.base.iterdir()} == first
     assert len(hub.sent) == sent
-
-
-def test_what_is_cached_needs_no_network(workplace: Workplace, hub: HubServer) -> None:
-    commit = hub.repositories[NAME].commit
-    assert workplace.provide(source="huggingface", name=NAME, revision=commit).returncode == 0
-    workplace.url = f"http://127.0.0.1:{free_port()}"
-    run = workplace.provide(source="huggingface", name=NAME, revision=commit)
-    assert run.returncode == 0, run.stderr
 
 
 def test_a_model_from_a_hub_can_be_opened(

@@ -146,6 +146,7 @@ def test_stopped_by_a_signal_it_saves_says_where_and_goes_on(
     assert trained_bytes(folder) == left_alone
 
 
+@pytest.mark.full
 def test_a_tracker_shows_the_training_in_logs_and_the_result_is_the_same(
     small_base: Path, tmp_path: Path, left_alone: dict[str, dict[str, str]]
 ) -> None:
