@@ -3,10 +3,13 @@
 python -m bench.training_rows 5000 5000000 > bench/training_rows.md
 
 Rows are made up, of 30 characters, and the model is the tiny one of the tests. The first rows are
-the same whatever their number is, and so is the held-out loss before the first step.
+the same whatever their number is, and so is the held-out loss before the first step. The order is
+drawn, so that the first steps see other rows. Memory without files' pages is what training needs;
+the rest is libraries and the mapped file of token ids, which the system drops when memory is short.
 """
 
 import csv
+import json
 from argparse import ArgumentParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -44,6 +47,7 @@ def measured(folder: Path, count: int) -> list[str]:
     write_records(merged / "train.jsonl", made)
     with watched() as peak:
         log = run_script(folder, "train", "novel")
+    ledger = json.loads((folder / "metrics/train/novel.json").read_text(encoding="utf-8"))
     with (folder / "plots/train/novel/loss.tsv").open(encoding="utf-8") as file:
         losses = [float(line["loss"]) for line in csv.DictReader(file, delimiter="\t")]
     return [
@@ -51,6 +55,8 @@ def measured(folder: Path, count: int) -> list[str]:
         f"{log['seconds']:.0f}",
         f"{log['train_seconds']:.1f}",
         f"{max(peak.mebibytes, log['peak_mebibytes']):.0f}",
+        f"{peak.own:.0f}",
+        f"{ledger['eval_loss_at_start']:.4f}",
         ", ".join(f"{loss:.3f}" for loss in losses[:3]),
     ]
 
@@ -66,7 +72,8 @@ def main() -> None:
         write_params(folder, PARAMS)
         run_script(folder, "base_model")
         lines = [measured(folder, count) for count in arguments.counts]
-    heads = ["rows", "seconds", f"of them {STEPS} steps", "memory (MiB)", "first losses"]
+    heads = ["rows", "seconds", f"of them {STEPS} steps", "memory (MiB)", "without files' pages"]
+    heads += ["held-out loss before them", "first losses"]
     counts = " ".join(map(str, arguments.counts))
     print(f"`python -m bench.training_rows {counts}`\n\n{table(heads, lines)}")
 

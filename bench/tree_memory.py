@@ -1,8 +1,10 @@
 """The most memory that a program and all processes that it starts use together."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from threading import Event, Thread
 
 import psutil
@@ -13,9 +15,14 @@ INTERVAL = 0.1
 
 @dataclass
 class Peak:
-    """The most memory so far, in MiB. What processes share is counted once."""
+    """The most memory so far, in MiB. What processes share is counted once.
+
+    `own` leaves out pages of files, which the system drops and reads again when memory is short:
+    programs, libraries, and data that is mapped into memory.
+    """
 
     mebibytes: float = 0.0
+    own: float = 0.0
 
 
 @contextmanager
@@ -28,7 +35,10 @@ def watched() -> Iterator[Peak]:
 
     def watch() -> None:
         while not ended.wait(INTERVAL):
-            peak.mebibytes = max(peak.mebibytes, sum(map(_mebibytes, _children())))
+            sizes = [_sizes(process) for process in _children()]
+            peak.mebibytes = max(peak.mebibytes, sum(each.get("Pss", 0.0) for each in sizes))
+            own = sum(each.get("Pss_Anon", 0.0) + each.get("Pss_Shmem", 0.0) for each in sizes)
+            peak.own = max(peak.own, own)
 
     thread = Thread(target=watch)
     thread.start()
@@ -43,9 +53,11 @@ def _children() -> list[psutil.Process]:
     return list(psutil.Process().children(recursive=True))
 
 
-def _mebibytes(process: psutil.Process) -> float:
+def _sizes(process: psutil.Process) -> dict[str, float]:
+    """MiB by the names of /proc/PID/smaps_rollup; none if the process has ended."""
     try:
-        return float(process.memory_full_info().pss / 2**20)
-    except psutil.Error:
-        # It has ended since it was listed.
-        return 0.0
+        text = Path(f"/proc/{process.pid}/smaps_rollup").read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    found = re.findall(r"^(\w+): +(\d+) kB$", text, re.MULTILINE)
+    return {name: int(size) / 2**10 for name, size in found}
