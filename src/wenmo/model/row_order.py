@@ -9,8 +9,8 @@ from torch.utils.data import Sampler
 class RowOrder(Sampler[int]):
     """The numbers 0 to `count` - 1 in an order drawn anew for each epoch, the same in any process.
 
-    It is the order of accelerate's SeedableRandomSampler, which holds it as a list of integers of 40
-    bytes per row. This class holds 8 bytes per row.
+    It is the order of accelerate's SeedableRandomSampler, whose list of integers takes 40 bytes per
+    row. This class holds 8 bytes per row.
     """
 
     def __init__(self, count: int, seed: int) -> None:
