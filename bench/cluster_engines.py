@@ -20,7 +20,7 @@ from wenmo.engines.engine import Completion, Model, Prompt, prompt_seed
 from wenmo.engines.vllm import load
 from wenmo.model.chat import prompt_messages
 
-ROWS, ROUNDS = 512, 3
+ROWS, ROUNDS = 128, 3
 
 # Ray reads them when it is imported: no message to its makers, and no port beyond the loopback.
 os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
