@@ -81,7 +81,9 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where there is space (default: /tmp)")
     arguments = parser.parse_args()
     machine, lines = in_words(describe()), []
-    cluster = Cluster(initialize_head=True, head_node_args={"include_dashboard": False})
+    # Without a number, such a node has one core.
+    head = {"include_dashboard": False, "num_cpus": os.cpu_count()}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     for times in arguments.times:
         with TemporaryDirectory(dir=arguments.folder) as name:
             raw = Path(name) / "raw"

@@ -47,11 +47,9 @@ from wenmo.llm.prompt_writer import write_prompts
 from wenmo.llm.store import Reply, Request, Store, store_path
 from wenmo.tools import batch, cli
 from wenmo.tools.batch import (
-    Imported,
     batch_lines,
     export_batch,
     import_batch,
-    import_results,
     pending_requests,
 )
 
@@ -513,8 +511,7 @@ def test_a_batch_goes_out_and_comes_back(server: FaultServer, tmp_path: Path) ->
         ]
         results[0] = {"custom_id": lines[0]["custom_id"], "response": None, "error": {"code": "x"}}
         write_json_lines(tmp_path / "results.jsonl", results)
-        imported = Imported()
-        import_results(tmp_path / "results.jsonl", store, imported)
+        imported = import_batch([tmp_path / "results.jsonl"])
         assert (imported.stored, imported.failed) == (4, 1)
         assert imported.first_fault.endswith('results.jsonl:1: {"code": "x"}')
         assert len(list(pending_requests(rows, settled, store))) == 1
@@ -540,8 +537,8 @@ def test_a_batch_has_the_fields_of_the_entry_where_a_server_looks_for_them() -> 
 )
 def test_a_line_that_is_no_result_is_named(tmp_path: Path, line: str, complaint: str) -> None:
     (tmp_path / "results.jsonl").write_text(line + "\n")
-    with Store(store_path()) as store, pytest.raises(UserError, match=complaint):
-        import_results(tmp_path / "results.jsonl", store, Imported())
+    with pytest.raises(UserError, match=complaint):
+        import_batch([tmp_path / "results.jsonl"])
 
 
 def results_of(paths: Iterable[Path], server: FaultServer) -> list[dict[str, object]]:
@@ -562,6 +559,7 @@ def test_requests_are_split_by_the_limits_of_a_queue_and_come_back_in_any_order_
 ) -> None:
     monkeypatch.setattr(batch, "REQUESTS", requests)
     monkeypatch.setattr(batch, "BYTES", size)
+    monkeypatch.setattr("wenmo.llm.store.TOGETHER", 2)
     workspace(server.url, bare_rows(10))
     parts = export_batch("novel", Path("out.jsonl"))
     assert [path.name for path in parts][:3] == ["out.jsonl", "out.2.jsonl", "out.3.jsonl"]

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -28,6 +29,9 @@ LOCATION = "WENMO_STORE"
 
 PATIENCE = 60
 """Longest wait for a lock that another process holds (seconds)."""
+
+TOGETHER = 500_000
+"""Answers that are sorted at a time: enough that many of them share a page of the file."""
 
 IN_MEMORY = Path(":memory:")
 """SQLite's name for a store in memory, which ends with the process."""
@@ -185,6 +189,13 @@ class Store:
         They are sorted first, on disk: keys are random, and each of them alone would have a page of
         its own read and written.
         """
+        waiting = iter(answers)
+        while self._put_sorted(islice(waiting, TOGETHER)):
+            pass
+
+    def _put_sorted(self, answers: Iterable[tuple[str, str, Reply]]) -> int:
+        """Store answers in the order of their keys; returns how many came."""
+        came = 0
         with self._errors_in_one_line():
             self.connection.execute("CREATE TEMP TABLE arrived AS SELECT * FROM answers LIMIT 0")
             self.connection.execute("BEGIN")
@@ -194,6 +205,7 @@ class Store:
                     self.connection.execute(
                         "INSERT INTO arrived VALUES (?, ?, ?, ?, ?, ?)", _row(*answer)
                     )
+                came += 1
         finally:
             with self._errors_in_one_line():
                 self.connection.execute("COMMIT")
@@ -201,6 +213,7 @@ class Store:
                     "INSERT OR IGNORE INTO answers SELECT * FROM arrived ORDER BY request, rowid"
                 )
                 self.connection.execute("DROP TABLE arrived")
+        return came
 
     def __enter__(self) -> Self:
         return self

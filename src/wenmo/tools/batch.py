@@ -9,7 +9,6 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from glob import escape
-from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,9 +34,6 @@ REQUESTS, BYTES = 50_000, 200 * 10**6
 
 LONGEST = 200
 """Characters of a fault that are shown."""
-
-TOGETHER = 500_000
-"""Results that are stored at a time: enough that many of them share a page of the store."""
 
 
 @dataclass
@@ -102,7 +98,7 @@ def import_batch(paths: Sequence[Path]) -> Imported:
     imported = Imported()
     with Store(store_path()) as store:
         for path in paths:
-            import_results(path, store, imported)
+            store.put_many(answers_of(read_json_lines(path), imported))
     return imported
 
 
@@ -181,20 +177,13 @@ def batch_lines(requests: Iterable[Request]) -> Iterator[dict[str, Any]]:
         yield {"custom_id": request.key, "method": "POST", "url": URL, "body": body(request)}
 
 
-def import_results(path: Path, store: Store, imported: Imported) -> None:
-    """Store the answers of a results file, and count them and the requests that had failed.
-
-    Raises UserError naming path and line of a line that is no batch result.
-    """
-    results = read_json_lines(path)
-    while some := list(islice(results, 1)):
-        store.put_many(_answers(chain(some, islice(results, TOGETHER - 1)), imported))
-
-
-def _answers(
+def answers_of(
     results: Iterable[tuple[str, dict[str, Any]]], imported: Imported
 ) -> Iterator[tuple[str, str, Reply]]:
-    """The key, model and answer of each result that has one."""
+    """The key, model and answer of each result that has one; those and the failed are counted.
+
+    Raises UserError naming the place of a line that is no batch result.
+    """
     for place, line in results:
         response = line.get("response")
         is_result = isinstance(response, dict) or line.get("error")
