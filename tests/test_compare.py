@@ -380,6 +380,7 @@ def test_a_file_of_a_folder_that_another_stage_made_anew_is_told(copy: Path) -> 
         assert (told in wenmo("main", "workspace", "--task", "poetry").out) is (md5 != of_file)
 
 
+@pytest.mark.full
 def test_the_readmes_experiments_are_the_same_and_run_from_top_to_bottom(copy: Path) -> None:
     blocks = []
     for readme in ("README.md", "README.zh-CN.md"):

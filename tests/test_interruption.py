@@ -123,6 +123,7 @@ def test_killed_at_random_moments_it_ends_with_the_same_bytes(
     assert trained_bytes(folder) == left_alone
 
 
+@pytest.mark.full
 def test_stopped_by_a_signal_it_saves_says_where_and_goes_on(
     small_base: Path, tmp_path: Path, left_alone: dict[str, dict[str, str]]
 ) -> None:

@@ -102,7 +102,7 @@ def test_it_goes_on_with_the_adapter_of_supervised_training(
         assert digests(folder / "curves")[name] == digest
 
 
-@pytest.mark.parametrize("texts", [2, 5])
+@pytest.mark.parametrize("texts", [2, pytest.param(5, marks=pytest.mark.full)])
 def test_stopped_and_gone_on_it_ends_with_the_same_bytes(
     rewarded: tuple,
     small_base: Path,

@@ -62,6 +62,7 @@ def colleague(pushed: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.full
 def test_a_colleague_without_credentials_gets_every_file_and_has_nothing_to_run(
     built: Path, colleague: Path
 ) -> None:

@@ -243,6 +243,9 @@ def test_auto_takes_bf16_on_a_cpu_that_has_units_for_it(
 
 # Ways to fit an adapter
 
+SLOW = {"PiSSA in bf16", "8bit", "4bit nf4"}
+"""What has a part in other ways as well, and takes long on a CPU without units for bf16."""
+
 WAYS: dict[str, dict[str, Any]] = {
     "rsLoRA": {"lora": {"use_rslora": True}},
     "DoRA": {"lora": {"use_dora": True}},
@@ -291,7 +294,9 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize(
+    "way", [pytest.param(way, marks=pytest.mark.full if way in SLOW else ()) for way in WAYS]
+)
 def test_every_way_to_train_learns_the_rows(small_base: Path, tmp_path: Path, way: str) -> None:
     """On the rows themselves, so that only learning can lower the loss."""
     update = deep_merge({"max_steps": 20, "learning_rate": 5e-2}, WAYS[way])

@@ -16,6 +16,8 @@ from tests.test_web import TIMEOUT, ask, whole_texts
 from tests.tls_proxy import CONTROL, TlsProxy
 from wenmo.config.params_file import TASKS
 
+pytestmark = pytest.mark.full
+
 THIRD_PARTY = ("third-party cookies", "no third-party cookies")
 PAGE, OTHER = "wenmo.example", "evil.example"
 TEXT = "一篙春水绿，\n两岸杏花齐。"

@@ -79,6 +79,7 @@ def test_a_lock_that_does_not_fit_its_code_is_found_out(repository: Path) -> Non
     assert "steady: steady.txt: committed " in run.stdout
 
 
+@pytest.mark.full
 def test_raw_texts_that_dvc_keeps_come_along(repository: Path) -> None:
     raw = repository / "data/raw/poetry"
     raw.mkdir(parents=True)

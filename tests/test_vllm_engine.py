@@ -105,6 +105,13 @@ def test_an_adapter_over_the_one_base_writes_what_merged_weights_write(
     assert engine.replicas[0][0] is process
     assert agreement(through_adapter, through_base) < 0.5
     assert agreement(through_adapter, transformers_texts(merged, greedy())) >= 0.95
+
+
+@pytest.mark.full
+def test_an_engine_without_adapters_writes_by_merged_weights_what_the_adapter_writes(
+    engine: VllmEngine, base: Model, adapted: Model, merged: Model
+) -> None:
+    through_adapter = completions(engine, adapted, ASKED, GREEDY)
     with load(settings(), [base, merged]) as other:
         assert agreement(completions(other, merged, ASKED, GREEDY), through_adapter) >= 0.95
 
