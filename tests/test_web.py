@@ -436,7 +436,11 @@ def test_a_link_holds_all_that_a_text_depends_on() -> None:
         with pytest.raises(ParamsError, match="allowed are"):
             read_link({"task": "poetry", "text": "雪", **wrong}, sampling)
     assert read_link({"task": "poetry"}, sampling) is None
-    for name, value in (("temperature", ATTACK), ("temperature", "nan"), ("max_new_tokens", "1000000")):
+    for name, value in (
+        ("temperature", ATTACK),
+        ("temperature", "nan"),
+        ("max_new_tokens", "1000000"),
+    ):
         with pytest.raises(ParamsError, match=name):
             read_link({"task": "poetry", "text": "雪", name: value}, sampling)
     with pytest.raises(ParamsError, match="task: 'essay': allowed are poetry"):
