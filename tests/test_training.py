@@ -329,6 +329,20 @@ def test_a_quantised_base_holds_its_weights_in_few_bits(small_base: Path, tmp_pa
     }
 
 
+def test_rows_are_written_in_pieces_of_as_many_tokens_whatever_their_lengths(
+    small_base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each piece costs memory when the file is opened, and is in memory before it is written."""
+    monkeypatch.setattr("wenmo.model.tokenized_rows.TOGETHER", 300)
+    told = [make_row(n, "雪落千山静" * (1 if n < 30 else 20)) for n in range(40)]
+    rows = labelled(conversations(told, load_tokenizer(small_base), CHAT), tmp_path / "rows")
+    pieces = [
+        [len(ids) for ids in piece.to_pylist()] for piece in rows.data.column("input_ids").chunks
+    ]
+    assert sum(map(len, pieces)) == 40
+    assert all(sum(piece) >= 300 > sum(piece[:-1]) for piece in pieces[:-1])
+
+
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
 def test_packed_rows_do_not_see_each_other(
     small_base: Path, tmp_path: Path, attention: str

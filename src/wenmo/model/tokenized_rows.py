@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 BATCH = 100
 """Rows that the tokenizer reads at a time: a call takes as long as a short row's tokens."""
 
+TOGETHER = 2**20
+"""Tokens that are in memory until they are written. What is written at a time begins with a
+heading, which is read with its neighbourhood when the file is opened."""
+
 IGNORED = -100
 """The label of a token without a loss, as torch's cross entropy and TRL have it."""
 
@@ -62,13 +66,18 @@ def labelled(found: Iterable[Conversation], path: Path) -> "Dataset":
     from datasets.arrow_writer import ArrowWriter
 
     columns = Features(dict.fromkeys(("input_ids", "labels"), List(Value("int32"))))
-    with ArrowWriter(path=str(path), features=columns) as writer:
+    waiting = 0
+    with ArrowWriter(path=str(path), features=columns, writer_batch_size=TOGETHER) as writer:
         for each in found:
             ids = np.concatenate([each.prompt, each.answer])
             labels = np.full_like(ids, IGNORED)
             for start, end in (*each.learnt, (len(each.prompt), len(each))):
                 labels[start:end] = ids[start:end]
             writer.write({"input_ids": ids, "labels": labels})
+            waiting += len(each)
+            if waiting >= TOGETHER:
+                writer.write_examples_on_file()
+                waiting = 0
         writer.finalize()
     return Dataset.from_file(str(path))
 
