@@ -62,7 +62,6 @@ def colleague(pushed: Path, tmp_path: Path) -> Path:
     return folder
 
 
-@pytest.mark.full
 def test_a_colleague_without_credentials_gets_every_file_and_has_nothing_to_run(
     built: Path, colleague: Path
 ) -> None:
@@ -81,6 +80,7 @@ def test_a_colleague_without_credentials_gets_every_file_and_has_nothing_to_run(
     assert git(colleague, "status", "--porcelain") == ""
 
 
+@pytest.mark.full
 def test_one_model_can_be_pulled_alone(colleague: Path) -> None:
     succeed(colleague, "pull", "models/merged/poetry")
     assert (colleague / "models/merged/poetry/model.safetensors").is_file()
