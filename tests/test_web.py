@@ -242,6 +242,15 @@ def test_each_text_has_a_new_seed(context: BrowserContext, address: str) -> None
     [
         {"task": "poetry", "text": "雪", "form": ATTACK},
         {"task": "poetry", "text": "雪" * (MAX_TYPED + 1)},
+        pytest.param(
+            {"task": "poetry", "text": "雪", "temperature": ATTACK}, marks=pytest.mark.full
+        ),
+        pytest.param(
+            {"task": "poetry", "text": "雪", "temperature": "nan"}, marks=pytest.mark.full
+        ),
+        pytest.param(
+            {"task": "poetry", "text": "雪", "max_new_tokens": "1000000"}, marks=pytest.mark.full
+        ),
     ],
 )
 def test_a_wrong_link_is_told_as_text(

@@ -20,8 +20,8 @@ BATCH = 100
 """Rows that the tokenizer reads at a time: a call takes as long as a short row's tokens."""
 
 TOGETHER = 2**20
-"""Tokens that are in memory until they are written. What is written at a time begins with a
-heading, which is read with its neighbourhood when the file is opened."""
+"""Tokens that are held until they are written as one piece of the file (a record batch of Arrow).
+Opening the file reads the metadata of each piece, and the pages around it."""
 
 IGNORED = -100
 """The label of a token without a loss, as torch's cross entropy and TRL have it."""
@@ -67,6 +67,7 @@ def labelled(found: Iterable[Conversation], path: Path) -> "Dataset":
 
     columns = Features(dict.fromkeys(("input_ids", "labels"), List(Value("int32"))))
     waiting = 0
+    # The writer counts rows, of which none is without a token, so that tokens decide.
     with ArrowWriter(path=str(path), features=columns, writer_batch_size=TOGETHER) as writer:
         for each in found:
             ids = np.concatenate([each.prompt, each.answer])
